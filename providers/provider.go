@@ -1,0 +1,91 @@
+// Package providers says what Penstock needs of a model provider: one call,
+// one answer, one taxonomy of what can go wrong. Each wire format is a
+// package below this one.
+package providers
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Endpoints a request can be made for. A job's endpoint is the path of the
+// OpenAI API whose body it carries.
+const (
+	ChatCompletions = "/v1/chat/completions"
+	Embeddings      = "/v1/embeddings"
+)
+
+// Provider makes calls in one wire format against one base URL. It is safe
+// for use by many goroutines.
+type Provider interface {
+	// Call sends req and reads the answer to its end. The answer is whole or
+	// there is an *[Error]: a stream without its terminal event, an answer
+	// without a finish reason, an empty or malformed body is an error, with
+	// what arrived in its Usage and Partial.
+	//
+	// onChunk, if not nil, is told of each piece of the answer as it arrives,
+	// from the calling goroutine, in order.
+	//
+	// When ctx ends first the error has class [Cancelled].
+	Call(ctx context.Context, req Request, onChunk func(Chunk)) (Response, error)
+}
+
+// Request is one call to make.
+type Request struct {
+	// Endpoint is one of the constants of this package.
+	Endpoint string
+	// Model is the provider's own name of the model; it replaces the body's.
+	Model string
+	// Body is the endpoint's body as JSON object. Unknown fields are passed on.
+	Body json.RawMessage
+	// IdempotencyKey is sent where the provider has such a thing.
+	IdempotencyKey string
+	// Timeouts bound the call. A zero field means no bound of that kind.
+	Timeouts Timeouts
+}
+
+// Timeouts bound a call in four ways. Zero means unbounded.
+type Timeouts struct {
+	// Connect bounds the time until a connection is ready to carry the request.
+	Connect time.Duration
+	// FirstToken bounds the time from sending until the first piece of the answer.
+	FirstToken time.Duration
+	// Stall bounds the time between two pieces of the answer.
+	Stall time.Duration
+	// Total bounds the whole call.
+	Total time.Duration
+}
+
+// Chunk is a piece of an answer under way, in the provider's own form.
+type Chunk struct {
+	Data json.RawMessage
+}
+
+// Response is a whole answer.
+type Response struct {
+	// Body is the endpoint's own non-streaming body.
+	Body json.RawMessage
+	// Model is what the provider says answered; it may differ from the request's.
+	Model string
+	// FinishReason is the first choice's; empty for embeddings.
+	FinishReason string
+	Usage        Usage
+	// HTTPStatus is the provider's, such as 200.
+	HTTPStatus int
+	// TimeToFirstToken is the time from sending until the first piece of the
+	// answer.
+	TimeToFirstToken time.Duration
+	// RequestID is the provider's name for the call; empty if it gave none.
+	RequestID string
+}
+
+// Usage counts tokens as the provider reported them. Known is false when it
+// reported none, and then the counts mean nothing.
+type Usage struct {
+	Known           bool
+	InputTokens     int64
+	OutputTokens    int64
+	CachedTokens    int64
+	ReasoningTokens int64
+}
