@@ -1,0 +1,136 @@
+package jobs
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/providers"
+)
+
+// Job is what one caller asked for. Many jobs can wait for one [Execution].
+// Times are UTC with microseconds; a zero time is not yet known.
+type Job struct {
+	// ID is a UUIDv7: jobs sort by it as they were created.
+	ID          uuid.UUID
+	Tenant      string
+	ExecutionID uuid.UUID
+	Status      Status
+	// WaitingOn says why a queued job is queued; empty otherwise.
+	WaitingOn WaitingOn
+	// Endpoint is the path of the API whose body the request is.
+	Endpoint string
+	// Model is the caller's: a route, or provider/model.
+	Model       string
+	Priority    Priority
+	Deadline    time.Time
+	CreatedAt   time.Time
+	StartedAt   time.Time
+	FinishedAt  time.Time
+	RequestHash string
+	// Deduplicated says that another job's execution serves this one.
+	Deduplicated bool
+	// Cached says that the answer was there before the job was.
+	Cached bool
+	// Age is how old a cached answer was when the job was created.
+	Age time.Duration
+	// Tries counts the calls that failed in a way that counts.
+	Tries int
+	// Provider is the one that answered last; empty before the first call ended.
+	Provider string
+	Usage    providers.Usage
+	// CostUSD is nil while it is not known.
+	CostUSD  *USD
+	Metadata map[string]string
+	User     string
+	// Result is the endpoint's own body; only a succeeded job has one.
+	Result json.RawMessage
+	// Error says why a failed, cancelled or expired job has no result.
+	Error *JobError
+}
+
+// JobError is why a job ended without a result. Code is a word of the error
+// taxonomy or one of the codes below; Message is for the tenant alone.
+type JobError struct {
+	Code    string
+	Message string
+}
+
+// Codes of a [JobError] beside those of the error taxonomy.
+const (
+	CodeExpired   = "expired"
+	CodeCancelled = "cancelled"
+	CodePoisoned  = "poisoned"
+)
+
+// Status is where a job stands. A terminal status never changes.
+type Status string
+
+// The statuses of a job.
+const (
+	StatusQueued    Status = "queued"
+	StatusRunning   Status = "running"
+	StatusSucceeded Status = "succeeded"
+	StatusFailed    Status = "failed"
+	StatusCancelled Status = "cancelled"
+	StatusExpired   Status = "expired"
+)
+
+// Terminal reports whether nothing can happen to the job any more.
+func (s Status) Terminal() bool {
+	switch s {
+	case StatusSucceeded, StatusFailed, StatusCancelled, StatusExpired:
+		return true
+	default:
+		return false
+	}
+}
+
+// WaitingOn is why a queued job is not running.
+type WaitingOn string
+
+// The reasons to wait that exist so far.
+const (
+	WaitingOnCapacity  WaitingOn = "capacity"
+	WaitingOnRateLimit WaitingOn = "rate_limit"
+	WaitingOnRetry     WaitingOn = "retry"
+)
+
+// Priority orders executions; the smaller number runs first. The zero value
+// is [PriorityNormal].
+type Priority int8
+
+// The three priorities.
+const (
+	PriorityHigh   Priority = -1
+	PriorityNormal Priority = 0
+	PriorityLow    Priority = 1
+)
+
+// Priorities lists them, the most urgent first.
+func Priorities() []Priority {
+	return []Priority{PriorityHigh, PriorityNormal, PriorityLow}
+}
+
+// String returns the word the API uses.
+func (p Priority) String() string {
+	switch p {
+	case PriorityHigh:
+		return "high"
+	case PriorityLow:
+		return "low"
+	default:
+		return "normal"
+	}
+}
+
+// ParsePriority is the reverse of [Priority.String].
+func ParsePriority(s string) (Priority, bool) {
+	for _, p := range Priorities() {
+		if p.String() == s {
+			return p, true
+		}
+	}
+	return PriorityNormal, false
+}

@@ -1,0 +1,113 @@
+package jobs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/penstock-dev/penstock/providers"
+)
+
+// Target is a provider and one of its models.
+type Target struct {
+	Provider string
+	Model    string
+}
+
+// String returns provider/model.
+func (t Target) String() string { return t.Provider + "/" + t.Model }
+
+// Route is a named, ordered set of targets with its policies.
+type Route struct {
+	Name    string
+	Targets []Target
+	// MaxAttempts bounds tries, not calls: at least 1.
+	MaxAttempts int
+	Timeouts    providers.Timeouts
+}
+
+// Catalog knows what a caller's model may name. It does not change once made.
+type Catalog struct {
+	routes map[string]Route
+	// models lists, by provider, the models that may be named without it.
+	models   map[string][]string
+	defaults Route
+}
+
+// NewCatalog returns a catalog of the given routes and of every provider's
+// models. defaults gives the policies of a target that is named without a route.
+func NewCatalog(routes []Route, models map[string][]string, defaults Route) *Catalog {
+	c := &Catalog{routes: make(map[string]Route, len(routes)), models: models, defaults: defaults}
+	for _, r := range routes {
+		c.routes[r.Name] = r
+	}
+	return c
+}
+
+// Resolve looks model up as a route, then as provider/model, then in the
+// providers' models. Otherwise the error has code [CodeUnknownModel] and names
+// what exists.
+func (c *Catalog) Resolve(model string) (Route, error) {
+	if r, ok := c.routes[model]; ok {
+		return r, nil
+	}
+	if provider, name, ok := strings.Cut(model, "/"); ok && name != "" {
+		if _, ok := c.models[provider]; ok {
+			return c.direct(Target{Provider: provider, Model: name}), nil
+		}
+	}
+	for _, provider := range c.providers() {
+		if slices.Contains(c.models[provider], model) {
+			return c.direct(Target{Provider: provider, Model: model}), nil
+		}
+	}
+	return Route{}, &Error{
+		Code: CodeUnknownModel, Pointer: "/request/model",
+		Message: fmt.Sprintf("no route or model has this name; there are: %s", strings.Join(c.names(), ", ")),
+	}
+}
+
+func (c *Catalog) direct(t Target) Route {
+	r := c.defaults
+	r.Name, r.Targets = t.String(), []Target{t}
+	return r
+}
+
+// names lists what a caller may write, routes first, bounded in length.
+func (c *Catalog) names() []string {
+	var names []string
+	for name := range c.routes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, provider := range c.providers() {
+		for _, m := range c.models[provider] {
+			names = append(names, provider+"/"+m)
+		}
+		if len(c.models[provider]) == 0 {
+			names = append(names, provider+"/…")
+		}
+	}
+	const most = 50
+	if len(names) > most {
+		names = append(names[:most], "…")
+	}
+	return names
+}
+
+func (c *Catalog) providers() []string {
+	var names []string
+	for name := range c.models {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// DefaultTimeouts bound a call whose route says nothing.
+func DefaultTimeouts() providers.Timeouts {
+	return providers.Timeouts{
+		Connect: 10 * time.Second, FirstToken: 60 * time.Second, Stall: 30 * time.Second, Total: 10 * time.Minute,
+	}
+}
