@@ -1,0 +1,250 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs/canonical"
+	"github.com/penstock-dev/penstock/providers"
+)
+
+// Bounds of what a job may ask for.
+const (
+	// DefaultTimeout is the time to the deadline of a job that names none.
+	DefaultTimeout = 24 * time.Hour
+	// MaxTimeout is how far away a deadline may be.
+	MaxTimeout = 7 * 24 * time.Hour
+	// MaxSample is the highest sample.
+	MaxSample = 1_000_000
+
+	maxModel         = 256
+	maxUser          = 256
+	maxMetadata      = 16
+	maxMetadataKey   = 64
+	maxMetadataValue = 512
+)
+
+// NewJob is what a caller asks for.
+type NewJob struct {
+	Tenant string
+	// Endpoint is empty for chat completions.
+	Endpoint string
+	// Request is the endpoint's own body, a JSON object.
+	Request  json.RawMessage
+	Priority Priority
+	// Deadline and Timeout: at most one is set; neither means [DefaultTimeout].
+	Deadline time.Time
+	Timeout  time.Duration
+	// NoDedupe keeps the job from sharing an execution with equal requests.
+	NoDedupe bool
+	// MaxAge is how old a copied answer may be; zero asks for a new one.
+	MaxAge time.Duration
+	// NoStore keeps the answer from being copied for later jobs.
+	NoStore bool
+	// Sample asks for a different answer to an equal prompt.
+	Sample   int
+	Metadata map[string]string
+	User     string
+	// IdempotencyKey is empty when the caller gave none; Fingerprint is the
+	// SHA-256 of the whole submission.
+	IdempotencyKey string
+	Fingerprint    [32]byte
+}
+
+// Submit keeps the job and returns it as it is then: queued, attached to an
+// execution under way, or already succeeded from an earlier answer. After nil
+// no crash loses it. Bad input is an *[Error] that names the field.
+func (s *Service) Submit(ctx context.Context, n NewJob) (Submitted, error) {
+	sub, err := s.submission(n, now())
+	if err != nil {
+		return Submitted{}, err
+	}
+	done, err := s.store.Submit(ctx, sub)
+	if err != nil {
+		return Submitted{}, err
+	}
+	if done.Ready {
+		s.send(ctx, Signal{Kind: SignalReady})
+	}
+	return done, nil
+}
+
+// submission validates n, gives ids and takes the hash.
+func (s *Service) submission(n NewJob, at time.Time) (Submission, error) {
+	request, model, err := s.request(n)
+	if err != nil {
+		return Submission{}, err
+	}
+	deadline, err := n.deadline(at)
+	if err != nil {
+		return Submission{}, err
+	}
+	if err := n.validate(); err != nil {
+		return Submission{}, err
+	}
+	hash, err := RequestHash(n.Tenant, request)
+	if err != nil {
+		return Submission{}, err
+	}
+	sub := Submission{
+		Job: Job{
+			ID: newID(), Tenant: n.Tenant, Endpoint: request.Endpoint, Model: model, Priority: n.Priority,
+			Deadline: deadline, CreatedAt: at, RequestHash: hash, Metadata: n.Metadata, User: n.User,
+		},
+		Request:   request,
+		Execution: newID(),
+		Dedupe:    !n.NoDedupe,
+		MaxAge:    n.MaxAge,
+		NoStore:   n.NoStore,
+	}
+	if n.IdempotencyKey != "" {
+		sub.Idempotency = &Idempotency{Key: n.IdempotencyKey, Fingerprint: n.Fingerprint}
+	}
+	return sub, nil
+}
+
+// body is what Penstock looks at in a request; all else passes through.
+type body struct {
+	Model               *string         `json:"model"`
+	Messages            json.RawMessage `json:"messages"`
+	Input               json.RawMessage `json:"input"`
+	MaxTokens           *int64          `json:"max_tokens"`
+	MaxCompletionTokens *int64          `json:"max_completion_tokens"`
+}
+
+// request reads n's body and finds the route of its model.
+func (s *Service) request(n NewJob) (r Request, model string, err error) {
+	fields, err := canonicalBody(n.Request)
+	if err != nil {
+		return Request{}, "", err
+	}
+	b, err := readBody(fields)
+	if err != nil {
+		return Request{}, "", err
+	}
+	r = Request{Endpoint: n.Endpoint, Body: n.Request, Sample: n.Sample}
+	if r.Endpoint == "" {
+		r.Endpoint = providers.ChatCompletions
+	}
+	if err := b.validate(r.Endpoint); err != nil {
+		return Request{}, "", err
+	}
+	route, err := s.catalog.Resolve(*b.Model)
+	if err != nil {
+		return Request{}, "", err
+	}
+	r.Route, r.Cost = route.Name, b.cost(len(n.Request))
+	return r, *b.Model, nil
+}
+
+// readBody decodes field by field, so that a field of the wrong type is named.
+func readBody(fields map[string]json.RawMessage) (body, error) {
+	var b body
+	for _, f := range []struct {
+		name, want string
+		into       any
+	}{
+		{"model", "a string", &b.Model},
+		{"messages", "an array", &b.Messages},
+		{"input", "a string or an array", &b.Input},
+		{"max_tokens", "a whole number", &b.MaxTokens},
+		{"max_completion_tokens", "a whole number", &b.MaxCompletionTokens},
+	} {
+		if raw, ok := fields[f.name]; ok && json.Unmarshal(raw, f.into) != nil {
+			return body{}, Invalid("/request/"+f.name, "must be %s", f.want)
+		}
+	}
+	return b, nil
+}
+
+func (b body) validate(endpoint string) error {
+	if b.Model == nil || *b.Model == "" {
+		return Invalid("/request/model", "is required: the name of a route, or provider/model")
+	}
+	if len(*b.Model) > maxModel {
+		return Invalid("/request/model", "must be at most %d bytes", maxModel)
+	}
+	switch endpoint {
+	case providers.ChatCompletions:
+		var messages []json.RawMessage
+		if json.Unmarshal(b.Messages, &messages) != nil || len(messages) == 0 {
+			return Invalid("/request/messages", "must be an array with at least one message")
+		}
+	case providers.Embeddings:
+		if len(b.Input) == 0 || strings.ContainsRune("{tfn0123456789-", rune(b.Input[0])) {
+			return Invalid("/request/input", "must be a string or an array")
+		}
+	default:
+		return Invalid("/endpoint", "must be %s or %s", providers.ChatCompletions, providers.Embeddings)
+	}
+	return nil
+}
+
+// cost estimates tokens: a quarter of the bytes in, and what may come out.
+func (b body) cost(size int) int64 {
+	const bytesPerToken, usualAnswer, most = 4, 256, 1 << 20
+	out := int64(usualAnswer)
+	for _, limit := range []*int64{b.MaxTokens, b.MaxCompletionTokens} {
+		if limit != nil {
+			out = max(0, *limit)
+		}
+	}
+	if b.Messages == nil {
+		out = 0
+	}
+	return 1 + int64(size)/bytesPerToken + min(out, most)
+}
+
+func (n NewJob) deadline(at time.Time) (time.Time, error) {
+	switch {
+	case n.Timeout != 0 && !n.Deadline.IsZero():
+		return time.Time{}, Invalid("/timeout", "give either deadline or timeout, not both")
+	case n.Timeout < 0 || n.Timeout > MaxTimeout:
+		return time.Time{}, Invalid("/timeout", "must be more than zero and at most %s", MaxTimeout)
+	case n.Timeout > 0:
+		return at.Add(n.Timeout).Truncate(time.Microsecond), nil
+	case n.Deadline.IsZero():
+		return at.Add(DefaultTimeout), nil
+	case !n.Deadline.After(at):
+		return time.Time{}, Invalid("/deadline", "has passed: it is now %s", at.Format(time.RFC3339))
+	case n.Deadline.After(at.Add(MaxTimeout)):
+		return time.Time{}, Invalid("/deadline", "must be at most %s away", MaxTimeout)
+	default:
+		return n.Deadline.UTC().Truncate(time.Microsecond), nil
+	}
+}
+
+func (n NewJob) validate() error {
+	switch {
+	case n.Sample < 0 || n.Sample > MaxSample:
+		return Invalid("/sample", "must be between 0 and %d", MaxSample)
+	case n.MaxAge < 0:
+		return Invalid("/cache/max_age", "must not be negative")
+	case len(n.User) > maxUser || strings.ContainsRune(n.User, 0):
+		return Invalid("/user", "must be at most %d bytes, without NUL", maxUser)
+	case len(n.Metadata) > maxMetadata:
+		return Invalid("/metadata", "must have at most %d pairs", maxMetadata)
+	}
+	for k, v := range n.Metadata {
+		switch {
+		case k == "" || utf8.RuneCountInString(k) > maxMetadataKey:
+			return Invalid("/metadata", "keys must have 1 to %d characters", maxMetadataKey)
+		case utf8.RuneCountInString(v) > maxMetadataValue:
+			return Invalid(canonical.Pointer("metadata", k), "must be at most %d characters", maxMetadataValue)
+		case strings.ContainsRune(k+v, 0):
+			return Invalid("/metadata", "must not hold NUL characters")
+		}
+	}
+	return nil
+}
+
+// newID returns a UUIDv7, which sorts by the time it was made.
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+
+// now is the time as stores keep it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
