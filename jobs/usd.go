@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -33,6 +34,6 @@ func (u *USD) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return fmt.Errorf("parse amount in USD: %w", err)
 	}
-	*u = USD(f*float64(Dollar) + 0.5)
+	*u = USD(math.Round(f * float64(Dollar)))
 	return nil
 }

@@ -1,0 +1,159 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/rs/zerolog"
+)
+
+// Role is which half of Penstock a process is.
+type Role string
+
+// The roles of a process.
+const (
+	RoleAPI      Role = "api"
+	RoleWorker   Role = "worker"
+	RoleEmbedded Role = "embedded"
+)
+
+func (r Role) serves() bool { return r == RoleAPI || r == RoleEmbedded }
+func (r Role) runs() bool   { return r == RoleWorker || r == RoleEmbedded }
+
+// Config is all that a process is told from outside: environment and file.
+type Config struct {
+	Role Role
+	// Addr is where the API listens (PENSTOCK_ADDR, 127.0.0.1:8080).
+	Addr string
+	// WorkerAddr is where a worker answers healthz, readyz and metrics
+	// (PENSTOCK_WORKER_ADDR, 127.0.0.1:8081).
+	WorkerAddr string
+	// DatabaseURL names the store (PENSTOCK_DATABASE_URL; embedded: SQLite in
+	// DataDir).
+	DatabaseURL string
+	// RedisURL names the queue's Redis (PENSTOCK_REDIS_URL; embedded: empty for
+	// one in this process).
+	RedisURL string
+	// DataDir holds what an embedded process keeps (PENSTOCK_DATA_DIR,
+	// ./penstock-data).
+	DataDir string
+	// LogConsole asks for lines for people instead of JSON, LogLevel for the
+	// lowest level (PENSTOCK_LOG, json,info).
+	LogConsole bool
+	LogLevel   zerolog.Level
+	// File is the configuration file (PENSTOCK_CONFIG; embedded: a simulated
+	// provider behind route default).
+	File File
+}
+
+// ConfigError is a wrong configuration: which key, and what was expected. It
+// never quotes a value that may be a secret.
+type ConfigError struct {
+	Key    string
+	Reason string
+}
+
+// Error says both in one line.
+func (e *ConfigError) Error() string { return e.Key + ": " + e.Reason }
+
+func wrong(key, format string, args ...any) error {
+	return &ConfigError{Key: key, Reason: fmt.Sprintf(format, args...)}
+}
+
+// LoadConfig reads the environment and the file it names. Every error is a
+// [*ConfigError].
+func LoadConfig(role Role, getenv func(string) string) (Config, error) {
+	get := func(key, def string) string {
+		if v := getenv(key); v != "" {
+			return v
+		}
+		return def
+	}
+	c := Config{
+		Role:        role,
+		Addr:        get("PENSTOCK_ADDR", "127.0.0.1:8080"),
+		WorkerAddr:  get("PENSTOCK_WORKER_ADDR", "127.0.0.1:8081"),
+		DatabaseURL: getenv("PENSTOCK_DATABASE_URL"),
+		RedisURL:    getenv("PENSTOCK_REDIS_URL"),
+		DataDir:     get("PENSTOCK_DATA_DIR", "./penstock-data"),
+	}
+	if err := c.checkAddrs(); err != nil {
+		return Config{}, err
+	}
+	if err := c.checkStores(); err != nil {
+		return Config{}, err
+	}
+	if err := c.readLog(get("PENSTOCK_LOG", "json,info")); err != nil {
+		return Config{}, err
+	}
+	var err error
+	c.File, err = loadFile(role, getenv("PENSTOCK_CONFIG"), getenv)
+	return c, err
+}
+
+func (c *Config) checkAddrs() error {
+	for key, addr := range map[string]string{"PENSTOCK_ADDR": c.Addr, "PENSTOCK_WORKER_ADDR": c.WorkerAddr} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return wrong(key, "expected host:port such as 127.0.0.1:8080, got %q", addr)
+		}
+	}
+	return nil
+}
+
+// checkStores fills in what an embedded process brings along and refuses what
+// the two halves cannot share.
+func (c *Config) checkStores() error {
+	if c.Role == RoleEmbedded && c.DatabaseURL == "" {
+		c.DatabaseURL = "sqlite://" + filepath.Join(c.DataDir, "penstock.db")
+	}
+	switch scheme, _, _ := strings.Cut(c.DatabaseURL, ":"); scheme {
+	case "postgres", "postgresql":
+	case "sqlite":
+		if c.Role != RoleEmbedded {
+			return wrong("PENSTOCK_DATABASE_URL", "SQLite serves one process: expected postgres://… here, or cmd/api -embedded")
+		}
+	case "":
+		return wrong("PENSTOCK_DATABASE_URL", "expected postgres://user:password@host:5432/database; "+
+			"or start cmd/api -embedded, which brings its own store")
+	default:
+		return wrong("PENSTOCK_DATABASE_URL", "expected postgres://… (or sqlite://… with -embedded), got scheme %q", scheme)
+	}
+	if c.RedisURL == "" && c.Role != RoleEmbedded {
+		return wrong("PENSTOCK_REDIS_URL", "expected redis://host:6379, rediss://…, redis-sentinel://… or a cluster with ?addr=")
+	}
+	if u, err := url.Parse(c.RedisURL); err != nil || c.RedisURL != "" && u.Host == "" {
+		return wrong("PENSTOCK_REDIS_URL", "not a URL; expected such as redis://host:6379")
+	}
+	return nil
+}
+
+func (c *Config) readLog(s string) error {
+	c.LogLevel = zerolog.InfoLevel
+	for word := range strings.SplitSeq(s, ",") {
+		switch word = strings.TrimSpace(word); word {
+		case "json", "":
+		case "console":
+			c.LogConsole = true
+		default:
+			level, err := zerolog.ParseLevel(word)
+			if err != nil {
+				return wrong("PENSTOCK_LOG", "expected json or console and a level, such as console,debug; got %q", word)
+			}
+			c.LogLevel = level
+		}
+	}
+	return nil
+}
+
+// onLoopback reports whether addr can only be reached from this machine.
+func onLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

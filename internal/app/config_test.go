@@ -1,0 +1,150 @@
+package app
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// env returns a getenv over pairs of name and value.
+func env(pairs ...string) func(string) string {
+	vars := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		vars[pairs[i]] = pairs[i+1]
+	}
+	return func(name string) string { return vars[name] }
+}
+
+func writeFile(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "penstock.yaml")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestEmbeddedNeedsNoConfiguration(t *testing.T) {
+	t.Parallel()
+	c, err := LoadConfig(RoleEmbedded, env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.DatabaseURL != "sqlite://penstock-data/penstock.db" || c.RedisURL != "" || c.Addr != "127.0.0.1:8080" {
+		t.Errorf("got store %q, Redis %q, address %q", c.DatabaseURL, c.RedisURL, c.Addr)
+	}
+	route, err := c.File.catalog().Resolve("default")
+	if err != nil || route.Targets[0].String() != "sim/sim-1" || route.MaxAttempts != 5 {
+		t.Errorf("route default: got %+v, %v", route, err)
+	}
+}
+
+func TestFile(t *testing.T) {
+	t.Parallel()
+	path := writeFile(t, `
+providers:
+  openai: {type: openai, api_key: "${KEY}", models: [gpt-5-mini], concurrency: 200}
+  local: {type: openai, base_url: "http://127.0.0.1:11434/v1"}
+routes:
+  fast: {targets: [openai/gpt-5-mini, local/llama3], timeout: 60s, max_attempts: 3}
+trust_tenant_header: true
+drain_timeout: 30s
+`)
+	c, err := LoadConfig(RoleWorker, env("PENSTOCK_CONFIG", path, "KEY", "secret", "PENSTOCK_LOG", "console,debug",
+		"PENSTOCK_DATABASE_URL", "postgres://localhost/penstock", "PENSTOCK_REDIS_URL", "redis://localhost:6379"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := c.File.Providers
+	if p["openai"].APIKey != "secret" || p["openai"].Concurrency != 200 || p["local"].Concurrency != defaultConcurrency {
+		t.Errorf("providers: got %+v", p)
+	}
+	if !c.File.TrustTenantHeader || c.File.DrainTimeout != 30*time.Second {
+		t.Errorf("got %+v", c.File)
+	}
+	if !c.LogConsole || c.LogLevel != zerolog.DebugLevel {
+		t.Errorf("log: got console %v, level %v", c.LogConsole, c.LogLevel)
+	}
+	route, err := c.File.catalog().Resolve("fast")
+	if err != nil || len(route.Targets) != 2 || route.Timeouts.Total != time.Minute || route.MaxAttempts != 3 {
+		t.Errorf("route: got %+v, %v", route, err)
+	}
+	for _, model := range []string{"gpt-5-mini", "openai/anything", "local/llama3"} {
+		if _, err := c.File.catalog().Resolve(model); err != nil {
+			t.Errorf("%s: %v", model, err)
+		}
+	}
+	_, err = c.File.catalog().Resolve("gpt-9")
+	if err == nil || !strings.Contains(err.Error(), "fast, local/…, openai/gpt-5-mini") {
+		t.Errorf("unknown model: got %v, want what exists", err)
+	}
+}
+
+func TestWrongConfigurationNamesTheKey(t *testing.T) {
+	t.Parallel()
+	halves := []string{"PENSTOCK_DATABASE_URL", "postgres://h/d", "PENSTOCK_REDIS_URL", "redis://h"}
+	for _, tc := range []struct {
+		role      Role
+		env       []string
+		file      string
+		key, want string
+	}{
+		{RoleAPI, nil, "", "PENSTOCK_DATABASE_URL", "-embedded"},
+		{RoleWorker, []string{"PENSTOCK_DATABASE_URL", "sqlite://x"}, "", "PENSTOCK_DATABASE_URL", "one process"},
+		{RoleAPI, []string{"PENSTOCK_DATABASE_URL", "mysql://x"}, "", "PENSTOCK_DATABASE_URL", `"mysql"`},
+		{RoleAPI, halves[:2], "", "PENSTOCK_REDIS_URL", "redis://"},
+		{RoleAPI, halves, "", "PENSTOCK_CONFIG", "examples/penstock.yaml"},
+		{RoleEmbedded, []string{"PENSTOCK_ADDR", "8080"}, "", "PENSTOCK_ADDR", "host:port"},
+		{RoleEmbedded, []string{"PENSTOCK_LOG", "loud"}, "", "PENSTOCK_LOG", `"loud"`},
+		{RoleEmbedded, []string{"PENSTOCK_CONFIG", "/no/such/file"}, "", "PENSTOCK_CONFIG", "cannot be read"},
+		{RoleEmbedded, nil, "providers: [", "PENSTOCK_CONFIG", ""},
+		{RoleEmbedded, nil, "nonsense: 1", "PENSTOCK_CONFIG", `unknown field "nonsense"`},
+		{RoleEmbedded, nil, "providers: {}", "providers", "1 to 64"},
+		{RoleEmbedded, nil, "providers: {a: {type: openai, limits: {rpm: 5}}}", "PENSTOCK_CONFIG", `unknown field "limits"`},
+		{RoleEmbedded, nil, "providers: {a: {type: cohere}}", "providers.a.type", `"cohere"`},
+		{RoleEmbedded, nil, "providers: {A: {type: openai}}", "providers.A", "a-z"},
+		{
+			RoleEmbedded, nil, "providers: {" + strings.Repeat("a", 33) + ": {type: openai}}",
+			"providers." + strings.Repeat("a", 33), "32",
+		},
+		{RoleEmbedded, nil, "providers: {a: {type: openai, api_key: '${NOPE}'}}", "providers.a.api_key", "NOPE"},
+		{RoleEmbedded, nil, "providers: {a: {type: openai, base_url: 'ftp://x'}}", "providers.a.base_url", "URL"},
+		{RoleEmbedded, nil, "providers: {a: {type: openai, concurrency: -1}}", "providers.a.concurrency", "-1"},
+		{RoleEmbedded, nil, "providers: {a: {type: simulated, latency: -1s}}", "providers.a.latency", "250ms"},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nroutes: {r: {targets: [b/c]}}",
+			"routes.r.targets", `"b/c"`,
+		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nroutes: {r: {mode: random, targets: [a/b]}}",
+			"routes.r.mode", "active_passive",
+		},
+	} {
+		vars := tc.env
+		if tc.file != "" {
+			vars = append(vars, "PENSTOCK_CONFIG", writeFile(t, tc.file))
+		}
+		_, err := LoadConfig(tc.role, env(vars...))
+		e, ok := errors.AsType[*ConfigError](err)
+		if !ok || e.Key != tc.key || !strings.Contains(e.Reason, tc.want) {
+			t.Errorf("%s %v %q: got %v, want key %s and %q", tc.role, tc.env, tc.file, err, tc.key, tc.want)
+		}
+		if ok && strings.Contains(e.Error(), "\n") {
+			t.Errorf("%q: more than one line: %q", tc.file, e.Error())
+		}
+	}
+}
+
+func TestAWrongFileDoesNotShowItsSecrets(t *testing.T) {
+	t.Parallel()
+	path := writeFile(t, "providers:\n  a: {type: openai, api_key: hunter2, typo: hunter2}\n")
+	_, err := LoadConfig(RoleEmbedded, env("PENSTOCK_CONFIG", path))
+	if err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v, want an error without the key", err)
+	}
+}

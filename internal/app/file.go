@@ -1,0 +1,258 @@
+package app
+
+import (
+	"errors"
+	"maps"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// File is the configuration file. Unknown keys are refused; ${NAME} in a value
+// is the environment variable NAME, which must be set.
+type File struct {
+	// Providers by name: [a-z0-9_-], at most 32 characters. At least one.
+	Providers map[string]ProviderConfig `yaml:"providers"`
+	// Routes by name.
+	Routes map[string]RouteConfig `yaml:"routes"`
+	// TrustTenantHeader believes the header Penstock-Tenant on an address that
+	// others can reach; set it behind a gateway that sets the header. False: it
+	// is believed on a loopback address alone.
+	TrustTenantHeader bool `yaml:"trust_tenant_header"`
+	// DrainTimeout is how long a stop waits for calls under way; 0: 11 minutes,
+	// which outlasts the longest call of the default timeouts.
+	DrainTimeout time.Duration `yaml:"drain_timeout"`
+}
+
+// ProviderConfig is one provider.
+type ProviderConfig struct {
+	// Type is openai, for any server that speaks its wire format, or simulated.
+	Type string `yaml:"type"`
+	// BaseURL is such as https://api.openai.com/v1, which is the default.
+	BaseURL string `yaml:"base_url"`
+	// APIKey is sent as bearer token; empty sends none.
+	APIKey string `yaml:"api_key"`
+	// Models may be named by callers without the provider. Others only as
+	// provider/model.
+	Models []string `yaml:"models"`
+	// Concurrency is how many calls the whole fleet makes at once; 0: 64.
+	Concurrency int `yaml:"concurrency"`
+	// Latency is the median time to the first token of a simulated provider;
+	// absent: 250ms.
+	Latency *time.Duration `yaml:"latency"`
+	// Seed makes a simulated provider repeatable; 0: 1.
+	Seed int64 `yaml:"seed"`
+}
+
+// RouteConfig is one route.
+type RouteConfig struct {
+	// Mode is active_passive, which is the default: targets in order.
+	Mode string `yaml:"mode"`
+	// Targets are provider/model, at least one.
+	Targets []string `yaml:"targets"`
+	// Timeout bounds one call; 0: 10 minutes.
+	Timeout time.Duration `yaml:"timeout"`
+	// MaxAttempts bounds the calls that failed in a way that counts; 0: 5.
+	MaxAttempts int `yaml:"max_attempts"`
+}
+
+const (
+	defaultConcurrency = 64
+	defaultMaxAttempts = 5
+	defaultDrain       = 11 * time.Minute
+	maxConcurrency     = 10_000
+	maxProviders       = 64
+)
+
+// embeddedFile is what an embedded process runs with when there is no file.
+func embeddedFile() File {
+	return File{
+		Providers: map[string]ProviderConfig{"sim": {Type: "simulated", Models: []string{"sim-1"}}},
+		Routes:    map[string]RouteConfig{"default": {Targets: []string{"sim/sim-1"}}},
+	}
+}
+
+func loadFile(role Role, path string, getenv func(string) string) (File, error) {
+	f := embeddedFile()
+	switch {
+	case path != "":
+		raw, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+		if err != nil {
+			return File{}, wrong("PENSTOCK_CONFIG", "cannot be read: %v", err)
+		}
+		if f, err = parseFile(raw, getenv); err != nil {
+			return File{}, err
+		}
+	case role != RoleEmbedded:
+		return File{}, wrong("PENSTOCK_CONFIG", "expected the path of a configuration file that names providers; see examples/penstock.yaml")
+	}
+	f.fillDefaults()
+	return f, f.validate()
+}
+
+func parseFile(raw []byte, getenv func(string) string) (File, error) {
+	var f File
+	if err := yaml.UnmarshalWithOptions(raw, &f, yaml.DisallowUnknownField()); err != nil {
+		// Without the source lines: they may hold a key.
+		first, _, _ := strings.Cut(yaml.FormatError(err, false, false), "\n")
+		return File{}, wrong("PENSTOCK_CONFIG", "%s", first)
+	}
+	for name, p := range f.Providers {
+		for field, value := range map[string]*string{"api_key": &p.APIKey, "base_url": &p.BaseURL} {
+			var err error
+			if *value, err = expand(*value, getenv); err != nil {
+				return File{}, wrong("providers."+name+"."+field, "%v", err)
+			}
+		}
+		f.Providers[name] = p
+	}
+	return f, nil
+}
+
+var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+func expand(s string, getenv func(string) string) (string, error) {
+	var missing error
+	out := variable.ReplaceAllStringFunc(s, func(ref string) string {
+		name := ref[2 : len(ref)-1]
+		if getenv(name) == "" {
+			missing = errors.New("expected the environment variable " + name + " to be set")
+		}
+		return getenv(name)
+	})
+	return out, missing
+}
+
+func (f *File) fillDefaults() {
+	for name, p := range f.Providers {
+		if p.Concurrency == 0 {
+			p.Concurrency = defaultConcurrency
+		}
+		f.Providers[name] = p
+	}
+	for name, r := range f.Routes {
+		if r.Mode == "" {
+			r.Mode = "active_passive"
+		}
+		if r.MaxAttempts == 0 {
+			r.MaxAttempts = defaultMaxAttempts
+		}
+		if r.Timeout == 0 {
+			r.Timeout = jobs.DefaultTimeouts().Total
+		}
+		f.Routes[name] = r
+	}
+	if f.DrainTimeout == 0 {
+		f.DrainTimeout = defaultDrain
+	}
+}
+
+var providerName = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
+
+func (f *File) validate() error {
+	if len(f.Providers) == 0 || len(f.Providers) > maxProviders {
+		return wrong("providers", "expected 1 to %d providers, got %d", maxProviders, len(f.Providers))
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Providers)) {
+		if err := f.Providers[name].validate(name); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Routes)) {
+		if err := f.Routes[name].validate(name, f.Providers); err != nil {
+			return err
+		}
+	}
+	if f.DrainTimeout < 0 {
+		return wrong("drain_timeout", "expected a duration such as 11m, got %s", f.DrainTimeout)
+	}
+	return nil
+}
+
+func (p ProviderConfig) validate(name string) error {
+	key := "providers." + name
+	if !providerName.MatchString(name) {
+		return wrong(key, "expected a name of 1 to 32 characters out of a-z, 0-9, _ and -")
+	}
+	if p.Concurrency < 0 || p.Concurrency > maxConcurrency {
+		return wrong(key+".concurrency", "expected 1 to %d, got %d", maxConcurrency, p.Concurrency)
+	}
+	switch p.Type {
+	case "openai":
+		u, err := url.Parse(p.BaseURL)
+		if p.BaseURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+			return wrong(key+".base_url", "expected a URL such as https://api.openai.com/v1")
+		}
+		if p.Latency != nil || p.Seed != 0 {
+			return wrong(key, "latency and seed belong to type simulated")
+		}
+	case "simulated":
+		if p.BaseURL != "" || p.APIKey != "" {
+			return wrong(key, "base_url and api_key do not belong to type simulated; for cmd/simulator use type openai")
+		}
+		if p.Latency != nil && *p.Latency < 0 {
+			return wrong(key+".latency", "expected a duration such as 250ms, got %s", *p.Latency)
+		}
+	default:
+		return wrong(key+".type", "expected openai or simulated, got %q", p.Type)
+	}
+	return nil
+}
+
+func (r RouteConfig) validate(name string, providers map[string]ProviderConfig) error {
+	key := "routes." + name
+	if name == "" || len(name) > 64 || strings.Contains(name, "/") {
+		return wrong("routes", "expected names of 1 to 64 characters without /, got %q", name)
+	}
+	if r.Mode != "active_passive" {
+		return wrong(key+".mode", "expected active_passive, got %q", r.Mode)
+	}
+	if len(r.Targets) == 0 {
+		return wrong(key+".targets", "expected at least one provider/model")
+	}
+	for _, t := range r.Targets {
+		provider, model, _ := strings.Cut(t, "/")
+		if _, ok := providers[provider]; !ok || model == "" {
+			return wrong(key+".targets", "expected provider/model with one of the providers %s, got %q",
+				strings.Join(slices.Sorted(maps.Keys(providers)), ", "), t)
+		}
+	}
+	if r.Timeout < 0 {
+		return wrong(key+".timeout", "expected a duration such as 60s, got %s", r.Timeout)
+	}
+	if r.MaxAttempts < 0 || r.MaxAttempts > 100 {
+		return wrong(key+".max_attempts", "expected 1 to 100, got %d", r.MaxAttempts)
+	}
+	return nil
+}
+
+// catalog returns what callers may name.
+func (f *File) catalog() *jobs.Catalog {
+	models := make(map[string][]string, len(f.Providers))
+	for name, p := range f.Providers {
+		models[name] = p.Models
+	}
+	routes := make([]jobs.Route, 0, len(f.Routes))
+	for name, r := range f.Routes {
+		routes = append(routes, r.route(name))
+	}
+	defaults := RouteConfig{MaxAttempts: defaultMaxAttempts, Timeout: jobs.DefaultTimeouts().Total}
+	return jobs.NewCatalog(routes, models, defaults.route(""))
+}
+
+func (r RouteConfig) route(name string) jobs.Route {
+	route := jobs.Route{Name: name, MaxAttempts: r.MaxAttempts, Timeouts: jobs.DefaultTimeouts()}
+	route.Timeouts.Total = r.Timeout
+	for _, t := range r.Targets {
+		provider, model, _ := strings.Cut(t, "/")
+		route.Targets = append(route.Targets, jobs.Target{Provider: provider, Model: model})
+	}
+	return route
+}
