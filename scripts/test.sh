@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Runs every test with the race detector, against SQLite and miniredis and
+# against a real Redis and Postgres, which scripts/with-servers.sh provides.
+# Arguments replace the packages: scripts/test.sh -run TestSubmit ./jobs/...
+#
+# The months of virtual time are too slow under the race detector. They are in
+# files marked `//go:build !race` and run after it, without.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The race detector needs a C compiler.
+command -v "$(go env CC)" >/dev/null || scripts/install.sh gcc libc6-dev
+
+if [ "${CI:-}" = true ]; then
+  go version >&2
+fi
+
+# Data that lasts is not what tests are about; fsync=on tries that too.
+export PENSTOCK_TEST_FSYNC=${PENSTOCK_TEST_FSYNC:-off}
+
+if [ $# -gt 0 ]; then
+  exec scripts/with-servers.sh env CGO_ENABLED=1 go test -race "$@"
+fi
+scripts/sim.sh
+exec scripts/with-servers.sh env CGO_ENABLED=1 go test -race ./...
