@@ -1,0 +1,185 @@
+package openai
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/penstock-dev/penstock/providers"
+)
+
+// codes are the words of an error object, its code or else its type, that say
+// more than the status. OpenAI's own, and those of compatible servers.
+var codes = map[string]providers.Class{
+	"insufficient_quota":                   providers.QuotaExhausted,
+	"billing_hard_limit_reached":           providers.QuotaExhausted,
+	"billing_not_active":                   providers.QuotaExhausted,
+	"insufficient_balance":                 providers.QuotaExhausted,
+	"context_length_exceeded":              providers.ContextLength,
+	"exceed_context_size_error":            providers.ContextLength, // llama.cpp
+	"context_window_exceeded":              providers.ContextLength,
+	"model_not_found":                      providers.NotFound,
+	"model_not_available":                  providers.NotFound,
+	"deploymentnotfound":                   providers.NotFound, // Azure
+	"notfounderror":                        providers.NotFound, // vLLM
+	"content_filter":                       providers.ContentFiltered,
+	"content_policy_violation":             providers.ContentFiltered,
+	"responsibleaipolicyviolation":         providers.ContentFiltered,
+	"rate_limit_exceeded":                  providers.RateLimited,
+	"rate_limit_error":                     providers.RateLimited,
+	"invalid_api_key":                      providers.Authentication,
+	"authentication_error":                 providers.Authentication,
+	"permission_error":                     providers.Permission,
+	"unsupported_country_region_territory": providers.Permission,
+	"overloaded_error":                     providers.Overloaded,
+	"overloaded":                           providers.Overloaded,
+	"engine_overloaded":                    providers.Overloaded,
+	"service_unavailable":                  providers.Overloaded,
+	"server_error":                         providers.ServerError,
+	"internal_server_error":                providers.ServerError,
+	"internalservererror":                  providers.ServerError,
+	"invalid_request_error":                providers.BadRequest,
+	"badrequesterror":                      providers.BadRequest,
+}
+
+// vague are classes that any more telling word overrules.
+var vague = map[providers.Class]bool{providers.BadRequest: true, providers.ServerError: true}
+
+// classOfStatus is what a status means when the body says no more.
+//
+// 408 and 504 are the server's own timeouts, not one of ours, and 409 is how
+// OpenAI reports a lock that was not had in time: all three are worth a retry.
+// 413 may fit another target.
+func classOfStatus(status int) providers.Class {
+	switch status {
+	case http.StatusUnauthorized:
+		return providers.Authentication
+	case http.StatusPaymentRequired:
+		return providers.QuotaExhausted
+	case http.StatusForbidden:
+		return providers.Permission
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone:
+		return providers.NotFound
+	case http.StatusRequestEntityTooLarge:
+		return providers.ContextLength
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly:
+		return providers.ServerError
+	case http.StatusTooManyRequests:
+		return providers.RateLimited
+	case http.StatusServiceUnavailable, 498, 529: // Groq's and Anthropic's "no capacity"
+		return providers.Overloaded
+	}
+	switch {
+	case status >= 500:
+		return providers.ServerError
+	case status/100 == 3: // the base URL is wrong; redirects are not followed
+		return providers.NotFound
+	default:
+		return providers.BadRequest
+	}
+}
+
+// report is an error object, whichever way the server writes it.
+type report struct {
+	code, kind, message string
+	status              int // a code that is an HTTP status
+}
+
+// statusError classifies an answer that is not 2xx.
+func statusError(status int, body []byte) *providers.Error {
+	reply, _ := readObject(body)
+	said := readReport(reply, body)
+	class := said.classFor(status)
+	return &providers.Error{Class: class, Message: messages[class], Detail: said.message}
+}
+
+// reportsError says whether a 2xx body or a chunk is an error in disguise.
+func reportsError(reply object) bool {
+	return !isEmpty(reply["error"]) || text(reply["object"]) == "error"
+}
+
+// reportedError classifies an error inside an answer that began well.
+func reportedError(reply object, body []byte) *providers.Error {
+	said := readReport(reply, body)
+	status := said.status
+	if status == 0 {
+		status = http.StatusInternalServerError
+	}
+	class := said.classFor(status)
+	return &providers.Error{Class: class, Message: "inside the answer: " + messages[class], Detail: said.message}
+}
+
+// readReport knows {"error":{…}}, {"error":"…"}, {"object":"error",…} and
+// {"message":"…"} or {"detail":…}. Anything else is its own explanation.
+func readReport(reply object, body []byte) report {
+	inner := reply
+	if raw := reply["error"]; !isEmpty(raw) {
+		if message := text(raw); message != "" {
+			return report{message: message}
+		}
+		if o, err := readObject(raw); err == nil {
+			inner = o
+		}
+	}
+	said := report{code: text(inner["code"]), kind: text(inner["type"]), message: text(inner["message"])}
+	if said.code == "" && !isNull(inner["code"]) {
+		_ = json.Unmarshal(inner["code"], &said.status)
+	}
+	if cause, err := readObject(inner["innererror"]); err == nil && text(cause["code"]) != "" {
+		said.code = text(cause["code"])
+	}
+	if said.status < 400 || said.status > 599 {
+		said.status = 0
+	}
+	if said.message == "" {
+		said.message = string(body[:min(len(body), maxDetail)])
+	}
+	return said
+}
+
+// classFor weighs the report against the status: the most telling word wins.
+func (r report) classFor(status int) providers.Class {
+	class := classOfStatus(status)
+	for _, word := range []string{r.code, r.kind} {
+		said, ok := codes[strings.ToLower(word)]
+		if ok && (vague[class] || !vague[said]) && !(class == providers.ContextLength && said == providers.RateLimited) {
+			class = said
+			break
+		}
+	}
+	return r.outgrown(status, class)
+}
+
+// outgrown finds requests that are too large for the model or the account
+// behind other words: vLLM and others say so in the message only, and OpenAI
+// and Groq call a request above the whole limit per minute rate limited,
+// though no waiting helps.
+func (r report) outgrown(status int, class providers.Class) providers.Class {
+	message := strings.ToLower(r.message)
+	switch {
+	case class == providers.RateLimited && strings.HasPrefix(message, "request too large"):
+		return providers.ContextLength
+	case class != providers.BadRequest || status/100 != 4:
+		return class
+	case strings.Contains(message, "maximum context length"),
+		strings.Contains(message, "context window"),
+		strings.Contains(message, "context size"):
+		return providers.ContextLength
+	default:
+		return class
+	}
+}
+
+// messages are our own words for what a provider reported.
+var messages = map[providers.Class]string{
+	providers.RateLimited:     "the provider limits the rate of calls",
+	providers.QuotaExhausted:  "the account's quota or credit is used up",
+	providers.Overloaded:      "the provider is overloaded",
+	providers.ServerError:     "the provider failed",
+	providers.ContentFiltered: "the provider's content filter refused the request",
+	providers.BadRequest:      "the provider refused the request as wrong",
+	providers.Authentication:  "the provider did not accept the API key",
+	providers.Permission:      "the API key may not do this",
+	providers.NotFound:        "the provider knows no such model or address",
+	providers.ContextLength:   "the request is too large for the model or the account",
+}

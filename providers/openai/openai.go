@@ -1,0 +1,86 @@
+// Package openai calls any server that speaks OpenAI's chat completions and
+// embeddings: OpenAI itself, vLLM, Ollama, LM Studio, Mistral, Groq, DeepSeek,
+// a gateway. Bodies pass through as raw JSON, so fields this package has never
+// heard of reach the server and come back.
+package openai
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/penstock-dev/penstock/providers"
+)
+
+// Provider calls one server. It is safe for use by many goroutines.
+type Provider struct {
+	config    Config
+	base      *url.URL
+	client    *http.Client
+	setHeader func(http.Header)
+	scrub     func(string) string
+}
+
+var (
+	_ providers.Provider = (*Provider)(nil)
+	_ fmt.Formatter      = (*Provider)(nil)
+)
+
+// New returns a provider for the server config names. It makes no connection.
+// A field that makes no sense is named in the error; secrets never are.
+func New(config Config) (*Provider, error) {
+	config, base, err := config.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("openai: %w", err)
+	}
+	return &Provider{
+		config:    config,
+		base:      base,
+		client:    newClient(config),
+		setHeader: headerSetter(config),
+		scrub:     secretScrubber(config),
+	}, nil
+}
+
+// Close closes idle connections. Calls under way go on, and later calls work.
+func (p *Provider) Close() error {
+	p.client.CloseIdleConnections()
+	return nil
+}
+
+// Call implements [providers.Provider].
+//
+// A chat completion is asked for as a stream and put together again; onChunk
+// gets each chunk object but not the terminal event. If the server answers
+// with a whole body all the same, that is the answer, and onChunk is not told.
+// Embeddings are never streamed.
+//
+// The time to first token ends at the first chunk that carries something of
+// the answer. A chunk that only opens it (a role, an empty string) does not
+// count, and neither do comments that keep the connection alive; from the
+// first token on, each chunk of any kind restarts the stall clock. The stall
+// clock rests while onChunk runs.
+func (p *Provider) Call(
+	ctx context.Context, req providers.Request, onChunk func(providers.Chunk),
+) (providers.Response, error) {
+	body, err := p.requestBody(req)
+	if err != nil {
+		return providers.Response{}, err
+	}
+	clocks, ctx := startClocks(ctx, req.Timeouts)
+	defer clocks.stop()
+
+	resp, err := p.send(ctx, req, body)
+	if err != nil {
+		return providers.Response{}, unanswered(ctx, clocks, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return p.readAnswer(ctx, resp, req, clocks, onChunk)
+}
+
+// String names the server, without its secrets.
+func (p *Provider) String() string { return "openai provider at " + p.base.Redacted() }
+
+// Format writes String for every verb, so that no verb prints a secret.
+func (p *Provider) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(p.String())) }

@@ -1,0 +1,124 @@
+package openai
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/penstock-dev/penstock/providers"
+)
+
+// member is one name and value of a JSON object.
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+// streams says whether req is asked for as a stream.
+func (p *Provider) streams(req providers.Request) bool {
+	return req.Endpoint == providers.ChatCompletions && !p.config.NoStreaming
+}
+
+// requestBody is req's body with the model replaced and, for chat, streaming
+// switched on or off. Everything else stays as it was, in its order.
+func (p *Provider) requestBody(req providers.Request) ([]byte, error) {
+	if req.Endpoint != providers.ChatCompletions && req.Endpoint != providers.Embeddings {
+		return nil, &providers.Error{Class: providers.BadRequest, Message: "this provider has no such endpoint"}
+	}
+	if !validHeaderValue(req.IdempotencyKey) {
+		return nil, &providers.Error{Class: providers.BadRequest, Message: "no header can carry the idempotency key"}
+	}
+	members, err := objectMembers(req.Body)
+	if err != nil {
+		return nil, &providers.Error{Class: providers.BadRequest, Message: "the request's body is not a JSON object"}
+	}
+	if req.Model != "" {
+		model, err := json.Marshal(req.Model)
+		if err != nil {
+			return nil, &providers.Error{Class: providers.BadRequest, Message: "the model cannot be written as JSON"}
+		}
+		members = setMember(members, "model", model)
+	}
+	if req.Endpoint == providers.ChatCompletions {
+		members = p.setStreaming(members)
+	}
+	return appendObject(nil, members), nil
+}
+
+func (p *Provider) setStreaming(members []member) []member {
+	if p.config.NoStreaming {
+		return slices.DeleteFunc(members, func(m member) bool { return m.name == "stream" || m.name == "stream_options" })
+	}
+	members = setMember(members, "stream", json.RawMessage("true"))
+	if p.config.NoStreamOptions {
+		return slices.DeleteFunc(members, func(m member) bool { return m.name == "stream_options" })
+	}
+	i := slices.IndexFunc(members, func(m member) bool { return m.name == "stream_options" })
+	var options []member
+	if i >= 0 {
+		options, _ = objectMembers(members[i].value) // null, or not an object: replaced
+	}
+	options = setMember(options, "include_usage", json.RawMessage("true"))
+	return setMember(members, "stream_options", appendObject(nil, options))
+}
+
+// setMember sets the last member of that name, which is the one that counts,
+// or adds one.
+func setMember(members []member, name string, value json.RawMessage) []member {
+	for i, m := range slices.Backward(members) {
+		if m.name == name {
+			members[i].value = value
+			return members
+		}
+	}
+	return append(members, member{name, value})
+}
+
+// objectMembers takes a JSON object apart, keeping order and raw values.
+func objectMembers(object json.RawMessage) ([]member, error) {
+	if !json.Valid(object) {
+		return nil, errors.New("not valid JSON")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return nil, errors.New("not a JSON object")
+	}
+	var members []member
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil, err
+		}
+		name, _ := token.(string)
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return nil, err
+		}
+		members = append(members, member{name, value})
+	}
+	return members, nil
+}
+
+// appendObject writes members as a JSON object.
+func appendObject(out []byte, members []member) []byte {
+	out = append(out, '{')
+	for i, m := range members {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, quote(m.name)...)
+		out = append(out, ':')
+		out = append(out, m.value...)
+	}
+	return append(out, '}')
+}
+
+// quote writes s as JSON string.
+func quote(s string) []byte {
+	quoted, err := json.Marshal(s)
+	if err != nil {
+		return []byte(`""`) // a string always marshals
+	}
+	return quoted
+}
