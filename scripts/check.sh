@@ -36,7 +36,7 @@ go vet ./...
 echo "== lint"
 $lint run ./...
 
-if ! git diff --exit-code --stat "$before" "$(snapshot)"; then
+if ! git diff --exit-code --stat --patch "$before" "$(snapshot)"; then
   echo "penstock: formatting or go mod tidy changed the files above; look at them and commit" >&2
   exit 1
 fi

@@ -5,9 +5,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-mapfile -t packages < <(git grep -lE '^func TestSim' --untracked -- '*_test.go' | xargs -r -n1 dirname | sort -u | sed 's|^|./|')
-if [ ${#packages[@]} -eq 0 ]; then
-  echo "penstock: no simulation in any package" >&2
+files=$(grep -rlE --include='*_test.go' '^func TestSim' . || true)
+if [ -z "$files" ]; then
+  echo "penstock: there is no simulation to run" >&2
   exit 1
 fi
-exec go test -count=1 -run '^TestSim' "$@" "${packages[@]}"
+# Folders of Go packages have no spaces in their names.
+# shellcheck disable=SC2046
+exec go test -count=1 -run '^TestSim' "$@" $(xargs -n1 dirname <<<"$files" | sort -u)

@@ -21,5 +21,7 @@ export PENSTOCK_TEST_FSYNC=${PENSTOCK_TEST_FSYNC:-off}
 if [ $# -gt 0 ]; then
   exec scripts/with-servers.sh env CGO_ENABLED=1 go test -race "$@"
 fi
-scripts/sim.sh
+if grep -rqE --include='*_test.go' '^//go:build !race' .; then
+  scripts/sim.sh
+fi
 exec scripts/with-servers.sh env CGO_ENABLED=1 go test -race ./...
