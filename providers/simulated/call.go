@@ -1,0 +1,179 @@
+package simulated
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+)
+
+// maxRequestBytes bounds a request's body.
+const maxRequestBytes = 64 << 20
+
+// errLeft is what the wait of a call ends with when its caller is gone or the
+// server closes.
+var errLeft = errors.New("the caller left")
+
+// exchange is one call being answered.
+type exchange struct {
+	server  *Server
+	w       http.ResponseWriter
+	ctx     context.Context //nolint:containedctx // it lives as long as the one request it belongs to
+	faults  Faults
+	limiter *limiter
+	fate    fate
+	hash    [sha256.Size]byte
+	body    []byte
+	end     func(outcome string)
+}
+
+// call wraps the answering of one endpoint in what all have in common: the
+// log, outages, limits, and the faults that need no answer.
+func (s *Server) call(answer func(*exchange) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+		if err != nil {
+			writeError(w, http.StatusRequestEntityTooLarge, "", "invalid_request_error", "the body is too large or was cut")
+			return
+		}
+		x := s.begin(w, r, body)
+		defer x.end("left")
+		if s.away(x) || !x.admitted() {
+			return
+		}
+		defer x.limiter.leave()
+		if x.failEarly() {
+			return
+		}
+		if err := answer(x); err != nil {
+			return
+		}
+		x.end("ok")
+	}
+}
+
+func (s *Server) begin(w http.ResponseWriter, r *http.Request, body []byte) *exchange {
+	x := &exchange{server: s, w: w, ctx: r.Context(), hash: sha256.Sum256(body), body: body}
+	x.faults, x.limiter = s.current()
+	x.fate = x.faults.drawFate(s.fates.draws(s.seed, x.hash))
+	var named struct {
+		Model string `json:"model"`
+	}
+	_ = json.Unmarshal(body, &named) // the endpoint refuses what is not JSON
+	x.end = s.log.begin(Call{
+		Time:           time.Now(),
+		Endpoint:       r.URL.Path,
+		Model:          named.Model,
+		IdempotencyKey: r.Header.Get("Idempotency-Key"),
+		BodySHA256:     hex.EncodeToString(x.hash[:]),
+	})
+	w.Header().Set("X-Request-Id", "req_"+hex.EncodeToString(x.hash[16:28]))
+	return x
+}
+
+// away answers as an outage does, if there is one.
+func (s *Server) away(x *exchange) bool {
+	now := time.Now()
+	o := x.faults.outageAt(s.started, now)
+	if o == nil {
+		return false
+	}
+	x.end("outage")
+	if o.Mode == Status {
+		x.refuse(o.Status, "", "server_error", "simulated outage", o.RetryAfter)
+		return true
+	}
+	if o.Mode == Hang {
+		_ = x.wait(o.end(s.started).Sub(now))
+	}
+	panic(http.ErrAbortHandler)
+}
+
+func (x *exchange) admitted() bool {
+	if x.limiter.admit(time.Now(), x.w.Header()) {
+		return true
+	}
+	x.end("limited")
+	x.refuse(http.StatusTooManyRequests, "rate_limit_exceeded", "requests", "simulated rate limit reached", "")
+	return false
+}
+
+// failEarly acts out the faults that come instead of an answer.
+func (x *exchange) failEarly() bool {
+	if as, ok := statusKinds[x.fate.kind]; ok {
+		x.end(x.fate.kind)
+		x.refuse(as.status, as.code, as.kind, "simulated "+x.fate.kind, x.retryAfter())
+		return true
+	}
+	switch x.fate.kind {
+	case KindConnection:
+		x.end(x.fate.kind)
+		panic(http.ErrAbortHandler)
+	case KindEmpty:
+		x.end(x.fate.kind)
+		x.w.WriteHeader(http.StatusOK)
+		return true
+	case KindErrorIn200:
+		x.end(x.fate.kind)
+		writeError(x.w, http.StatusOK, "", "server_error", "simulated failure")
+		return true
+	case KindSlowHeaders:
+		return x.wait(orForEver(x.faults.SlowFor)) != nil
+	default:
+		return false
+	}
+}
+
+// retryAfter is the hint of the faults it makes sense for.
+func (x *exchange) retryAfter() string {
+	switch x.fate.kind {
+	case "rate_limited", "overloaded", "server_error":
+		return x.faults.RetryAfter
+	default:
+		return ""
+	}
+}
+
+func (x *exchange) refuse(status int, code, kind, message, retryAfter string) {
+	if retryAfter != "" {
+		x.w.Header().Set("Retry-After", retryAfter)
+	}
+	writeError(x.w, status, code, kind, message)
+}
+
+// wrong refuses a request that is wrong in itself.
+func (x *exchange) wrong(message string) error {
+	x.end("refused")
+	x.refuse(http.StatusBadRequest, "", "invalid_request_error", message, "")
+	return errors.New(message)
+}
+
+// wait returns errLeft when nobody waits any more.
+func (x *exchange) wait(d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-x.ctx.Done():
+		return errLeft
+	case <-x.server.closing:
+		return errLeft
+	}
+}
+
+// orForEver is d, or longer than any call when it is zero.
+func orForEver(d Duration) time.Duration {
+	const forEver = 100 * 365 * 24 * time.Hour
+	if d == 0 {
+		return forEver
+	}
+	return time.Duration(d)
+}

@@ -1,0 +1,85 @@
+package simulated
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// limiter is a token bucket of calls per minute and a count of calls under way.
+type limiter struct {
+	rpm        int
+	concurrent int
+
+	mu      sync.Mutex
+	left    float64
+	filled  time.Time
+	running int
+}
+
+func newLimiter(f Faults) *limiter {
+	return &limiter{rpm: f.RPM, concurrent: f.Concurrent, left: float64(f.RPM), filled: time.Now()}
+}
+
+// same says whether f keeps the limits as they are.
+func (l *limiter) same(f Faults) bool { return l.rpm == f.RPM && l.concurrent == f.Concurrent }
+
+// admit takes a place, to be given back by leave, or says how long to wait for
+// one. It sets the answer's headers.
+func (l *limiter) admit(now time.Time, header http.Header) (ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.concurrent > 0 && l.running >= l.concurrent {
+		setWait(header, time.Second)
+		return false
+	}
+	if l.rpm > 0 {
+		l.fill(now)
+		ok = l.left >= 1
+		if ok {
+			l.left--
+		}
+		l.setHeaders(header)
+		if !ok {
+			setWait(header, l.timeFor(1-l.left))
+			return false
+		}
+	}
+	l.running++
+	return true
+}
+
+func (l *limiter) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.running--
+}
+
+func (l *limiter) fill(now time.Time) {
+	if elapsed := now.Sub(l.filled); elapsed > 0 {
+		l.left = min(float64(l.rpm), l.left+elapsed.Minutes()*float64(l.rpm))
+		l.filled = now
+	}
+}
+
+// timeFor is how long calls take to come back.
+func (l *limiter) timeFor(calls float64) time.Duration {
+	return time.Duration(math.Ceil(calls / float64(l.rpm) * float64(time.Minute)))
+}
+
+func (l *limiter) setHeaders(header http.Header) {
+	header.Set("X-Ratelimit-Limit-Requests", strconv.Itoa(l.rpm))
+	header.Set("X-Ratelimit-Remaining-Requests", strconv.Itoa(int(l.left)))
+	full := l.timeFor(float64(l.rpm) - l.left)
+	header.Set("X-Ratelimit-Reset-Requests", max(full.Round(time.Millisecond), time.Millisecond).String())
+}
+
+// setWait rounds up: who waits as told is let in.
+func setWait(header http.Header, wait time.Duration) {
+	ms := (wait + time.Millisecond - 1) / time.Millisecond
+	s := (wait + time.Second - 1) / time.Second
+	header.Set("Retry-After-Ms", strconv.FormatInt(int64(ms), 10))
+	header.Set("Retry-After", strconv.FormatInt(int64(s), 10))
+}
