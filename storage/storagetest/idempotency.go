@@ -1,0 +1,142 @@
+package storagetest
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"time"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+func idempotencyRules() []rule {
+	return []rule{
+		{"the same submission is replayed", replays},
+		{"a replay tells the job as it is now", replaysAsItIsNow},
+		{"another submission is refused", refusesMismatch},
+		{"a key is the tenant's own", keyIsTheTenants},
+		{"a key is forgotten after its window", keyIsForgotten},
+		{"a key goes with its job", keyGoesWithItsJob},
+		{"twins at once are one job", twinsAreOne},
+		{"a refused submission takes no key", refusedTakesNoKey},
+		{"a key covers a copied answer", keyCoversCopy},
+		{"maintain keeps what counts", maintainKeeps},
+	}
+}
+
+func withKey(key, body string) edit {
+	return func(s *jobs.Submission) {
+		s.Idempotency = &jobs.Idempotency{Key: key, Fingerprint: sha256.Sum256([]byte(body))}
+	}
+}
+
+func replays(f *fixture) {
+	first := f.submit("a", withKey("k", "one"))
+	equal(f, first.Replayed, false, "the first is replayed")
+	again := f.submit("a", withKey("k", "one"))
+	if !again.Replayed || again.Ready || again.Job.ID != first.Job.ID || again.Job.Deduplicated {
+		f.t.Fatalf("again: got %+v, want job %s, replayed", again, first.Job.ID)
+	}
+	list, err := f.store.Jobs(f.t.Context(), jobs.JobQuery{Tenant: tenant, Limit: 10})
+	f.must(err, "list jobs")
+	equal(f, len(list), 1, "jobs")
+}
+
+func replaysAsItIsNow(f *fixture) {
+	first := f.answered("a", time.Minute, withKey("k", "one"))
+	again := f.submit("a", withKey("k", "one"), withCreated(f.at(2*time.Minute)))
+	equal(f, again.Replayed, true, "replayed")
+	equal(f, again.Job.ID, first.ID, "job")
+	equal(f, again.Job.Status, jobs.StatusSucceeded, "status")
+	equal(f, string(again.Job.Result), answer, "result")
+}
+
+func refusesMismatch(f *fixture) {
+	f.submit("a", withKey("k", "one"))
+	s := f.submission("b", withKey("k", "two"))
+	_, err := f.store.Submit(f.t.Context(), s)
+	f.mustBe(err, jobs.ErrIdempotencyMismatch, "submit another body under the same key")
+	_, err = f.store.Job(f.t.Context(), tenant, s.Job.ID)
+	f.mustBe(err, jobs.ErrNotFound, "read the refused job")
+	equal(f, len(f.ready(jobs.PriorityNormal, f.now)), 1, "ready executions")
+}
+
+func keyIsTheTenants(f *fixture) {
+	f.submit("a", withKey("k", "one"))
+	other := f.submit("a", withKey("k", "two"), withTenant("other"))
+	equal(f, other.Replayed, false, "replayed to another tenant")
+}
+
+func keyIsForgotten(f *fixture) {
+	f.submit("a", withKey("k", "one"))
+	within := f.submit("b", withKey("k", "one"), withCreated(f.at(jobs.IdempotencyWindow-time.Second)))
+	equal(f, within.Replayed, true, "replayed within the window")
+	after := f.submit("b", withKey("k", "two"), withCreated(f.at(jobs.IdempotencyWindow+time.Second)))
+	equal(f, after.Replayed, false, "replayed after the window")
+	again := f.submit("b", withKey("k", "two"), withCreated(f.at(jobs.IdempotencyWindow+2*time.Second)))
+	equal(f, again.Job.ID, after.Job.ID, "job of the new record")
+}
+
+func keyGoesWithItsJob(f *fixture) {
+	first := f.answered("a", time.Minute, withKey("k", "one"))
+	f.must(f.store.Delete(f.t.Context(), tenant, first.ID), "delete")
+	s := f.submit("a", withKey("k", "two"), withCreated(f.at(2*time.Minute)))
+	equal(f, s.Replayed, false, "replayed though the job is gone")
+	f.live(s.Job.ID)
+}
+
+func twinsAreOne(f *fixture) {
+	for round := range rounds {
+		var submissions []jobs.Submission
+		for range 4 {
+			submissions = append(submissions, f.submission(fmt.Sprint(round), withoutDedupe, withKey(fmt.Sprint(round), "one")))
+		}
+		results := make([]jobs.Submitted, len(submissions))
+		var functions []func()
+		for i, s := range submissions {
+			functions = append(functions, func() {
+				var err error
+				results[i], err = f.store.Submit(f.t.Context(), s)
+				f.check(err, "submit a twin")
+			})
+		}
+		atOnce(functions...)
+		replayed := 0
+		for _, r := range results {
+			equal(f, r.Job.ID, results[0].Job.ID, "job of a twin")
+			if r.Replayed {
+				replayed++
+			}
+		}
+		equal(f, replayed, len(results)-1, "replayed twins")
+	}
+	equal(f, len(f.ready(jobs.PriorityNormal, f.now)), rounds, "executions")
+}
+
+func refusedTakesNoKey(f *fixture) {
+	first := f.submit("a").Job
+	s := f.submission("b", withKey("k", "one"))
+	s.Job.ID = first.ID
+	if _, err := f.store.Submit(f.t.Context(), s); err == nil {
+		f.t.Fatal("a job id that exists: got no error")
+	}
+	equal(f, f.submit("c", withKey("k", "two")).Replayed, false, "replayed from a refused submission")
+}
+
+func keyCoversCopy(f *fixture) {
+	f.answered("a", time.Minute)
+	edits := []edit{withMaxAge(time.Hour), withCreated(f.at(2 * time.Minute)), withKey("k", "one")}
+	copied := f.submit("a", edits...)
+	again := f.submit("a", edits...)
+	equal(f, copied.Job.Cached, true, "cached")
+	equal(f, again.Replayed, true, "replayed")
+	equal(f, again.Job.ID, copied.Job.ID, "job")
+}
+
+func maintainKeeps(f *fixture) {
+	first := f.submit("a", withKey("k", "one"))
+	f.must(f.store.Maintain(f.t.Context(), f.at(jobs.IdempotencyWindow-time.Second)), "maintain")
+	equal(f, f.submit("a", withKey("k", "one")).Replayed, true, "replayed within the window")
+	f.must(f.store.Maintain(f.t.Context(), f.at(jobs.IdempotencyWindow+time.Second)), "maintain")
+	equal(f, f.submit("a", withKey("k", "two")).Replayed, false, "replayed after maintenance dropped the record")
+	f.live(first.Job.ID)
+}
