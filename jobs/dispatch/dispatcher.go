@@ -1,0 +1,212 @@
+// Package dispatch decides what may run now. One dispatcher of the fleet, the
+// holder of a lease, releases executions into the queue: as many as their
+// provider's pool has room for, and those whose turn it is.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/jobs/backoff"
+)
+
+const (
+	// LeaseName is the lease that the one dispatcher at work holds.
+	LeaseName = "dispatch"
+	// renewEvery is how often the lease is renewed, and asked for by the others.
+	renewEvery = time.Second
+	// handOver bounds what is still done after Run's context has ended: to
+	// enqueue what was just released, to give up the lease.
+	handOver = 2 * time.Second
+)
+
+// outage spaces out tries while the store is away. Its cap is below a second,
+// so that work goes on within a second of the store's return.
+var outage = backoff.Policy{Base: 50 * time.Millisecond, Cap: 800 * time.Millisecond}
+
+// Config is what a [Dispatcher] needs. Store, Queue, Catalog and Holder are
+// required.
+type Config struct {
+	Store   jobs.DispatchStore
+	Queue   jobs.Queue
+	Catalog *jobs.Catalog
+	// Pools gives, by provider, how many releases may be outstanding at once
+	// over the whole fleet: at least 1. A provider that is not in it gets none.
+	Pools map[string]int
+	// Holder names this process as holder of the lease.
+	Holder uuid.UUID
+	// LeaseTTL is how long the lease outlives its holder; default 4 s, at
+	// least 2 s because it is renewed each second.
+	LeaseTTL time.Duration
+	// PollInterval is how long a lost [Dispatcher.Wake] may go unnoticed, and
+	// how late a waiting execution may be released; default 1 s.
+	PollInterval time.Duration
+	Observer     Observer
+}
+
+// Dispatcher releases executions. Make one with [New].
+type Dispatcher struct {
+	cfg  Config
+	wake chan struct{}
+
+	// What follows belongs to the goroutine in Run.
+	leading bool
+	renewed time.Time
+	pools   map[string]*pool
+	looks   map[lookKey]*look
+	start   int
+	reports reports
+}
+
+// New returns a dispatcher, or an error that names the field at fault.
+func New(cfg Config) (*Dispatcher, error) {
+	switch {
+	case cfg.Store == nil:
+		return nil, errors.New("dispatch: Store is missing")
+	case cfg.Queue == nil:
+		return nil, errors.New("dispatch: Queue is missing")
+	case cfg.Catalog == nil:
+		return nil, errors.New("dispatch: Catalog is missing")
+	case cfg.Holder == uuid.Nil:
+		return nil, errors.New("dispatch: Holder is missing")
+	}
+	if cfg.LeaseTTL == 0 {
+		cfg.LeaseTTL = 4 * time.Second
+	}
+	if cfg.LeaseTTL < 2*renewEvery {
+		return nil, fmt.Errorf("dispatch: LeaseTTL is %v; it must be at least %v", cfg.LeaseTTL, 2*renewEvery)
+	}
+	if cfg.PollInterval == 0 {
+		cfg.PollInterval = time.Second
+	}
+	if cfg.PollInterval < 0 {
+		return nil, fmt.Errorf("dispatch: PollInterval is %v; it must be positive", cfg.PollInterval)
+	}
+	d := &Dispatcher{
+		cfg: cfg, wake: make(chan struct{}, 1),
+		pools: make(map[string]*pool, len(cfg.Pools)), looks: make(map[lookKey]*look),
+		reports: reports{routes: make(map[string]time.Time)},
+	}
+	for provider, size := range cfg.Pools {
+		if size < 1 {
+			return nil, fmt.Errorf("dispatch: Pools[%q] is %d; it must be at least 1", provider, size)
+		}
+		d.pools[provider] = newPool(size)
+	}
+	return d, nil
+}
+
+// Wake says that there may be something to release, or room for it. It never
+// blocks; many calls in a row are one. Call it on [jobs.SignalReady].
+func (d *Dispatcher) Wake() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run dispatches until ctx ends, then gives up the lease and returns nil.
+// While another process has the lease, or the store is away, it only waits.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	defer d.resign(ctx)
+	failures, due := 0, time.Now()
+	for ctx.Err() == nil {
+		delay, err := d.turn(ctx, &due)
+		if err == nil {
+			failures = 0
+			d.wait(ctx, delay, &due)
+			continue
+		}
+		d.reports.failure(d.cfg.Observer, ctx, err)
+		_ = backoff.Wait(ctx, outage.Equal(failures)) // ends early only with ctx, which the loop looks at
+		failures++
+	}
+	return nil
+}
+
+// turn renews the lease if it is time to, makes a pass if one is due, and
+// returns how long nothing need be done.
+func (d *Dispatcher) turn(ctx context.Context, due *time.Time) (time.Duration, error) {
+	if err := d.lead(ctx); err != nil {
+		return 0, err
+	}
+	if !d.leading {
+		return renewEvery, nil
+	}
+	if now := time.Now(); !now.Before(*due) {
+		*due = now.Add(d.cfg.PollInterval)
+		more, err := d.pass(ctx)
+		if err != nil || more {
+			*due = now
+			return 0, err
+		}
+	}
+	d.reports.recovered()
+	return min(time.Until(*due), time.Until(d.renewed.Add(renewEvery))), nil
+}
+
+// wait waits for delay or, if this is the leader, for Wake, which makes a pass
+// due. Those that do not lead leave the wake-up where it is: it costs nothing.
+func (d *Dispatcher) wait(ctx context.Context, delay time.Duration, due *time.Time) {
+	var wake chan struct{}
+	if d.leading {
+		wake = d.wake
+	}
+	t := time.NewTimer(max(0, delay))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-wake:
+		*due = time.Time{}
+	}
+}
+
+// lead takes the lease, or renews it when it was last renewed a while ago.
+func (d *Dispatcher) lead(ctx context.Context) error {
+	start := time.Now()
+	if d.leading && start.Sub(d.renewed) < renewEvery {
+		return nil
+	}
+	asking, cancel := context.WithTimeout(ctx, d.cfg.LeaseTTL)
+	defer cancel()
+	got, err := d.cfg.Store.Lease(asking, LeaseName, d.cfg.Holder, d.cfg.LeaseTTL)
+	if err != nil {
+		d.led(d.leading && start.Before(d.until()))
+		return fmt.Errorf("take the dispatcher's lease: %w", err)
+	}
+	d.led(got)
+	d.renewed = start
+	return nil
+}
+
+// led notes whether this process is the dispatcher.
+func (d *Dispatcher) led(yes bool) {
+	if yes != d.leading {
+		d.leading = yes
+		d.cfg.Observer.leading(yes)
+	}
+}
+
+// until is the time by which this process stops acting as the leader: a
+// quarter of the lease before another can have it, so that what is on its way
+// to the store arrives while the lease is still held.
+func (d *Dispatcher) until() time.Time { return d.renewed.Add(d.cfg.LeaseTTL - d.cfg.LeaseTTL/4) }
+
+// resign gives the lease up, so that another need not wait for its end.
+func (d *Dispatcher) resign(ctx context.Context) {
+	if !d.leading {
+		return
+	}
+	d.led(false)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
+	defer cancel()
+	if err := d.cfg.Store.Unlease(ctx, LeaseName, d.cfg.Holder); err != nil {
+		d.cfg.Observer.error(fmt.Errorf("give up the dispatcher's lease: %w", err))
+	}
+}

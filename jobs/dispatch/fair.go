@@ -1,0 +1,305 @@
+package dispatch
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+const (
+	// Of a contested pool no tenant takes more than mostNum/mostDen. A pool is
+	// contested for a tenant while another has something ready for it.
+	mostNum, mostDen = 4, 5
+	// lowEvery: while low-priority work is ready, one release of a pool in so
+	// many is low, whatever else is ready.
+	lowEvery = 16
+	// rememberedDeficits bounds what is remembered of tenants, in each ring.
+	rememberedDeficits = 4096
+)
+
+// pool is what is remembered between passes of how a provider's room was shared.
+type pool struct {
+	size  int
+	rings map[jobs.Priority]*ring
+	// sinceLow counts the releases since the last low one that were made while
+	// low ones were ready.
+	sinceLow int
+}
+
+func newPool(size int) *pool {
+	p := &pool{size: size, rings: make(map[jobs.Priority]*ring)}
+	for _, priority := range jobs.Priorities() {
+		p.rings[priority] = &ring{deficit: make(map[string]int64)}
+	}
+	return p
+}
+
+func (p *pool) ring(priority jobs.Priority) *ring { return p.rings[priority] }
+
+// most is how many releases a tenant may have outstanding in a contested pool.
+func (p *pool) most() int { return max(1, p.size*mostNum/mostDen) }
+
+// share is one round of sharing a pool's room.
+type share struct {
+	pool  *pool
+	room  *room
+	turns map[jobs.Priority]*turn
+	// taken counts what was chosen, left what is still ready, by tenant.
+	taken map[string]int
+	left  map[string]int
+	// unseen says that there are tenants that this round does not see.
+	unseen bool
+}
+
+// share chooses what to release into the pool's room: strictly high before
+// normal before low but for low's small part, and within a priority in turn
+// over the tenants. It reports cut when it stopped for want of sight rather
+// than of room or work: another look will show more.
+func (p *pool) share(r *room, ready *ready) (chosen []item, cut bool) {
+	s := &share{
+		pool: p, room: r, turns: make(map[jobs.Priority]*turn),
+		taken: make(map[string]int), left: make(map[string]int),
+	}
+	for priority, qs := range ready.priorities {
+		qs.settle()
+		s.turns[priority] = p.ring(priority).turn(qs)
+		s.unseen = s.unseen || len(qs.ends) > 0
+		for tenant, b := range qs.tenants {
+			s.left[tenant] += len(b.items)
+		}
+	}
+	for r.free > len(chosen) {
+		it, got := s.next()
+		cut = got == short
+		if got != picked {
+			break
+		}
+		chosen = append(chosen, it)
+	}
+	for _, t := range s.turns {
+		t.end()
+	}
+	return chosen, cut
+}
+
+// next chooses one item.
+func (s *share) next() (item, outcome) {
+	for _, priority := range s.order() {
+		t, ok := s.turns[priority]
+		if !ok {
+			continue
+		}
+		switch it, got := t.pick(s.capped); got {
+		case picked:
+			s.took(it)
+			return it, picked
+		case short:
+			return item{}, short
+		}
+	}
+	return item{}, none
+}
+
+// order is the order in which the priorities are asked.
+func (s *share) order() []jobs.Priority {
+	if s.pool.sinceLow >= lowEvery-1 {
+		return []jobs.Priority{jobs.PriorityLow, jobs.PriorityHigh, jobs.PriorityNormal}
+	}
+	return jobs.Priorities()
+}
+
+func (s *share) took(it item) {
+	s.taken[it.Tenant]++
+	if s.left[it.Tenant]--; s.left[it.Tenant] == 0 {
+		delete(s.left, it.Tenant)
+	}
+	switch low := s.turns[jobs.PriorityLow]; {
+	case it.Priority == jobs.PriorityLow:
+		s.pool.sinceLow = 0
+	case low != nil && low.waiting():
+		s.pool.sinceLow = min(s.pool.sinceLow+1, lowEvery-1)
+	}
+}
+
+// capped reports whether the tenant has its part of the pool and another
+// tenant has something ready.
+func (s *share) capped(tenant string) bool {
+	others := len(s.left)
+	if s.left[tenant] > 0 {
+		others--
+	}
+	contested := others > 0 || s.unseen
+	return contested && s.room.held[tenant]+s.taken[tenant] >= s.pool.most()
+}
+
+// ring goes round the tenants of a pool and priority: deficit round-robin
+// (Shreedhar and Varghese, 1995), with the cost of an execution in tokens.
+type ring struct {
+	// last is the tenant whose visit ended last: the next in the order of names
+	// is visited next.
+	last string
+	// visiting is the tenant whose visit the end of the room interrupted.
+	visiting string
+	// deficit is what a tenant may still take, in tokens. A tenant with nothing
+	// ready has none.
+	deficit map[string]int64
+}
+
+// turn is one round's part of a ring.
+type turn struct {
+	ring    *ring
+	tenants map[string]*backlog
+	// order is the order of visits, starting after ring.last; partial says that
+	// there are more tenants behind its end.
+	order   []string
+	partial bool
+	at      int
+	// visited says that the tenant at hand has had its quantum.
+	visited bool
+	// quantum is the cheapest head there is: small enough for equal tenants to
+	// alternate, large enough for each round to serve one.
+	quantum int64
+	served  bool
+}
+
+func (r *ring) turn(qs *queues) *turn {
+	t := &turn{ring: r, tenants: qs.tenants, partial: len(qs.ends) > 0, quantum: maxCost}
+	t.order = slices.SortedFunc(maps.Keys(qs.tenants), r.compare)
+	if t.partial {
+		end := slices.MinFunc(qs.ends, r.compare)
+		t.order = slices.DeleteFunc(t.order, func(name string) bool { return r.compare(name, end) > 0 })
+	}
+	for _, name := range t.order {
+		if items := qs.tenants[name].items; len(items) > 0 {
+			t.quantum = min(t.quantum, items[0].Cost)
+		}
+	}
+	t.visited = len(t.order) > 0 && t.order[0] == r.visiting
+	return t
+}
+
+// compare orders tenants by when they are next visited.
+func (r *ring) compare(a, b string) int {
+	if passedA, passedB := a <= r.last, b <= r.last; passedA != passedB {
+		if passedB {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Compare(a, b)
+}
+
+// outcome is what came of asking a turn for an item.
+type outcome int
+
+const (
+	// none: nothing that may be taken is ready.
+	none outcome = iota
+	// picked: here it is.
+	picked
+	// short: the next in order is there but was not seen; look again.
+	short
+)
+
+// pick takes the next item of a tenant that is not capped.
+func (t *turn) pick(capped func(tenant string) bool) (item, outcome) {
+	for {
+		if t.at == len(t.order) {
+			if t.partial && t.served {
+				return item{}, short
+			}
+			if !t.rewind(capped) {
+				return item{}, none
+			}
+		}
+		name := t.order[t.at]
+		b := t.tenants[name]
+		if len(b.items) == 0 && b.cut {
+			return item{}, short
+		}
+		if len(b.items) == 0 || capped(name) || !t.affords(name, b.items[0].Cost) {
+			t.leave()
+			continue
+		}
+		it := b.items[0]
+		b.items = b.items[1:]
+		t.ring.deficit[name] -= it.Cost
+		t.served = true
+		return it, picked
+	}
+}
+
+// affords gives the tenant at hand its quantum, once a visit, and reports
+// whether it can pay cost.
+func (t *turn) affords(name string, cost int64) bool {
+	if !t.visited {
+		t.visited = true
+		t.ring.deficit[name] += t.quantum
+	}
+	return cost <= t.ring.deficit[name]
+}
+
+// leave ends the visit of the tenant at hand.
+func (t *turn) leave() {
+	t.ring.last = t.order[t.at]
+	t.at++
+	t.visited = false
+}
+
+// rewind starts another cycle, if there is anybody to serve. Cycles in which
+// nobody could pay are made all at once.
+func (t *turn) rewind(capped func(string) bool) bool {
+	var eligible []string
+	cycles := int64(maxCost)
+	for _, name := range t.order {
+		b := t.tenants[name]
+		if len(b.items) == 0 && b.cut {
+			cycles = 0 // stop there and look again
+			eligible = append(eligible, name)
+		}
+		if len(b.items) == 0 || capped(name) {
+			continue
+		}
+		eligible = append(eligible, name)
+		missing := b.items[0].Cost - t.ring.deficit[name]
+		cycles = min(cycles, max(0, (missing-1)/t.quantum))
+	}
+	for _, name := range eligible {
+		t.ring.deficit[name] += cycles * t.quantum
+	}
+	t.at = 0
+	return len(eligible) > 0
+}
+
+// end keeps what the next round must know.
+func (t *turn) end() {
+	t.ring.visiting = ""
+	if t.visited && t.at < len(t.order) {
+		name := t.order[t.at]
+		if b := t.tenants[name]; len(b.items) > 0 && b.items[0].Cost <= t.ring.deficit[name] {
+			t.ring.visiting = name
+		} else {
+			t.leave()
+		}
+	}
+	crowded := len(t.ring.deficit) > rememberedDeficits
+	maps.DeleteFunc(t.ring.deficit, func(name string, _ int64) bool {
+		b, seen := t.tenants[name]
+		if !seen {
+			return crowded || !t.partial
+		}
+		return len(b.items) == 0 && !b.cut
+	})
+}
+
+// waiting reports whether anything is ready.
+func (t *turn) waiting() bool {
+	for _, b := range t.tenants {
+		if len(b.items) > 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,178 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+const (
+	// maxRounds bounds how often one pass looks again for what it did not see at
+	// first: beyond one look at each route. A pass that is cut short is followed
+	// by another at once, after the lease was renewed if need be.
+	maxRounds = 8
+	// maxRoutes bounds how many routes one round looks at; the next round goes
+	// on where it stopped.
+	maxRoutes = 32
+)
+
+// pass releases what may run now. It returns true when there is reason to make
+// another at once. A pass that finds every pool full is one query; one that
+// finds nothing live is two.
+func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
+	start := time.Now()
+	ctx, cancel := context.WithDeadline(ctx, d.until())
+	defer cancel()
+	w, err := d.window(ctx)
+	if err != nil || w.full() {
+		return false, err
+	}
+	routes, err := d.routes(ctx, w)
+	if err != nil || len(routes) == 0 {
+		return false, err
+	}
+	released := 0
+	for looked, n := 0, 0; looked < len(routes) || (more && n < maxRounds); looked, n = looked+maxRoutes, n+1 {
+		var got int
+		got, more, err = d.round(ctx, w, routes)
+		released += got
+		if err != nil {
+			return false, err
+		}
+		if w.full() {
+			break
+		}
+	}
+	if released > 0 {
+		d.cfg.Observer.pass(time.Since(start), released)
+	}
+	return more, nil
+}
+
+// route is a route that can be served, under the name executions have.
+type route struct {
+	name    string
+	targets []jobs.Target
+}
+
+// target returns the route's target of that index. An index that the
+// configuration no longer has means the first.
+func (r route) target(i int) jobs.Target {
+	if i < 0 || i >= len(r.targets) {
+		return r.targets[0]
+	}
+	return r.targets[i]
+}
+
+// routes returns the routes that have live executions and a pool with room.
+// Executions of a route that cannot be served stay where they are, until the
+// route is back or their deadline.
+func (d *Dispatcher) routes(ctx context.Context, w *window) ([]route, error) {
+	names, err := d.cfg.Store.Routes(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list live routes: %w", err)
+	}
+	slices.Sort(names)
+	var rs []route
+	for _, name := range names {
+		r, err := d.resolve(name)
+		if err != nil {
+			d.reports.unknown(d.cfg.Observer, name, err)
+			continue
+		}
+		if w.room(r) > 0 {
+			rs = append(rs, r)
+		}
+	}
+	return rs, nil
+}
+
+func (d *Dispatcher) resolve(name string) (route, error) {
+	r, err := d.cfg.Catalog.Resolve(name)
+	served := func(t jobs.Target) bool { return d.pools[t.Provider] != nil }
+	if err != nil || !slices.ContainsFunc(r.Targets, served) {
+		return route{}, fmt.Errorf("route %q has live executions, and neither it nor a provider of it is configured; "+
+			"they wait until their deadline: configure it again or cancel their jobs", name)
+	}
+	return route{name: name, targets: r.Targets}, nil
+}
+
+// round looks at what is ready, shares the room out and releases. It returns
+// how many were released, and whether another round may find more.
+func (d *Dispatcher) round(ctx context.Context, w *window, routes []route) (released int, more bool, err error) {
+	v := newView()
+	looked := d.nextRoutes(routes)
+	for _, r := range looked {
+		if err := d.look(ctx, w, r, v); err != nil {
+			return 0, false, err
+		}
+	}
+	var chosen []item
+	short := len(looked) < len(routes)
+	for provider, ready := range v.pools {
+		items, cut := d.pools[provider].share(w.pools[provider], ready)
+		chosen = append(chosen, items...)
+		short = short || cut
+	}
+	if len(chosen) == 0 {
+		return 0, false, nil
+	}
+	released, err = d.release(ctx, w, chosen)
+	return released, short && released > 0 && !w.full(), err
+}
+
+// nextRoutes returns the routes this round looks at, in turn.
+func (d *Dispatcher) nextRoutes(routes []route) []route {
+	if len(routes) <= maxRoutes {
+		return routes
+	}
+	some := make([]route, 0, maxRoutes)
+	for i := range maxRoutes {
+		some = append(some, routes[(d.start+i)%len(routes)])
+	}
+	d.start = (d.start + maxRoutes) % len(routes)
+	return some
+}
+
+// release releases what was chosen, in one call, and enqueues what was
+// released. A failure to enqueue is not one of the pass: the releases are made,
+// and the reconciler finds those that no worker will be handed.
+func (d *Dispatcher) release(ctx context.Context, w *window, chosen []item) (int, error) {
+	releases := make([]jobs.Release, len(chosen))
+	tenants := make(map[uuid.UUID]string, len(chosen))
+	for i, it := range chosen {
+		releases[i] = jobs.Release{
+			Execution: it.Execution, Fence: it.Fence, Provider: it.target.Provider, Model: it.target.Model,
+		}
+		tenants[it.Execution] = it.Tenant
+	}
+	tasks, err := d.cfg.Store.Release(ctx, releases, time.Now().UTC())
+	if err != nil {
+		return 0, fmt.Errorf("release %d executions: %w", len(releases), err)
+	}
+	counts := make(map[string]int)
+	for _, t := range tasks {
+		w.take(t.Provider, tenants[t.Execution])
+		counts[t.Provider]++
+	}
+	d.enqueue(ctx, tasks)
+	for provider, n := range counts {
+		d.cfg.Observer.released(provider, n)
+	}
+	return len(tasks), nil
+}
+
+// enqueue hands tasks to the queue even if ctx has ended: they are released.
+func (d *Dispatcher) enqueue(ctx context.Context, tasks []jobs.Task) {
+	if len(tasks) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
+	defer cancel()
+	d.reports.enqueued(d.cfg.Observer, len(tasks), d.cfg.Queue.Enqueue(ctx, tasks))
+}

@@ -1,0 +1,221 @@
+package run
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/providers"
+)
+
+const (
+	// defaultMaxAttempts is the number of tries of a route that is not known.
+	defaultMaxAttempts = 5
+	// maxMessage bounds a job's error message, in bytes: ours and the provider's.
+	maxMessage = 4 << 10
+	// noProviderDelay is how long work for a provider that this process does not
+	// have waits before it is released again, hopefully elsewhere.
+	noProviderDelay = 10 * time.Second
+)
+
+// decision is what becomes of an execution after a call: it ends with status,
+// or, when that is empty, it runs again. A conditional end has both.
+type decision struct {
+	task jobs.Task
+	call jobs.Call
+	// tries is how many the run used up.
+	tries int
+	// message says in our own words why the call failed.
+	message string
+
+	status   jobs.Status
+	result   json.RawMessage
+	jobError *jobs.JobError
+	at       time.Time
+	// stopAt, if set, makes the end conditional on no later deadline.
+	stopAt time.Time
+
+	runAt     time.Time
+	waitingOn jobs.WaitingOn
+	target    int
+}
+
+func (d *decision) outcome() jobs.Outcome {
+	return jobs.Outcome{
+		Task: d.task, Call: d.call, Status: d.status, Result: d.result, Error: d.jobError,
+		Tries: d.tries, At: d.at, StopAt: d.stopAt,
+	}
+}
+
+func (d *decision) rescheduling() jobs.Rescheduling {
+	return jobs.Rescheduling{
+		Task: d.task, Call: d.call, RunAt: d.runAt, WaitingOn: d.waitingOn, Tries: d.tries, Target: d.target,
+	}
+}
+
+// decide says what becomes of the execution.
+func (r *Runner) decide(w jobs.Work, route jobs.Route, a attempt) decision {
+	d := decision{task: w.Task, call: callOf(w, a), at: a.ended, target: w.Target}
+	switch {
+	case a.held != nil:
+		d.giveBack(w, a)
+	case a.failure == nil:
+		d.status, d.result = jobs.StatusSucceeded, a.response.Body
+	default:
+		r.afterFailure(&d, w, route, a.failure)
+	}
+	return d
+}
+
+// giveBack returns an execution whose call we did not make or broke off
+// ourselves. It costs no try, and if nobody waits for it the store says so.
+func (d *decision) giveBack(w jobs.Work, a attempt) {
+	d.message = a.held.Error()
+	d.runAt, d.waitingOn = a.ended, jobs.WaitingOnCapacity
+	switch a.held {
+	case errNoSuch:
+		d.runAt = a.ended.Add(noProviderDelay)
+	case errTooLate:
+		d.fail(jobs.CodeExpired, d.message)
+		d.stopAt = w.StopAt
+	}
+}
+
+// afterFailure applies the policy of the failure's class.
+func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, e *providers.Error) {
+	class := e.Class
+	if class == providers.Cancelled {
+		class = providers.Connection // we did not cancel it
+	}
+	policy := class.Policy()
+	if policy.Try {
+		d.tries = 1
+	}
+	d.message = safe(e.Message, maxMessage)
+	full := withDetail(d.message, e.Detail)
+	next, another := nextTarget(route, w)
+	switch {
+	case w.Tries+d.tries >= max(1, route.MaxAttempts) && policy.Try, policy.Next == providers.Final,
+		policy.Next == providers.Failover && !another:
+		d.fail(string(class), full)
+		return
+	case policy.Next == providers.Failover:
+		d.failOver(next)
+		return
+	}
+	d.waitingOn = jobs.WaitingOnRetry
+	if class == providers.RateLimited {
+		d.waitingOn = jobs.WaitingOnRateLimit
+	}
+	d.runAt = r.retryAt(d.at, e.RetryAfter, w.Tries)
+	if d.runAt.Before(w.StopAt) {
+		return
+	}
+	if another && d.at.Before(w.StopAt) {
+		d.failOver(next)
+		return
+	}
+	d.fail(string(class), safe(full+"; "+tooLate(e.RetryAfter, d.runAt), maxMessage))
+	d.stopAt = w.StopAt
+}
+
+// retryAt returns when to try again: the provider's hint, in full, and on top
+// of it full jitter that grows with the tries used up. It is rounded up to the
+// millisecond, which is what the store keeps, so that nobody comes early.
+func (r *Runner) retryAt(from time.Time, hint time.Duration, tries int) time.Time {
+	return ceil(from.Add(max(0, hint) + r.cfg.Retry.Full(tries)))
+}
+
+func ceil(t time.Time) time.Time {
+	if whole := t.Truncate(time.Millisecond); whole.Before(t) {
+		return whole.Add(time.Millisecond)
+	}
+	return t
+}
+
+func tooLate(hint time.Duration, runAt time.Time) string {
+	why := "the next try"
+	if hint > 0 {
+		why = fmt.Sprintf("the provider asked to wait %v, so the next try", hint)
+	}
+	return fmt.Sprintf("%s would be at %s, after the deadline", why, runAt.Format(time.RFC3339))
+}
+
+// fail ends the execution.
+func (d *decision) fail(code, message string) {
+	d.status, d.jobError = jobs.StatusFailed, &jobs.JobError{Code: code, Message: message}
+}
+
+// failOver sends the execution to another target at once. It is released anew,
+// since the place it holds is one of its present provider.
+func (d *decision) failOver(target int) {
+	d.target, d.runAt, d.waitingOn = target, d.at, jobs.WaitingOnCapacity
+}
+
+// nextTarget returns the index of the route's target after the one called. The
+// configuration may have changed since the release: what counts is where the
+// called target stands now.
+func nextTarget(route jobs.Route, w jobs.Work) (int, bool) {
+	called, i := jobs.Target{Provider: w.Provider, Model: w.Model}, w.Target
+	if i < 0 || i >= len(route.Targets) || route.Targets[i] != called {
+		i = slices.Index(route.Targets, called)
+	}
+	return i + 1, i+1 < len(route.Targets)
+}
+
+// callOf returns the call's row, closed.
+func callOf(w jobs.Work, a attempt) jobs.Call {
+	c := jobs.Call{
+		ID: w.Call, Execution: w.Task.Execution, Fence: w.Task.Fence, Tenant: w.Tenant, RequestHash: w.RequestHash,
+		Provider: w.Provider, Model: w.Model, Latency: a.latency, CreatedAt: a.begun,
+	}
+	if e := a.failure; e != nil {
+		c.Status, c.ErrorClass, c.HTTPStatus = statusOf(e.Class), e.Class, e.HTTPStatus
+		c.TimeToFirstToken, c.Usage, c.ProviderRequestID = e.TimeToFirstToken, e.Usage, e.RequestID
+		c.Partial = safe(e.Partial, jobs.MaxPartial)
+	} else if a.held == nil {
+		c.Status, c.HTTPStatus = jobs.CallSuccess, a.response.HTTPStatus
+		c.TimeToFirstToken, c.Usage = a.response.TimeToFirstToken, a.response.Usage
+		c.ProviderRequestID = a.response.RequestID
+	}
+	if a.held != nil {
+		c.Status, c.ErrorClass = jobs.CallCancelled, providers.Cancelled
+	}
+	return c
+}
+
+func statusOf(c providers.Class) jobs.CallStatus {
+	switch {
+	case c.IsTimeout():
+		return jobs.CallTimeout
+	case c == providers.Cancelled:
+		return jobs.CallCancelled
+	default:
+		return jobs.CallFailure
+	}
+}
+
+// withDetail returns our message with the provider's own explanation.
+func withDetail(message, detail string) string {
+	if detail == "" {
+		return message
+	}
+	return safe(message+": "+detail, maxMessage)
+}
+
+// safe returns s as every store can keep it: valid UTF-8 without NUL, and at
+// most so many bytes.
+func safe(s string, most int) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most]
+}

@@ -1,0 +1,199 @@
+// Package run is the worker: it claims released executions, calls their
+// provider once, and records what came of it: an end, or a later time.
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/jobs/backoff"
+	"github.com/penstock-dev/penstock/providers"
+)
+
+// DefaultRetry spaces out retries: full jitter from 1 s, at most 60 s.
+var DefaultRetry = backoff.Policy{Base: time.Second, Cap: time.Minute}
+
+// Config is what a [Runner] needs. All but the durations, Retry and Observer
+// is required.
+type Config struct {
+	Store   jobs.RunStore
+	Queue   jobs.Queue
+	Signals jobs.Signals
+	Catalog *jobs.Catalog
+	// Providers are called by name; Concurrency says how many calls each gets
+	// at once from this process, at least 1.
+	Providers   map[string]providers.Provider
+	Concurrency map[string]int
+	// Worker has ID and Name set; the id is new for each process.
+	Worker jobs.Worker
+	// Retry spaces out retries; default [DefaultRetry].
+	Retry backoff.Policy
+	// DrainTimeout is how long running calls may go on when the worker stops;
+	// default 11 min, which outlasts the longest call of the default timeouts.
+	// Then they are cancelled and given back.
+	DrainTimeout time.Duration
+	// FlushTimeout is how much longer the stopping worker tries to record what
+	// it has while the store is away; default 10 s.
+	FlushTimeout time.Duration
+	// StaleAfter is the age of the last successful heartbeat from which no call
+	// is started; default 4 s, well below what makes others declare it dead.
+	StaleAfter time.Duration
+	Observer   Observer
+}
+
+// Runner runs executions. Make one with [New].
+type Runner struct {
+	cfg     Config
+	running *registry
+	pulse   pulse
+	// draining is closed when the worker starts to stop.
+	draining chan struct{}
+	started  sync.Once
+}
+
+// New returns a runner, or an error that names the field at fault.
+func New(cfg Config) (*Runner, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("run: %w", err)
+	}
+	if cfg.Retry == (backoff.Policy{}) {
+		cfg.Retry = DefaultRetry
+	}
+	cfg.DrainTimeout = orDefault(cfg.DrainTimeout, 11*time.Minute)
+	cfg.FlushTimeout = orDefault(cfg.FlushTimeout, 10*time.Second)
+	cfg.StaleAfter = orDefault(cfg.StaleAfter, 4*time.Second)
+	return &Runner{cfg: cfg, running: newRegistry(), draining: make(chan struct{})}, nil
+}
+
+func (c Config) check() error {
+	switch {
+	case c.Store == nil:
+		return errors.New("Store is missing")
+	case c.Queue == nil:
+		return errors.New("Queue is missing")
+	case c.Signals == nil:
+		return errors.New("Signals is missing")
+	case c.Catalog == nil:
+		return errors.New("Catalog is missing")
+	case c.Worker.ID == uuid.Nil:
+		return errors.New("Worker.ID is missing")
+	case c.Retry.Base < 0 || c.Retry.Cap < c.Retry.Base:
+		return fmt.Errorf("Retry is %+v; Base must not be negative nor above Cap", c.Retry)
+	case c.DrainTimeout < 0 || c.FlushTimeout < 0 || c.StaleAfter < 0:
+		return errors.New("DrainTimeout, FlushTimeout and StaleAfter must not be negative")
+	}
+	for name, n := range c.Concurrency {
+		if n < 1 {
+			return fmt.Errorf("Concurrency[%q] is %d; it must be at least 1", name, n)
+		}
+		if c.Providers[name] == nil {
+			return fmt.Errorf("Concurrency[%q] has no provider of this name", name)
+		}
+	}
+	return nil
+}
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}
+
+// Run takes and runs tasks until ctx ends. Then it takes no more, lets running
+// calls finish for DrainTimeout, cancels and gives back the rest, retires the
+// worker, and returns nil. It is called once.
+func (r *Runner) Run(ctx context.Context) error {
+	err := errors.New("run: Run was called twice")
+	r.started.Do(func() { err = nil })
+	if err != nil {
+		return err
+	}
+	if !r.introduce(ctx) {
+		return nil
+	}
+	alive, die := context.WithCancel(context.WithoutCancel(ctx))
+	defer die()
+	var beating, consuming sync.WaitGroup
+	beating.Go(func() { r.heartbeat(alive) })
+	for provider, n := range r.cfg.Concurrency {
+		consuming.Go(func() { r.consume(ctx, provider, n) })
+	}
+	<-ctx.Done()
+	r.drain(&consuming)
+	die()
+	beating.Wait()
+	r.retire(context.WithoutCancel(ctx))
+	return nil
+}
+
+// consume hands a provider's tasks to Handle until ctx ends, whatever happens
+// to the queue.
+func (r *Runner) consume(ctx context.Context, provider string, concurrency int) {
+	for n := 0; ctx.Err() == nil; n++ {
+		start := time.Now()
+		err := r.cfg.Queue.Consume(ctx, provider, concurrency, r.Handle)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(start) > time.Minute {
+			n = 0
+		}
+		if n == 0 {
+			r.cfg.Observer.error(fmt.Errorf("consume tasks of provider %q: %w", provider, err))
+		}
+		_ = backoff.Wait(ctx, outage.Equal(n)) // ends early only with ctx, which the loop looks at
+	}
+}
+
+// drain waits for what is running: for DrainTimeout as it is, for FlushTimeout
+// with its calls cancelled, and then with its writes given up as well.
+func (r *Runner) drain(consuming *sync.WaitGroup) {
+	close(r.draining)
+	done := make(chan struct{})
+	go func() {
+		consuming.Wait()
+		close(done)
+	}()
+	if waitFor(done, r.cfg.DrainTimeout) {
+		return
+	}
+	r.running.stopAll(errDrained)
+	if waitFor(done, r.cfg.FlushTimeout) {
+		return
+	}
+	r.running.abortAll()
+	<-done
+}
+
+func waitFor(done <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// retire forgets the worker, so that what it may still hold is released again
+// at once. If that fails it will be declared dead, which is slower and counts.
+func (r *Runner) retire(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.FlushTimeout)
+	defer cancel()
+	err := r.persist(ctx, "retire the worker", func(ctx context.Context) error {
+		return r.cfg.Store.Retire(ctx, r.cfg.Worker.ID)
+	})
+	if err != nil {
+		r.cfg.Observer.error(fmt.Errorf("retire the worker: %w", err))
+		return
+	}
+	r.signal(ctx, jobs.Signal{Kind: jobs.SignalReady})
+}
