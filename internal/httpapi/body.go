@@ -1,0 +1,88 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// readJSON returns the request's body, which must say that it is JSON, fit
+// into MaxBody and arrive within BodyTimeout.
+func (a *API) readJSON(x *exchange) ([]byte, error) {
+	if err := checkContent(x.Request().Header); err != nil {
+		return nil, err
+	}
+	body, err := a.readBody(x, a.cfg.MaxBody)
+	if err != nil {
+		return nil, err
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil, jobs.Invalid("", "the body is empty; send a JSON object with the field request")
+	}
+	return body, nil
+}
+
+// readNothing refuses a body where none is looked at. An empty object counts
+// as none: some clients cannot send less.
+func (a *API) readNothing(x *exchange) error {
+	const enough = 1 << 10
+	body, err := a.readBody(x, enough)
+	if err != nil {
+		return err
+	}
+	if body = bytes.TrimSpace(body); len(body) > 0 && string(body) != "{}" {
+		return jobs.Invalid("", "this request takes no body")
+	}
+	return nil
+}
+
+func (a *API) readBody(x *exchange, limit int64) ([]byte, error) {
+	r := x.Request()
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	// The deadline is the connection's, and is taken off again: waiting for a
+	// job may take longer. A writer without deadlines is a test's recorder.
+	conn := http.NewResponseController(x.Response().Writer)
+	_ = conn.SetReadDeadline(time.Now().Add(a.cfg.BodyTimeout))
+	body, err := io.ReadAll(http.MaxBytesReader(x.Response().Writer, r.Body, limit))
+	_ = conn.SetReadDeadline(time.Time{})
+	if err == nil {
+		return body, nil
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, tooLarge(limit)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, jobs.Invalid("", "the body did not arrive within %s", a.cfg.BodyTimeout)
+	}
+	return nil, &jobs.Error{Code: jobs.CodeInvalidField, Message: "the body did not arrive whole", Err: err}
+}
+
+func tooLarge(limit int64) error {
+	return &jobs.Error{Code: codeBodyTooLarge, Message: fmt.Sprintf("the body may have at most %d bytes", limit)}
+}
+
+// checkContent refuses what is not plain JSON in UTF-8. A form, which is what
+// curl -d sends by itself, is told how to say JSON.
+func checkContent(h http.Header) error {
+	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return jobs.Invalid("", "the header Content-Encoding is not supported; send the body as it is")
+	}
+	kind, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return jobs.Invalid("", "the body must be JSON; send it with the header Content-Type: application/json")
+	}
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return jobs.Invalid("", "the body must be in UTF-8")
+	}
+	return nil
+}

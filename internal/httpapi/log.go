@@ -1,0 +1,70 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+)
+
+// logLine tells of a request in one line. Of what the caller sent it has the
+// method, the route's pattern, the tenant, the job and the request's name,
+// never a query, a body or a key.
+func (a *API) logLine(x *exchange) {
+	status := x.status()
+	line := a.cfg.Log.WithLevel(level(status, x.Path())).
+		Str("request_id", x.requestID).
+		Str("method", methodLabel(x.Request().Method)).
+		Str("route", routeLabel(x.Path())).
+		Int("status", status).
+		Dur("duration_ms", time.Since(x.started)).
+		Int64("bytes", x.Response().Size).
+		Str("remote", x.RealIP())
+	if x.tenant != "" {
+		line = line.Str("tenant", x.tenant)
+	}
+	if x.job != uuid.Nil {
+		line = line.Stringer("job", x.job)
+	}
+	if x.code != "" {
+		line = line.Str("code", x.code)
+	}
+	if cause := cause(x.failure); cause != nil {
+		line = line.Str("cause", shorten(cause.Error(), maxDetail))
+	}
+	if p, ok := errors.AsType[*panicked](x.failure); ok {
+		line = line.Bytes("stack", p.stack)
+	}
+	line.Msg("request")
+}
+
+// cause returns what went wrong on our side. What is wrong with the request is
+// not told: it would quote it.
+func cause(err error) error {
+	if _, ok := errors.AsType[fieldErrors](err); ok || err == nil {
+		return nil
+	}
+	return known(err).Err
+}
+
+// status is what was answered; 499 when the connection was closed instead.
+func (x *exchange) status() int {
+	const closed = 499
+	if x.aborted {
+		return closed
+	}
+	return x.Response().Status
+}
+
+func level(status int, path string) zerolog.Level {
+	switch {
+	case status >= http.StatusInternalServerError:
+		return zerolog.ErrorLevel
+	case path == "/healthz" || path == "/readyz" || path == "/metrics":
+		return zerolog.DebugLevel
+	default:
+		return zerolog.InfoLevel
+	}
+}

@@ -1,0 +1,43 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+// route is one operation of openapi.yaml. A GET also answers HEAD.
+type route struct {
+	method, path string
+	handle       func(*exchange) error
+}
+
+func (r route) handler() echo.HandlerFunc {
+	return func(c echo.Context) error { return r.handle(of(c)) }
+}
+
+// routes lists all that the API serves.
+func (a *API) routes() []route {
+	if a.cfg.Service == nil {
+		return a.operational()
+	}
+	return append(a.operational(),
+		route{http.MethodGet, "/openapi.yaml", serveDocument},
+		route{http.MethodPost, "/v1/jobs", a.tenanted(a.submit)},
+		route{http.MethodGet, "/v1/jobs", a.tenanted(a.list)},
+		route{http.MethodGet, "/v1/jobs/:id", a.tenanted(a.get)},
+		route{http.MethodDelete, "/v1/jobs/:id", a.tenanted(a.delete)},
+		route{http.MethodPost, "/v1/jobs/:id/cancel", a.tenanted(a.cancel)},
+		route{http.MethodPost, "/v1/jobs/:id/retry", a.tenanted(a.retry)},
+		route{http.MethodGet, "/v1/jobs/:id/calls", a.tenanted(a.calls)},
+	)
+}
+
+// operational are the routes for those who run Penstock.
+func (a *API) operational() []route {
+	return []route{
+		{http.MethodGet, "/healthz", a.health},
+		{http.MethodGet, "/readyz", a.ready},
+		{http.MethodGet, "/metrics", a.serveMetrics},
+	}
+}
