@@ -101,9 +101,16 @@ func resets(header http.Header, server time.Time) (exhausted, all time.Duration)
 	return exhausted, all
 }
 
+// epoch is where a number of seconds can only be a Unix time, which some
+// gateways send in milliseconds too: that says nothing certain.
+const epoch = 1_000_000_000
+
 // parseReset reads a duration, a number of seconds, or an RFC 3339 time.
 func parseReset(value string, server time.Time) time.Duration {
 	value = strings.TrimSpace(value)
+	if n, err := strconv.ParseFloat(value, 64); err == nil && n >= epoch {
+		return 0
+	}
 	if d := parseNumber(value, time.Second); d > 0 {
 		return d
 	}
