@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"fmt"
-
 )
 
 // window is the room there is: the size of each provider's pool, less what is
@@ -75,4 +74,3 @@ func (w *window) take(provider, tenant string) {
 		r.held[tenant]++
 	}
 }
-

@@ -2,6 +2,7 @@ package run
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,10 +77,10 @@ func (r *Runner) decide(w jobs.Work, route jobs.Route, a attempt) decision {
 func (d *decision) giveBack(w jobs.Work, a attempt) {
 	d.message = a.held.Error()
 	d.runAt, d.waitingOn = a.ended, jobs.WaitingOnCapacity
-	switch a.held {
-	case errNoSuch:
+	switch {
+	case errors.Is(a.held, errNoSuch):
 		d.runAt = a.ended.Add(noProviderDelay)
-	case errTooLate:
+	case errors.Is(a.held, errTooLate):
 		d.fail(jobs.CodeExpired, d.message)
 		d.stopAt = w.StopAt
 	}
@@ -87,11 +88,7 @@ func (d *decision) giveBack(w jobs.Work, a attempt) {
 
 // afterFailure applies the policy of the failure's class.
 func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, e *providers.Error) {
-	class := e.Class
-	if class == providers.Cancelled {
-		class = providers.Connection // we did not cancel it
-	}
-	policy := class.Policy()
+	class, policy := e.Class, e.Class.Policy()
 	if policy.Try {
 		d.tries = 1
 	}

@@ -51,9 +51,10 @@ func (r *Runner) claim(ctx context.Context, task jobs.Task) (jobs.Claim, jobs.Wo
 		r.cfg.Observer.error(fmt.Errorf("make an id for a call: %w", err))
 		return jobs.Claim{}, jobs.Work{}, err
 	}
-	c := jobs.Claim{Task: task, Worker: r.cfg.Worker.ID, Call: call, At: time.Now().UTC()}
+	c := jobs.Claim{Task: task, Worker: r.cfg.Worker.ID, Call: call}
 	var work jobs.Work
 	err = r.persist(ctx, "claim a task", func(ctx context.Context) (err error) {
+		c.At = time.Now().UTC()
 		work, err = r.cfg.Store.Claim(ctx, c)
 		return err
 	})
@@ -116,17 +117,30 @@ func (r *Runner) attempt(ctx context.Context, w jobs.Work, route jobs.Route, beg
 			Timeouts:       bounded(route.Timeouts, w.StopAt.Sub(sent)),
 		})
 		a.latency = time.Since(sent)
-		if a.failure != nil && brokenOff(a.failure.Class) {
-			a.held = context.Cause(ctx)
-		}
+		a.held = a.blame(context.Cause(ctx))
 	}
 	a.ended = time.Now().UTC()
 	return a
 }
 
-// brokenOff reports whether a failure of the class is what a cancelled call
-// looks like. One of another class came from the provider, and counts.
-func brokenOff(c providers.Class) bool { return c == providers.Cancelled || c == providers.Connection }
+// blame returns cause if the call failed as a cancelled call does. A failure of
+// another class came from the provider, and counts. A call that says it was
+// cancelled although nobody did so has lost its connection.
+func (a *attempt) blame(cause error) error {
+	switch {
+	case a.failure == nil:
+		return nil
+	case cause == nil && a.failure.Class == providers.Cancelled:
+		lost := *a.failure
+		lost.Class = providers.Connection
+		a.failure = &lost
+		return nil
+	case a.failure.Class == providers.Cancelled, a.failure.Class == providers.Connection:
+		return cause
+	default:
+		return nil
+	}
+}
 
 // hold returns why the call must not be made, or nil.
 func (r *Runner) hold(ctx context.Context, w jobs.Work, now time.Time) error {

@@ -39,9 +39,10 @@ func (r *Runner) persist(ctx context.Context, what string, write func(context.Co
 	for n := 0; ; n++ {
 		err := within(ctx, storeTimeout, write)
 		if err == nil || errors.Is(err, jobs.ErrStale) || errors.Is(err, jobs.ErrProlonged) {
+			r.failing.Store(false)
 			return err
 		}
-		if n == 0 && ctx.Err() == nil {
+		if ctx.Err() == nil && !r.failing.Swap(true) {
 			r.cfg.Observer.error(fmt.Errorf("%s: %w", what, err))
 		}
 		if !unavailable(err) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -55,6 +56,8 @@ type Runner struct {
 	// draining is closed when the worker starts to stop.
 	draining chan struct{}
 	started  sync.Once
+	// failing says that the last write failed, and that this was reported.
+	failing atomic.Bool
 }
 
 // New returns a runner, or an error that names the field at fault.

@@ -1,0 +1,168 @@
+// Package control keeps promises that nobody else is left to keep: it finds
+// tasks the queue lost and workers that died, ends jobs whose time is up, and
+// tidies the store.
+//
+// Every process runs all of it. What is cheap and safe to do several times over
+// (looking for dead workers, expiry) each process does by itself, so that no
+// single death delays it. What costs something per task or per run (asking the
+// queue, settling, maintenance) is done by whoever holds a lease.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/jobs/backoff"
+)
+
+const (
+	// stepTimeout bounds one step of a loop, so that a store that hangs is tried
+	// again.
+	stepTimeout = 30 * time.Second
+	// signalTimeout bounds a signal, which is not worth waiting for.
+	signalTimeout = time.Second
+	// signalIDs bounds the ids in one signal.
+	signalIDs = 512
+	// reportEvery is how often a loop that keeps failing says so.
+	reportEvery = time.Minute
+)
+
+// outage spaces out tries while the store or the queue is away. Its cap is a
+// second at most, so that all is at work again within a second of the return.
+var outage = backoff.Policy{Base: 100 * time.Millisecond, Cap: 800 * time.Millisecond}
+
+// Store is what the controller needs of the store.
+type Store interface {
+	jobs.ControlStore
+	// Lease and Unlease are those of [jobs.DispatchStore].
+	Lease(ctx context.Context, name string, holder uuid.UUID, ttl time.Duration) (bool, error)
+	Unlease(ctx context.Context, name string, holder uuid.UUID) error
+}
+
+// Config is what a [Controller] needs. Store, Queue, Signals and Holder are
+// required.
+type Config struct {
+	Store   Store
+	Queue   jobs.Queue
+	Signals jobs.Signals
+	// Holder names this process as holder of leases.
+	Holder   uuid.UUID
+	Observer Observer
+}
+
+// Observer is told what a controller does, for logs and metrics. Any field may
+// be nil. The functions are called from several goroutines and must not block.
+type Observer struct {
+	// Error is told of a loop that fails: at once, then at most once a minute
+	// until it works again.
+	Error func(err error)
+	// Requeued is told how many releases were lost by the queue and taken back.
+	Requeued func(n int)
+	// Reclaimed is told of a worker that was declared dead.
+	Reclaimed func(w jobs.Worker, what jobs.Reclaimed)
+	// Expired is told how many jobs ended for want of time.
+	Expired func(n int)
+}
+
+// Controller runs the loops. Make one with [New].
+type Controller struct {
+	cfg Config
+}
+
+// New returns a controller, or an error that names the field at fault.
+func New(cfg Config) (*Controller, error) {
+	switch {
+	case cfg.Store == nil:
+		return nil, errors.New("control: Store is missing")
+	case cfg.Queue == nil:
+		return nil, errors.New("control: Queue is missing")
+	case cfg.Signals == nil:
+		return nil, errors.New("control: Signals is missing")
+	case cfg.Holder == uuid.Nil:
+		return nil, errors.New("control: Holder is missing")
+	}
+	return &Controller{cfg: cfg}, nil
+}
+
+// Run runs the loops until ctx ends, then gives up its leases and returns nil.
+func (c *Controller) Run(ctx context.Context) error {
+	var loops sync.WaitGroup
+	reconciling := &reconciler{c: c, lease: c.lease("reconcile")}
+	watching := newWatcher(c)
+	tidying := &upkeep{c: c, lease: c.lease("upkeep")}
+	loops.Go(func() { c.every(ctx, "find lost tasks", reconcileEvery, reconciling.step) })
+	loops.Go(func() { c.every(ctx, "watch workers", lookEvery, watching.step) })
+	loops.Go(func() { c.every(ctx, "expire jobs", expireEvery, c.expire) })
+	loops.Go(func() { c.every(ctx, "keep up the store", settleEvery, tidying.step) })
+	loops.Wait()
+	reconciling.lease.release(ctx)
+	tidying.lease.release(ctx)
+	return nil
+}
+
+// every takes a step at once and then one each interval until ctx ends. After a
+// failure it waits as outage says if that is longer.
+func (c *Controller) every(ctx context.Context, what string, interval time.Duration, step func(context.Context) error) {
+	var failures int
+	var reported time.Time
+	for ctx.Err() == nil {
+		wait := interval
+		if err := within(ctx, stepTimeout, step); err == nil {
+			failures, reported = 0, time.Time{}
+		} else {
+			wait = outage.Equal(failures)
+			failures++
+			if ctx.Err() == nil && time.Since(reported) >= reportEvery {
+				reported = time.Now()
+				c.cfg.Observer.error(fmt.Errorf("%s: %w", what, err))
+			}
+		}
+		_ = backoff.Wait(ctx, wait) // ends early only with ctx, which the loop looks at
+	}
+}
+
+func within(ctx context.Context, d time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return do(ctx)
+}
+
+// ready wakes the dispatcher.
+func (c *Controller) ready(ctx context.Context) {
+	c.signal(ctx, jobs.Signal{Kind: jobs.SignalReady})
+}
+
+// signal wakes whoever waits. A lost signal costs a poll interval.
+func (c *Controller) signal(ctx context.Context, s jobs.Signal) {
+	_ = within(ctx, signalTimeout, func(ctx context.Context) error { return c.cfg.Signals.Send(ctx, s) })
+}
+
+func (o Observer) error(err error) {
+	if o.Error != nil {
+		o.Error(err)
+	}
+}
+
+func (o Observer) requeued(n int) {
+	if o.Requeued != nil {
+		o.Requeued(n)
+	}
+}
+
+func (o Observer) reclaimed(w jobs.Worker, what jobs.Reclaimed) {
+	if o.Reclaimed != nil {
+		o.Reclaimed(w, what)
+	}
+}
+
+func (o Observer) expired(n int) {
+	if o.Expired != nil {
+		o.Expired(n)
+	}
+}

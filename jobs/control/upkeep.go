@@ -1,0 +1,43 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	// settleEvery is how long jobs may wait whose outcome is recorded but whose
+	// worker died before it had told all of them. It is below the time after
+	// which the lease is another's, so that the lease stays held.
+	settleEvery   = 2 * time.Second
+	maintainEvery = time.Hour
+)
+
+// upkeep settles and tidies, under a lease: it would be wasteful, not wrong, in
+// several processes.
+type upkeep struct {
+	c     *Controller
+	lease *lease
+	// maintained is when Maintain last succeeded here.
+	maintained time.Time
+}
+
+func (u *upkeep) step(ctx context.Context) error {
+	held, fresh, err := u.lease.hold(ctx)
+	if err != nil || !held {
+		return err
+	}
+	ended, err := u.c.cfg.Store.Settle(ctx)
+	u.c.ended(ctx, ended)
+	if err != nil {
+		return fmt.Errorf("settle: %w", err)
+	}
+	if now := time.Now(); fresh || now.Sub(u.maintained) >= maintainEvery {
+		if err := u.c.cfg.Store.Maintain(ctx, now.UTC()); err != nil {
+			return fmt.Errorf("maintain: %w", err)
+		}
+		u.maintained = now
+	}
+	return nil
+}
