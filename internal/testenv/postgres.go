@@ -11,22 +11,22 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Postgres returns the URL of a fresh, empty database for t alone, on the server
-// that PENSTOCK_TEST_POSTGRES_URL names. The database is dropped when t ends,
+// Postgres returns the URL of a fresh, empty database for tb alone, on the server
+// that PENSTOCK_TEST_POSTGRES_URL names. The database is dropped when tb ends,
 // even if connections to it are still open.
-func Postgres(t testing.TB) string {
-	t.Helper()
-	server, err := url.Parse(serverURL(t, postgresVariable))
+func Postgres(tb testing.TB) string {
+	tb.Helper()
+	server, err := url.Parse(serverURL(tb, postgresVariable))
 	if err != nil {
-		t.Fatalf("%s is not a URL such as postgres://user:password@host:5432/postgres", postgresVariable)
+		tb.Fatalf("%s is not a URL such as postgres://user:password@host:5432/postgres", postgresVariable)
 	}
 	name := "penstock_test_" + strings.ToLower(rand.Text())
-	if err := execute(t.Context(), server.String(), "CREATE DATABASE "+name); err != nil {
-		t.Fatalf("create a database for the test: %v", err)
+	if err := execute(tb.Context(), server.String(), "CREATE DATABASE "+name); err != nil {
+		tb.Fatalf("create a database for the test: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := execute(context.Background(), server.String(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
-			t.Errorf("drop the test's database %s: %v", name, err)
+			tb.Errorf("drop the test's database %s: %v", name, err)
 		}
 	})
 	own := *server

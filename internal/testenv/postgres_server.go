@@ -12,24 +12,24 @@ import (
 	"testing"
 )
 
-// PostgresServer starts a Postgres process for t alone, for tests that stop or
+// PostgresServer starts a Postgres process for tb alone, for tests that stop or
 // kill it. Its URL names an empty database. What was committed is there again
 // after Kill and Restart.
 //
 // fsync is off: the machine does not crash, only the server does.
-func PostgresServer(t testing.TB) *Server {
-	t.Helper()
-	postgres := program(t, "postgres", "postgresql")
-	initdb := program(t, "initdb", "postgresql")
+func PostgresServer(tb testing.TB) *Server {
+	tb.Helper()
+	postgres := program(tb, "postgres", "postgresql")
+	initdb := program(tb, "initdb", "postgresql")
 	attributes, err := unprivileged()
 	if err != nil {
-		t.Fatalf("Postgres refuses to run as root: %v", err)
+		tb.Fatalf("Postgres refuses to run as root: %v", err)
 	}
-	dir := dataDir(t, "penstock-postgres-")
-	if err := createCluster(t.Context(), initdb, dir, attributes); err != nil {
-		t.Fatalf("create a Postgres cluster: %v", err)
+	dir := dataDir(tb, "penstock-postgres-")
+	if err := createCluster(tb.Context(), initdb, dir, attributes); err != nil {
+		tb.Fatalf("create a Postgres cluster: %v", err)
 	}
-	return startServer(t, kind{
+	return startServer(tb, kind{
 		name: "postgres",
 		command: func(port int) *exec.Cmd {
 			command := exec.CommandContext(context.Background(), postgres, "-D", dir, "-p", strconv.Itoa(port), "-k", "",

@@ -23,33 +23,33 @@ const (
 // errAllLeased says that every database is in use just now.
 var errAllLeased = errors.New("every database is leased to another test or holds data that is not a test's")
 
-// Redis returns the URL of an empty database for t alone, on the server that
-// PENSTOCK_TEST_REDIS_URL names, and empties it when t ends. A database that
+// Redis returns the URL of an empty database for tb alone, on the server that
+// PENSTOCK_TEST_REDIS_URL names, and empties it when tb ends. A database that
 // holds data no test left there is never touched.
 //
 // Databases share the server: channels of publish and subscribe cross from one
 // to another, and FLUSHALL empties all of them. A test that sends FLUSHALL,
 // or that stops or reconfigures the server, wants [RedisServer].
-func Redis(t testing.TB) string {
-	t.Helper()
-	server, err := url.Parse(serverURL(t, redisVariable))
+func Redis(tb testing.TB) string {
+	tb.Helper()
+	server, err := url.Parse(serverURL(tb, redisVariable))
 	if err != nil {
-		t.Fatalf("%s is not a URL such as redis://127.0.0.1:6379/0", redisVariable)
+		tb.Fatalf("%s is not a URL such as redis://127.0.0.1:6379/0", redisVariable)
 	}
 	options, err := redis.ParseURL(server.String())
 	if err != nil {
-		t.Fatalf("%s is not a Redis URL: %v", redisVariable, err)
+		tb.Fatalf("%s is not a Redis URL: %v", redisVariable, err)
 	}
 	registry := redis.NewClient(options)
-	number, err := leaseDatabase(t.Context(), registry, options)
+	number, err := leaseDatabase(tb.Context(), registry, options)
 	if err != nil {
 		_ = registry.Close()
-		t.Fatalf("lease a Redis database for the test: %v", err)
+		tb.Fatalf("lease a Redis database for the test: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		defer registry.Close()
 		if err := returnDatabase(context.Background(), registry, options, number); err != nil {
-			t.Errorf("empty the test's Redis database %d: %v", number, err)
+			tb.Errorf("empty the test's Redis database %d: %v", number, err)
 		}
 	})
 	own := *server

@@ -11,14 +11,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// RedisServer starts a Redis process for t alone, for tests that stop, kill or
+// RedisServer starts a Redis process for tb alone, for tests that stop, kill or
 // flush it. It keeps nothing on disk: killed and started again it is empty.
 // Extra arguments are redis-server's own, such as "--appendonly", "yes".
-func RedisServer(t testing.TB, arguments ...string) *Server {
-	t.Helper()
-	path := program(t, "redis-server", "redis-server")
-	dir := dataDir(t, "penstock-redis-")
-	return startServer(t, kind{
+func RedisServer(tb testing.TB, arguments ...string) *Server {
+	tb.Helper()
+	path := program(tb, "redis-server", "redis-server")
+	dir := dataDir(tb, "penstock-redis-")
+	return startServer(tb, kind{
 		name: "redis-server",
 		command: func(port int) *exec.Cmd {
 			base := []string{

@@ -19,7 +19,7 @@ import (
 // for the test's own goroutine, because they fail the test when something goes
 // wrong. It ends with the test, however the test ends.
 type Server struct {
-	t    testing.TB
+	tb   testing.TB
 	kind kind
 	port int
 
@@ -39,10 +39,10 @@ type kind struct {
 }
 
 // startServer starts a server on a free port of the loopback interface.
-func startServer(t testing.TB, k kind) *Server {
-	t.Helper()
-	s := &Server{t: t, kind: k}
-	t.Cleanup(func() { s.end(s.kind.kill) })
+func startServer(tb testing.TB, k kind) *Server {
+	tb.Helper()
+	s := &Server{tb: tb, kind: k}
+	tb.Cleanup(func() { s.end(s.kind.kill) })
 	var err error
 	for range 3 { // another program may take the port before the server does
 		if s.port, err = freePort(); err != nil {
@@ -52,7 +52,7 @@ func startServer(t testing.TB, k kind) *Server {
 			return s
 		}
 	}
-	t.Fatalf("start a private %s: %v", k.name, err)
+	tb.Fatalf("start a private %s: %v", k.name, err)
 	return nil
 }
 
@@ -62,28 +62,28 @@ func (s *Server) URL() string { return s.kind.url(s.port) }
 // Stop ends the server in order and returns when its process is gone. Stopping
 // a stopped server does nothing.
 func (s *Server) Stop() {
-	s.t.Helper()
+	s.tb.Helper()
 	if !s.end(s.kind.stop) {
-		s.t.Fatalf("%s did not stop within %s", s.kind.name, patience)
+		s.tb.Fatalf("%s did not stop within %s", s.kind.name, patience)
 	}
 }
 
 // Kill ends the server as a crash would and returns when its process is gone.
 // Killing a stopped server does nothing.
 func (s *Server) Kill() {
-	s.t.Helper()
+	s.tb.Helper()
 	if !s.end(s.kind.kill) {
-		s.t.Fatalf("%s did not die within %s", s.kind.name, patience)
+		s.tb.Fatalf("%s did not die within %s", s.kind.name, patience)
 	}
 }
 
 // Restart starts the server again, on the same port and with the data it left
 // on disk, and returns when it answers. A server that runs is stopped first.
 func (s *Server) Restart() {
-	s.t.Helper()
+	s.tb.Helper()
 	s.Stop()
 	if err := s.start(); err != nil {
-		s.t.Fatalf("start %s again: %v", s.kind.name, err)
+		s.tb.Fatalf("start %s again: %v", s.kind.name, err)
 	}
 }
 
@@ -163,10 +163,10 @@ func freePort() (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
-// program returns the path of a server's program, or fails t with what to do.
+// program returns the path of a server's program, or fails tbb with what to do.
 // Debian keeps Postgres out of PATH, one directory a version: the newest wins.
-func program(t testing.TB, name, debianPackage string) string {
-	t.Helper()
+func program(tb testing.TB, name, debianPackage string) string {
+	tb.Helper()
 	if path, err := exec.LookPath(name); err == nil {
 		return path
 	}
@@ -174,7 +174,7 @@ func program(t testing.TB, name, debianPackage string) string {
 	if len(paths) > 0 {
 		return slices.MaxFunc(paths, func(a, b string) int { return postgresVersion(a) - postgresVersion(b) })
 	}
-	t.Fatalf("no %s on this machine: run `make test`, which installs it, or `scripts/install.sh %s`", name, debianPackage)
+	tb.Fatalf("no %s on this machine: run `make test`, which installs it, or `scripts/install.sh %s`", name, debianPackage)
 	return ""
 }
 
@@ -185,17 +185,17 @@ func postgresVersion(path string) int {
 	return version
 }
 
-// dataDir makes a folder that goes when t ends. Unlike t.TempDir it can be
+// dataDir makes a folder that goes when tb ends. Unlike t.TempDir it can be
 // entered by another user, which Postgres needs when the test is root.
-func dataDir(t testing.TB, pattern string) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", pattern)
+func dataDir(tb testing.TB, pattern string) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", pattern) //nolint:usetesting // another user cannot enter t.TempDir
 	if err != nil {
-		t.Fatalf("make a folder for the server: %v", err)
+		tb.Fatalf("make a folder for the server: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := os.RemoveAll(dir); err != nil {
-			t.Errorf("remove the server's folder: %v", err)
+			tb.Errorf("remove the server's folder: %v", err)
 		}
 	})
 	return dir

@@ -26,12 +26,12 @@ const (
 // be busy with many tests; a healthy server takes milliseconds.
 const patience = time.Minute
 
-// serverURL returns the value of variable, or fails t with what to do.
-func serverURL(t testing.TB, variable string) string {
-	t.Helper()
+// serverURL returns the value of variable, or fails tbb with what to do.
+func serverURL(tb testing.TB, variable string) string {
+	tb.Helper()
 	value := os.Getenv(variable)
 	if value == "" {
-		t.Fatalf("%s is not set: run `make test`, or `scripts/with-servers.sh go test ./…`, or set it to a server's URL",
+		tb.Fatalf("%s is not set: run `make test`, or `scripts/with-servers.sh go test ./…`, or set it to a server's URL",
 			variable)
 	}
 	return value

@@ -22,7 +22,6 @@ func TestPostgresGivesEachTestItsOwnDatabase(t *testing.T) {
 }
 
 func TestPostgresDropsTheDatabaseWithConnectionsOpen(t *testing.T) {
-	t.Parallel()
 	var own string
 	t.Run("user", func(t *testing.T) {
 		own = Postgres(t)
@@ -149,7 +148,6 @@ func TestPostgresServerKeepsWhatWasCommitted(t *testing.T) {
 }
 
 func TestServersLeaveNothing(t *testing.T) {
-	t.Parallel()
 	var urls []string
 	t.Run("user", func(t *testing.T) {
 		urls = append(urls, RedisServer(t).URL())
@@ -165,7 +163,10 @@ func TestMissingVariableSaysWhatToDo(t *testing.T) {
 	t.Setenv(postgresVariable, "")
 	t.Setenv(redisVariable, "")
 	for variable, ask := range map[string]func(testing.TB) string{postgresVariable: Postgres, redisVariable: Redis} {
-		got := fatalMessage(t, func(tb testing.TB) { ask(tb) })
+		got := fatalMessage(t, func(tb testing.TB) {
+			tb.Helper()
+			ask(tb)
+		})
 		if !strings.Contains(got, variable) || !strings.Contains(got, "make test") {
 			t.Errorf("got %q, want it to name %s and `make test`", got, variable)
 		}
@@ -174,7 +175,10 @@ func TestMissingVariableSaysWhatToDo(t *testing.T) {
 
 func TestMissingProgramSaysWhatToDo(t *testing.T) {
 	t.Setenv("PATH", "")
-	got := fatalMessage(t, func(tb testing.TB) { program(tb, "redis-server", "redis-server") })
+	got := fatalMessage(t, func(tb testing.TB) {
+		tb.Helper()
+		program(tb, "redis-server", "redis-server")
+	})
 	if !strings.Contains(got, "scripts/install.sh redis-server") {
 		t.Errorf("got %q, want it to name scripts/install.sh redis-server", got)
 	}
@@ -192,7 +196,10 @@ func TestPasswordsStayOutOfMessages(t *testing.T) {
 	t.Setenv(postgresVariable, (&url.URL{
 		Scheme: "postgres", User: url.UserPassword("u", "hunter2"), Host: "127.0.0.1:1", Path: "/x",
 	}).String())
-	got := fatalMessage(t, func(tb testing.TB) { Postgres(tb) })
+	got := fatalMessage(t, func(tb testing.TB) {
+		tb.Helper()
+		Postgres(tb)
+	})
 	if got == "" || strings.Contains(got, "hunter2") {
 		t.Errorf("got %q, want a message without the password", got)
 	}
