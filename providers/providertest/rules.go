@@ -1,0 +1,314 @@
+package providertest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/penstock-dev/penstock/providers"
+)
+
+func testAnswer(t *testing.T, wire Wire, answer Answer, open Open) {
+	provider := open(t, answer.Reply)
+	chunks := 0
+	got, err := provider.Call(t.Context(), wire.Request, func(chunk providers.Chunk) {
+		chunks++
+		if !json.Valid(chunk.Data) {
+			t.Errorf("chunk %d is not JSON: %s", chunks, chunk.Data)
+		}
+	})
+	if err != nil {
+		t.Fatalf("got error %v, detail %q", err, detailOf(err))
+	}
+	if chunks != answer.Chunks {
+		t.Errorf("onChunk was told of %d pieces, want %d", chunks, answer.Chunks)
+	}
+	if !sameJSON(t, got.Body, answer.Body) {
+		t.Errorf("body\ngot  %s\nwant %s", got.Body, answer.Body)
+	}
+	if got.TimeToFirstToken <= 0 {
+		t.Errorf("time to first token is %s", got.TimeToFirstToken)
+	}
+	want := answer.Want
+	want.Body, want.TimeToFirstToken = got.Body, got.TimeToFirstToken
+	if want.Model == "" {
+		want.Model = got.Model
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("response\ngot  %+v\nwant %+v", got, want)
+	}
+}
+
+func testFailure(t *testing.T, wire Wire, failure Failure, open Open) {
+	provider := open(t, failure.Reply)
+	timeouts := providers.Timeouts{Total: 24 * time.Hour}
+	got := mustFail(t, provider, withTimeouts(wire.Request, timeouts))
+	want := failure.Want
+	want.Message, want.Detail, want.Err = got.Message, got.Detail, got.Err
+	want.TimeToFirstToken = got.TimeToFirstToken
+	if !reflect.DeepEqual(*got, want) {
+		t.Errorf("error\ngot  %+v\nwant %+v", *got, want)
+	}
+	if len(got.Detail) > 2<<10 {
+		t.Errorf("detail has %d bytes", len(got.Detail))
+	}
+	if got.Message == "" {
+		t.Error("the error has no message")
+	}
+}
+
+// slowLimit is a bound that the slow answer passes, or not.
+type slowLimit struct {
+	name     string
+	timeouts providers.Timeouts
+	want     providers.Class
+	after    time.Duration
+}
+
+func slowLimits(wire Wire) []slowLimit {
+	first, next := wire.SlowFirst, wire.SlowNext
+	return []slowLimit{
+		{"first token", providers.Timeouts{FirstToken: first - 1}, providers.TimeoutFirstToken, first - 1},
+		{"stall", providers.Timeouts{FirstToken: first + 1, Stall: next - 1}, providers.TimeoutStall, first + next - 1},
+		{"total before the first token", providers.Timeouts{Total: first - 1}, providers.TimeoutTotal, first - 1},
+		{"total after it", providers.Timeouts{Total: first + next - 1}, providers.TimeoutTotal, first + next - 1},
+	}
+}
+
+func testTimeout(t *testing.T, wire Wire, limit slowLimit, open Open) {
+	provider := open(t, wire.Slow)
+	began := time.Now()
+	got := mustFail(t, provider, withTimeouts(wire.Request, limit.timeouts))
+	if got.Class != limit.want || time.Since(began) != limit.after {
+		t.Errorf("got %s after %s, want %s after %s", got.Class, time.Since(began), limit.want, limit.after)
+	}
+	afterFirst := limit.after > wire.SlowFirst
+	if (got.TimeToFirstToken > 0) != afterFirst || (got.Partial != "") != afterFirst {
+		t.Errorf("time to first token %s, partial %q; want them set: %t", got.TimeToFirstToken, got.Partial, afterFirst)
+	}
+}
+
+// testPatience gives each clock just enough time.
+func testPatience(t *testing.T, wire Wire, open Open) {
+	provider := open(t, wire.Slow)
+	got, err := provider.Call(t.Context(), withTimeouts(wire.Request, providers.Timeouts{
+		Connect:    1,
+		FirstToken: wire.SlowFirst + 1,
+		Stall:      wire.SlowNext + 1,
+		Total:      wire.SlowFirst + wire.SlowNext + 1,
+	}), nil)
+	if err != nil {
+		t.Fatalf("got %v", err)
+	}
+	if got.TimeToFirstToken != wire.SlowFirst {
+		t.Errorf("time to first token: got %s, want %s", got.TimeToFirstToken, wire.SlowFirst)
+	}
+}
+
+// testSlowListener has a listener that takes longer than the provider may.
+func testSlowListener(t *testing.T, wire Wire, open Open) {
+	provider := open(t, wire.Slow)
+	req := withTimeouts(wire.Request, providers.Timeouts{FirstToken: wire.SlowFirst + 1, Stall: wire.SlowNext + 1})
+	_, err := provider.Call(t.Context(), req, func(providers.Chunk) { time.Sleep(10 * wire.SlowNext) })
+	if err != nil {
+		t.Errorf("got %v: the listener's time was counted as the provider's", err)
+	}
+}
+
+func testCancelledBefore(t *testing.T, wire Wire, open Open) {
+	var requests atomic.Int64
+	provider := open(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := provider.Call(ctx, wire.Request, nil)
+	if got := asError(t, err); got.Class != providers.Cancelled || requests.Load() != 0 {
+		t.Errorf("got %s with %d requests sent, want cancelled with none", got.Class, requests.Load())
+	}
+}
+
+func testCancelledInside(t *testing.T, wire Wire, open Open) {
+	left := make(chan struct{})
+	provider := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(left)
+		wire.Slow.ServeHTTP(w, r)
+	}))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	failed := make(chan error, 1)
+	go func() {
+		_, err := provider.Call(ctx, wire.Request, nil)
+		failed <- err
+	}()
+	time.Sleep(wire.SlowFirst + 1)
+	synctest.Wait()
+	cancelled := time.Now()
+	cancel()
+	got := asError(t, <-failed)
+	if got.Class != providers.Cancelled || got.Partial == "" {
+		t.Errorf("got %s with partial %q, want cancelled with what had arrived", got.Class, got.Partial)
+	}
+	<-left // the server learns of it, so that nobody pays for the rest
+	if took := time.Since(cancelled); took > 0 {
+		t.Errorf("it took %s to end", took)
+	}
+}
+
+func testContextDeadline(t *testing.T, wire Wire, open Open) {
+	provider := open(t, wire.Slow)
+	ctx, cancel := context.WithTimeout(t.Context(), wire.SlowFirst/2)
+	defer cancel()
+	_, err := provider.Call(ctx, wire.Request, nil)
+	if got := asError(t, err); got.Class != providers.Cancelled {
+		t.Errorf("got %s, want cancelled: the caller's deadline is no timeout of the call", got.Class)
+	}
+}
+
+// testOneRequest breaks a connection that was good before, which tempts an
+// HTTP client to send the request again.
+func testOneRequest(t *testing.T, wire Wire, open Open) {
+	var requests atomic.Int64
+	provider := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if requests.Add(1) > 1 {
+			_, _ = io.Copy(io.Discard, r.Body)
+			panic(http.ErrAbortHandler)
+		}
+		wire.Answers[0].Reply.ServeHTTP(w, r)
+	}))
+	req := wire.Request
+	req.IdempotencyKey = "execution-1"
+	if _, err := provider.Call(t.Context(), req, nil); err != nil {
+		t.Fatal(err)
+	}
+	got := mustFail(t, provider, req)
+	if got.Class != providers.Connection || requests.Load() != 2 {
+		t.Errorf("got %s after %d requests, want connection after 2: a call is one request", got.Class, requests.Load())
+	}
+}
+
+func testRedirect(t *testing.T, wire Wire, open Open) {
+	var requests atomic.Int64
+	provider := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		http.Redirect(w, r, "http://elsewhere/", http.StatusTemporaryRedirect)
+	}))
+	got := mustFail(t, provider, wire.Request)
+	if got.Class != providers.NotFound || requests.Load() != 1 {
+		t.Errorf("got %s after %d requests, want not_found after 1", got.Class, requests.Load())
+	}
+}
+
+// testSecrets has a server that quotes all it was sent.
+func testSecrets(t *testing.T, wire Wire, open Open) {
+	provider := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if !strings.Contains(string(body), Prompt) || !strings.Contains(fmt.Sprint(r.Header), Key) {
+			t.Error("the request lacks the prompt or the key")
+		}
+		said, _ := json.Marshal(map[string]any{"error": map[string]any{"message": fmt.Sprint(r.Header, string(body))}})
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = w.Write(said)
+	}))
+	got := mustFail(t, provider, wire.Request)
+	if got.Class != providers.Authentication {
+		t.Errorf("got %s, want authentication", got.Class)
+	}
+	if strings.Contains(got.Detail, Key) {
+		t.Errorf("the detail quotes the key: %s", got.Detail)
+	}
+	if !strings.Contains(got.Detail, Prompt) {
+		t.Errorf("the detail lacks the server's words: %s", got.Detail)
+	}
+	for _, printed := range []string{
+		got.Error(), fmt.Sprint(got.Err), fmt.Sprintf("%v", provider), fmt.Sprintf("%+v", provider),
+		fmt.Sprintf("%#v", provider), fmt.Sprintf("%s", provider), fmt.Sprintf("%x", provider),
+	} {
+		if strings.Contains(printed, Key) || strings.Contains(printed, Prompt) ||
+			strings.Contains(printed, fmt.Sprintf("%x", Key)) {
+			t.Errorf("a secret is printed: %s", printed)
+		}
+	}
+}
+
+// testHangingErrorBody has a server that says 429 and how long to wait, and
+// then nothing: the hint must not be lost over it.
+func testHangingErrorBody(t *testing.T, wire Wire, open Open) {
+	provider := open(t, Reply{Status: 429, Header: map[string]string{"Retry-After": "7"}, End: Hang})
+	began := time.Now()
+	got := mustFail(t, provider, wire.Request)
+	if got.Class != providers.RateLimited || got.RetryAfter != 7*time.Second {
+		t.Errorf("got %s, retry after %s", got.Class, got.RetryAfter)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %s without any timeout set", took)
+	}
+}
+
+func testMany(t *testing.T, wire Wire, open Open) {
+	provider := open(t, wire.Answers[0].Reply)
+	var calls sync.WaitGroup
+	for range 20 {
+		calls.Go(func() {
+			got, err := provider.Call(t.Context(), wire.Request, func(providers.Chunk) {})
+			if err != nil || !sameJSON(t, got.Body, wire.Answers[0].Body) {
+				t.Errorf("got %s, error %v", got.Body, err)
+			}
+		})
+	}
+	calls.Wait()
+}
+
+func mustFail(t *testing.T, provider providers.Provider, req providers.Request) *providers.Error {
+	t.Helper()
+	response, err := provider.Call(t.Context(), req, nil)
+	if err == nil {
+		t.Fatalf("got an answer, want an error: %s", response.Body)
+	}
+	if !reflect.DeepEqual(response, providers.Response{}) {
+		t.Errorf("there is a response beside the error: %+v", response)
+	}
+	return asError(t, err)
+}
+
+func asError(t *testing.T, err error) *providers.Error {
+	t.Helper()
+	failure, ok := errors.AsType[*providers.Error](err)
+	if !ok {
+		t.Fatalf("got %T %v, want a *providers.Error", err, err)
+	}
+	return failure
+}
+
+func detailOf(err error) string {
+	if failure, ok := errors.AsType[*providers.Error](err); ok {
+		return failure.Detail
+	}
+	return ""
+}
+
+func withTimeouts(req providers.Request, timeouts providers.Timeouts) providers.Request {
+	req.Timeouts = timeouts
+	return req
+}
+
+func sameJSON(t *testing.T, got json.RawMessage, want string) bool {
+	t.Helper()
+	var a, b any
+	if err := json.Unmarshal(got, &a); err != nil {
+		t.Errorf("the body is not JSON: %v", err)
+		return false
+	}
+	if err := json.Unmarshal([]byte(want), &b); err != nil {
+		t.Fatalf("the wanted body is not JSON: %v", err)
+	}
+	return reflect.DeepEqual(a, b)
+}
