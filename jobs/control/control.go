@@ -22,8 +22,7 @@ import (
 )
 
 const (
-	// stepTimeout bounds one step of a loop, so that a store that hangs is tried
-	// again.
+	// stepTimeout bounds one step of most loops.
 	stepTimeout = 30 * time.Second
 	// signalTimeout bounds a signal, which is not worth waiting for.
 	signalTimeout = time.Second
@@ -96,31 +95,44 @@ func (c *Controller) Run(ctx context.Context) error {
 	reconciling := &reconciler{c: c, lease: c.lease("reconcile")}
 	watching := newWatcher(c)
 	tidying := &upkeep{c: c, lease: c.lease("upkeep")}
-	loops.Go(func() { c.every(ctx, "find lost tasks", reconcileEvery, reconciling.step) })
-	loops.Go(func() { c.every(ctx, "watch workers", lookEvery, watching.step) })
-	loops.Go(func() { c.every(ctx, "expire jobs", expireEvery, c.expire) })
-	loops.Go(func() { c.every(ctx, "keep up the store", settleEvery, tidying.step) })
+	for _, l := range []loop{
+		{"find lost tasks", reconcileEvery, stepTimeout, reconciling.step},
+		{"watch workers", lookEvery, stepTimeout, watching.step},
+		{"expire jobs", expireEvery, stepTimeout, c.expire},
+		{"keep up the store", settleEvery, upkeepTimeout, tidying.step},
+	} {
+		loops.Go(func() { c.every(ctx, l) })
+	}
 	loops.Wait()
 	reconciling.lease.release(ctx)
 	tidying.lease.release(ctx)
 	return nil
 }
 
+// loop is something to do again and again.
+type loop struct {
+	what     string
+	interval time.Duration
+	// timeout bounds one step, so that a store that hangs is tried again.
+	timeout time.Duration
+	step    func(context.Context) error
+}
+
 // every takes a step at once and then one each interval until ctx ends. After a
-// failure it waits as outage says if that is longer.
-func (c *Controller) every(ctx context.Context, what string, interval time.Duration, step func(context.Context) error) {
+// failure it waits as outage says.
+func (c *Controller) every(ctx context.Context, l loop) {
 	var failures int
 	var reported time.Time
 	for ctx.Err() == nil {
-		wait := interval
-		if err := within(ctx, stepTimeout, step); err == nil {
+		wait := l.interval
+		if err := within(ctx, l.timeout, l.step); err == nil {
 			failures, reported = 0, time.Time{}
 		} else {
 			wait = outage.Equal(failures)
 			failures++
 			if ctx.Err() == nil && time.Since(reported) >= reportEvery {
 				reported = time.Now()
-				c.cfg.Observer.error(fmt.Errorf("%s: %w", what, err))
+				c.cfg.Observer.error(fmt.Errorf("%s: %w", l.what, err))
 			}
 		}
 		_ = backoff.Wait(ctx, wait) // ends early only with ctx, which the loop looks at

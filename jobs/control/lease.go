@@ -14,25 +14,21 @@ const (
 // lease is a right to do something that need not be done by all. It saves
 // work; what it guards is safe without it.
 type lease struct {
-	c       *Controller
-	name    string
-	held    bool
-	renewed time.Time
+	c    *Controller
+	name string
+	held bool
 }
 
 func (c *Controller) lease(name string) *lease { return &lease{c: c, name: name} }
 
-// hold takes or renews the lease and reports whether this process has it, and
-// whether it had not a moment ago.
-func (l *lease) hold(ctx context.Context) (held, fresh bool, err error) {
-	had := l.held && time.Since(l.renewed) < leaseTTL
-	start := time.Now()
-	if l.held, err = l.c.cfg.Store.Lease(ctx, l.name, l.c.cfg.Holder, leaseTTL); err != nil {
-		l.held = had
-		return false, false, fmt.Errorf("take the lease %q: %w", l.name, err)
+// hold takes or renews the lease and reports whether this process has it.
+func (l *lease) hold(ctx context.Context) (bool, error) {
+	held, err := l.c.cfg.Store.Lease(ctx, l.name, l.c.cfg.Holder, leaseTTL)
+	if err != nil {
+		return false, fmt.Errorf("take the lease %q: %w", l.name, err)
 	}
-	l.renewed = start
-	return l.held, l.held && !had, nil
+	l.held = held
+	return held, nil
 }
 
 // release gives the lease up, so that another need not wait for its end.

@@ -29,7 +29,7 @@ const (
 	// clocks start anew. A process that was stopped, or lost the store, knows
 	// nothing about what others did meanwhile; and when the store was away from
 	// all, nobody could beat.
-	longestGap = 2 * time.Second
+	longestGap  = 2 * time.Second
 	lookTimeout = longestGap
 )
 
@@ -60,7 +60,7 @@ func (w *watcher) step(ctx context.Context) error {
 		return fmt.Errorf("list workers: %w", err)
 	}
 	ended := time.Now()
-	if ended.Sub(w.last) > longestGap {
+	if begun.Sub(w.last) > longestGap || ended.Sub(begun) > longestGap {
 		clear(w.seen)
 	}
 	w.last = ended

@@ -26,7 +26,7 @@ type reconciler struct {
 }
 
 func (r *reconciler) step(ctx context.Context) error {
-	held, _, err := r.lease.hold(ctx)
+	held, err := r.lease.hold(ctx)
 	if err != nil || !held {
 		return err
 	}

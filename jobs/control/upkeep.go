@@ -12,6 +12,8 @@ const (
 	// which the lease is another's, so that the lease stays held.
 	settleEvery   = 2 * time.Second
 	maintainEvery = time.Hour
+	// upkeepTimeout leaves room for dropping and deleting much.
+	upkeepTimeout = 10 * time.Minute
 )
 
 // upkeep settles and tidies, under a lease: it would be wasteful, not wrong, in
@@ -19,12 +21,12 @@ const (
 type upkeep struct {
 	c     *Controller
 	lease *lease
-	// maintained is when Maintain last succeeded here.
+	// maintained is when this process last maintained the store; zero: never.
 	maintained time.Time
 }
 
 func (u *upkeep) step(ctx context.Context) error {
-	held, fresh, err := u.lease.hold(ctx)
+	held, err := u.lease.hold(ctx)
 	if err != nil || !held {
 		return err
 	}
@@ -33,7 +35,7 @@ func (u *upkeep) step(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}
-	if now := time.Now(); fresh || now.Sub(u.maintained) >= maintainEvery {
+	if now := time.Now(); now.Sub(u.maintained) >= maintainEvery {
 		if err := u.c.cfg.Store.Maintain(ctx, now.UTC()); err != nil {
 			return fmt.Errorf("maintain: %w", err)
 		}

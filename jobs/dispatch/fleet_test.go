@@ -1,0 +1,324 @@
+package dispatch_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/jobs/dispatch"
+)
+
+var errAway = errors.New("the store is away")
+
+// fleet is a store, a queue and the workers behind it, in memory: just enough
+// to dispatch to. A call to it takes no time.
+type fleet struct {
+	t  *testing.T
+	mu sync.Mutex
+	// ready holds what is not released, by route and priority, then tenant.
+	ready    map[jobs.ReadyQuery]map[string][]jobs.Candidate
+	runAt    map[uuid.UUID]time.Time
+	released map[uuid.UUID]running
+	leases   map[string]lease
+	// away makes every call of the store fail, or those of one holder to Lease.
+	away       error
+	awayFor    uuid.UUID
+	queueAway  error
+	queries    int
+	enqueues   int
+	leaseTries int
+	most       map[string]int
+	log        []running
+	// onTask is called for each task that is enqueued.
+	onTask func(jobs.Task)
+}
+
+type running struct {
+	jobs.Candidate
+	jobs.Release
+	at time.Time
+}
+
+type lease struct {
+	holder uuid.UUID
+	until  time.Time
+}
+
+func newFleet(t *testing.T) *fleet {
+	t.Helper()
+	return &fleet{
+		t: t, ready: make(map[jobs.ReadyQuery]map[string][]jobs.Candidate), runAt: make(map[uuid.UUID]time.Time),
+		released: make(map[uuid.UUID]running), leases: make(map[string]lease), most: make(map[string]int),
+		onTask: func(jobs.Task) {},
+	}
+}
+
+// add makes n equal executions ready and returns their ids, oldest first.
+func (f *fleet) add(n int, c jobs.Candidate) []uuid.UUID {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c.Route == "" {
+		c.Route = "sim/model"
+	}
+	if c.Cost == 0 {
+		c.Cost = 100
+	}
+	var ids []uuid.UUID
+	for range n {
+		c.Execution = uuid.Must(uuid.NewV7())
+		ids = append(ids, c.Execution)
+		f.put(c)
+	}
+	return ids
+}
+
+func (f *fleet) put(c jobs.Candidate) {
+	key := jobs.ReadyQuery{Route: c.Route, Priority: c.Priority}
+	if f.ready[key] == nil {
+		f.ready[key] = make(map[string][]jobs.Candidate)
+	}
+	f.ready[key][c.Tenant] = append(f.ready[key][c.Tenant], c)
+}
+
+func (f *fleet) query() error {
+	f.queries++
+	return f.away
+}
+
+func (f *fleet) Routes(context.Context) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	names := make(map[string]bool)
+	for key, tenants := range f.ready {
+		if len(tenants) > 0 {
+			names[key.Route] = true
+		}
+	}
+	for _, r := range f.released {
+		names[r.Route] = true
+	}
+	return slices.Collect(maps.Keys(names)), f.query()
+}
+
+func (f *fleet) Ready(_ context.Context, q jobs.ReadyQuery) ([]jobs.Candidate, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.query(); err != nil {
+		return nil, err
+	}
+	if q.Tenants < 1 || q.PerTenant < 1 {
+		f.t.Errorf("Ready(%+v): want at least one tenant and one execution each", q)
+	}
+	var found []jobs.Candidate
+	tenants := f.ready[jobs.ReadyQuery{Route: q.Route, Priority: q.Priority}]
+	for _, name := range slices.Sorted(maps.Keys(tenants)) {
+		if name <= q.AfterTenant || q.Tenants == 0 {
+			continue
+		}
+		n := 0
+		for _, c := range tenants[name] {
+			if n < q.PerTenant && !q.Now.Before(f.runAt[c.Execution]) {
+				found = append(found, c)
+				n++
+			}
+		}
+		if n > 0 {
+			q.Tenants--
+		}
+	}
+	return found, nil
+}
+
+func (f *fleet) Outstanding(context.Context) ([]jobs.Outstanding, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	counts := make(map[[2]string]int)
+	for _, r := range f.released {
+		counts[[2]string{r.Provider, r.Tenant}]++
+	}
+	var all []jobs.Outstanding
+	for k, n := range counts {
+		all = append(all, jobs.Outstanding{Provider: k[0], Tenant: k[1], Count: n})
+	}
+	return all, f.query()
+}
+
+func (f *fleet) Release(_ context.Context, releases []jobs.Release, at time.Time) ([]jobs.Task, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.query(); err != nil {
+		return nil, err
+	}
+	var tasks []jobs.Task
+	for _, r := range releases {
+		c, ok := f.take(r)
+		if !ok {
+			continue
+		}
+		f.released[r.Execution] = running{c, r, at}
+		f.log = append(f.log, running{c, r, at})
+		tasks = append(tasks, jobs.Task{
+			Execution: r.Execution, Fence: r.Fence + 1, Provider: r.Provider, Priority: c.Priority,
+		})
+	}
+	held := make(map[string]int)
+	for _, r := range f.released {
+		held[r.Provider]++
+		f.most[r.Provider] = max(f.most[r.Provider], held[r.Provider])
+	}
+	return tasks, nil
+}
+
+// take removes the candidate that r names from what is ready.
+func (f *fleet) take(r jobs.Release) (jobs.Candidate, bool) {
+	for key, tenants := range f.ready {
+		for name, cs := range tenants {
+			i := slices.IndexFunc(cs, func(c jobs.Candidate) bool { return c.Execution == r.Execution && c.Fence == r.Fence })
+			if i < 0 {
+				continue
+			}
+			c := cs[i]
+			if f.ready[key][name] = slices.Delete(cs, i, i+1); len(cs) == 1 {
+				delete(tenants, name)
+			}
+			return c, true
+		}
+	}
+	return jobs.Candidate{}, false
+}
+
+func (f *fleet) Lease(_ context.Context, name string, holder uuid.UUID, ttl time.Duration) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.leaseTries++
+	if f.awayFor == holder {
+		return false, errAway
+	}
+	if l, ok := f.leases[name]; ok && l.holder != holder && time.Now().Before(l.until) {
+		return false, f.away
+	}
+	if f.away == nil {
+		f.leases[name] = lease{holder, time.Now().Add(ttl)}
+	}
+	return f.away == nil, f.away
+}
+
+func (f *fleet) Unlease(_ context.Context, name string, holder uuid.UUID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.leases[name].holder == holder {
+		delete(f.leases, name)
+	}
+	return f.away
+}
+
+func (f *fleet) Enqueue(_ context.Context, tasks []jobs.Task) error {
+	f.mu.Lock()
+	f.enqueues++
+	err := f.queueAway
+	f.mu.Unlock()
+	if err == nil {
+		for _, task := range tasks {
+			f.onTask(task)
+		}
+	}
+	return err
+}
+
+func (f *fleet) Missing(context.Context, []jobs.Task) ([]jobs.Task, error) { return nil, nil }
+
+func (f *fleet) Consume(context.Context, string, int, func(context.Context, jobs.Task)) error {
+	return nil
+}
+
+// finish ends a release.
+func (f *fleet) finish(id uuid.UUID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.released, id)
+}
+
+// finishAll ends every release and returns how many there were.
+func (f *fleet) finishAll() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := len(f.released)
+	clear(f.released)
+	return n
+}
+
+func (f *fleet) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
+// logged returns what was released so far, in order, and forgets it.
+func (f *fleet) logged() []running {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	log := f.log
+	f.log = nil
+	return log
+}
+
+// asked returns how many queries were made so far, leases apart, and forgets it.
+func (f *fleet) asked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := f.queries
+	f.queries = 0
+	return n
+}
+
+func count(log []running, key func(running) string) map[string]int {
+	counts := make(map[string]int)
+	for _, r := range log {
+		counts[key(r)]++
+	}
+	return counts
+}
+
+func byTenant(r running) string { return r.Tenant }
+
+func byPriority(r running) string { return r.Priority.String() }
+
+// start runs a dispatcher over f until the test ends, or stop is called.
+func (f *fleet) start(pools map[string]int, changes ...func(*dispatch.Config)) (d *dispatch.Dispatcher, stop func()) {
+	f.t.Helper()
+	models := make(map[string][]string)
+	for provider := range pools {
+		models[provider] = nil
+	}
+	cfg := dispatch.Config{
+		Store: f, Queue: f, Pools: pools, Holder: uuid.Must(uuid.NewV7()),
+		Catalog: jobs.NewCatalog(nil, models, jobs.Route{MaxAttempts: 5}),
+	}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	d, err := dispatch.New(cfg)
+	if err != nil {
+		f.t.Fatalf("New: %v", err)
+	}
+	ctx, cancel := context.WithCancel(f.t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := d.Run(ctx); err != nil {
+			f.t.Errorf("Run = %v, want nil", err)
+		}
+	})
+	stop = func() {
+		cancel()
+		running.Wait()
+	}
+	f.t.Cleanup(stop)
+	return d, stop
+}
