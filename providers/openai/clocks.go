@@ -22,8 +22,9 @@ type clocks struct {
 	connect *time.Timer
 	first   *time.Timer
 	stall   *time.Timer
-	reached bool // a connection was ready
-	sent    time.Time
+	reached bool      // a connection was ready
+	sent    time.Time // moved on by what rest took
+	rested  time.Time
 	ttft    time.Duration
 }
 
@@ -98,18 +99,28 @@ func (c *clocks) piece(substance bool) {
 	}
 }
 
-// rest stops the stall clock until the next piece or resume.
+// rest stops the clocks that wait for the server's next piece, until resume.
 func (c *clocks) rest() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	stop(c.stall)
+	stop(c.first)
+	c.rested = time.Now()
 }
 
+// resume lets them go on, as if no time had passed.
 func (c *clocks) resume() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stall != nil {
 		c.stall.Reset(c.limits.Stall)
+	}
+	if c.ttft != 0 {
+		return
+	}
+	c.sent = c.sent.Add(time.Since(c.rested))
+	if c.first != nil {
+		c.first.Reset(c.limits.FirstToken - time.Since(c.sent))
 	}
 }
 

@@ -34,13 +34,17 @@ func New(config Config) (*Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("openai: %w", err)
 	}
-	return &Provider{
+	p := &Provider{
 		config:    config,
 		base:      base,
 		client:    newClient(config),
 		setHeader: headerSetter(config),
 		scrub:     secretScrubber(config),
-	}, nil
+	}
+	// fmt finds what is in unexported fields and calls no methods of it: from
+	// here on the secrets are in the two closures alone.
+	p.config.APIKey, p.config.Headers = "", nil
+	return p, nil
 }
 
 // Close closes idle connections. Calls under way go on, and later calls work.

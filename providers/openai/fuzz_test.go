@@ -1,0 +1,107 @@
+package openai
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"runtime"
+	"testing"
+	"testing/iotest"
+	"unicode/utf8"
+
+	"github.com/penstock-dev/penstock/providers"
+)
+
+// told counts what a listener was told.
+type told struct{ chunks int }
+
+func (t *told) chunk(json.RawMessage, bool) { t.chunks++ }
+
+// FuzzStream: whatever a server streams, there is no panic, no memory beyond a
+// multiple of what it sent, and no whole answer without both its terminal
+// event and a finish reason (invariant 11). A whole answer is valid JSON of
+// the right shape, and how the bytes were cut into reads changes nothing.
+func FuzzStream(f *testing.F) {
+	for _, seed := range []string{
+		"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+		"data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\r\rdata:[DONE]",
+		"event: error\ndata: {\"error\":\"x\"}\n\n",
+		": c\n\ndata: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":9,\"id\":\"a\",\"function\":{\"arguments\":\"{\"}},{}]}}]}\n\n",
+		"data: {\"choices\":[{\"index\":1,\"delta\":{\"x\":[{\"index\":0,\"y\":\"\\ud83d\"}]},\"logprobs\":{\"content\":[1]}}],\"usage\":{}}\r\n\r\n",
+		"data: {\"choices\":[\ndata: ]}\n\ndata: [DONE]\n\n",
+		"data\n\ndata:\n\nid: 1\n\ndata: null\n\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	config := Config{MaxEventBytes: 1 << 16}
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		answer, err := readStream(bufio.NewReader(bytes.NewReader(stream)), config, &told{})
+		runtime.ReadMemStats(&after)
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20+uint64(len(stream))*2000 {
+			t.Errorf("%d bytes made %d bytes of garbage", len(stream), grown)
+		}
+		_ = answer.partial()
+		checkFailure(t, err)
+
+		slow := bufio.NewReaderSize(iotest.OneByteReader(bytes.NewReader(stream)), 16)
+		again, againErr := readStream(slow, config, &told{})
+		if (err == nil) != (againErr == nil) || again.partial() != answer.partial() {
+			t.Errorf("byte by byte: got %v, %q, want %v, %q", againErr, again.partial(), err, answer.partial())
+		}
+		if err == nil {
+			checkWhole(t, stream, answer)
+		}
+	})
+}
+
+// checkFailure wants every error classified: in fuzzing reading never fails.
+func checkFailure(t *testing.T, err error) {
+	t.Helper()
+	var failure *providers.Error
+	if err != nil && !errors.As(err, &failure) {
+		t.Errorf("got unclassified %v", err)
+	}
+	if errors.Is(err, io.EOF) {
+		t.Error("the end of input got out")
+	}
+}
+
+func checkWhole(t *testing.T, stream []byte, answer *assembly) {
+	t.Helper()
+	if !bytes.Contains(stream, []byte("[DONE]")) || !bytes.Contains(stream, []byte("finish_reason")) &&
+		!bytes.Contains(stream, []byte(`\u`)) {
+		t.Errorf("a whole answer of a stream without terminal event or finish reason: %q", stream)
+	}
+	body := answer.body()
+	var completion struct {
+		Object  string `json:"object"`
+		Choices []struct {
+			Message struct {
+				Role string `json:"role"`
+			} `json:"message"`
+			FinishReason string `json:"finish_reason"`
+		} `json:"choices"`
+	}
+	if err := json.Unmarshal(body, &completion); err != nil && !isShapeError(err) || !utf8.Valid(body) {
+		t.Fatalf("the answer is no JSON: %v: %q", err, body)
+	}
+	if len(completion.Choices) == 0 || completion.Object != "chat.completion" {
+		t.Errorf("the answer is no completion: %s", body)
+	}
+	for _, c := range completion.Choices {
+		if c.FinishReason == "" {
+			t.Errorf("a choice without finish reason: %s", body)
+		}
+	}
+}
+
+// isShapeError is valid JSON with a member of another type: a role that is a
+// number goes through as it came.
+func isShapeError(err error) bool {
+	var shape *json.UnmarshalTypeError
+	return errors.As(err, &shape)
+}
