@@ -44,20 +44,27 @@ find_postgres() {
   done
 }
 
-# Makes sure both programs are there: tests that kill a server start their own,
-# so they are needed even when both variables are set.
+# Makes sure both programs are there. Tests that kill a server start their own,
+# so they are wanted even when both variables are set; but then nothing here
+# needs them, and a test that does fails by itself.
 provide_programs() {
   local missing=()
   [ -n "$(find_redis)" ] || missing+=(redis-server)
   [ -n "$(find_postgres)" ] || missing+=(postgresql)
   [ ${#missing[@]} -gt 0 ] || return 0
 
-  if [ "$(id -u)" -ne 0 ] && docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; then
+  if [ -n "${PENSTOCK_TEST_REDIS_URL:-}" ] && [ -n "${PENSTOCK_TEST_POSTGRES_URL:-}" ]; then
+    "$here/install.sh" "${missing[@]}" || echo "penstock: going on without them" >&2
+    return
+  fi
+  if ! can_install && docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; then
     echo "penstock: ${missing[*]} missing here: running in a container" >&2
     exec docker compose -f "$here/compose.test.yml" run --rm test "$@"
   fi
   "$here/install.sh" "${missing[@]}"
 }
+
+can_install() { [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; }
 
 # Runs a program that dies with this script where the system can do that, so
 # that even kill -9 of the script leaves no server behind.
@@ -90,6 +97,9 @@ free_port() {
   done
   echo "$port"
 }
+
+# Says in a CI log what the tests ran against.
+announce() { [ "${CI:-}" != true ] || echo "penstock: $1" >&2; }
 
 redis_ready() { listens "$1"; }
 
@@ -145,6 +155,7 @@ launch_postgres() {
 
 start_redis() {
   start redis
+  announce "$(redis-server --version)"
   export PENSTOCK_TEST_REDIS_URL="redis://127.0.0.1:$port/0"
 }
 
@@ -158,6 +169,7 @@ start_postgres() {
     exit 1
   fi
   start postgres
+  announce "$("$(find_postgres)/postgres" --version), fsync $fsync"
   export PENSTOCK_TEST_POSTGRES_URL="postgres://penstock@127.0.0.1:$port/postgres?sslmode=disable"
 }
 
@@ -207,8 +219,4 @@ chmod 755 "$tmp" # the Postgres user must get to its folder
 [ -n "${PENSTOCK_TEST_REDIS_URL:-}" ] || start_redis
 [ -n "${PENSTOCK_TEST_POSTGRES_URL:-}" ] || start_postgres
 
-if [ "${CI:-}" = true ]; then
-  echo "penstock: $("$(find_redis)" --version)" >&2
-  echo "penstock: $("$(find_postgres)/postgres" --version), fsync $fsync" >&2
-fi
 run "$@"

@@ -174,7 +174,7 @@ func program(tb testing.TB, name, debianPackage string) string {
 	if len(paths) > 0 {
 		return slices.MaxFunc(paths, func(a, b string) int { return postgresVersion(a) - postgresVersion(b) })
 	}
-	tb.Fatalf("no %s on this machine: run `make test`, which installs it, or `scripts/install.sh %s`", name, debianPackage)
+	tb.Fatalf("no %s on this machine: install it (on Debian, as root: `scripts/install.sh %s`)", name, debianPackage)
 	return ""
 }
 
