@@ -1,0 +1,390 @@
+package run_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/providers"
+)
+
+func TestSuccessIsRecordedWhole(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.call = func(context.Context, providers.Request) (providers.Response, error) {
+			time.Sleep(2 * time.Second)
+			return answer, nil
+		}
+		g.take()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		o := g.outcome()
+		if o.Status != jobs.StatusSucceeded || string(o.Result) != `{"id":"x"}` || o.Tries != 0 || o.Error != nil {
+			t.Errorf("outcome %+v, want the answer", o)
+		}
+		want := jobs.Call{
+			ID: g.claims[0].Call, Execution: g.work.Task.Execution, Fence: 3, Tenant: "acme", RequestHash: "hash",
+			Provider: "first", Model: "m1", Status: jobs.CallSuccess, HTTPStatus: 200, Latency: 2 * time.Second,
+			TimeToFirstToken: 300 * time.Millisecond, Usage: answer.Usage, ProviderRequestID: "req_1",
+			CreatedAt: g.claims[0].At,
+		}
+		if o.Call != want {
+			t.Errorf("call\n%+v, want\n%+v", o.Call, want)
+		}
+		if c := g.claims[0]; c.Worker != g.worker.ID || c.Call.Version() != 7 {
+			t.Errorf("claim %+v, want the worker's, with a UUIDv7 for the call", c)
+		}
+		r := g.requested[0]
+		if r.IdempotencyKey != g.work.Task.Execution.String()+"-3" || r.Model != "m1" || r.Timeouts.Total != 10*time.Minute {
+			t.Errorf("request %+v, want key execution-fence, the target's model and the route's timeouts", r)
+		}
+		if len(g.signals) != 2 || g.signals[0].Kind != jobs.SignalEnded || g.signals[1].Kind != jobs.SignalReady {
+			t.Errorf("signals %+v, want ended, then ready", g.signals)
+		}
+	})
+}
+
+func TestEveryClassGoesItsWay(t *testing.T) {
+	t.Parallel()
+	type way struct {
+		// What becomes of it on a route with one target, and with two.
+		single, double string
+		tries          int
+		status         jobs.CallStatus
+	}
+	final := way{"failed", "failed", 1, jobs.CallFailure}
+	over := way{"failed", "next target", 1, jobs.CallFailure}
+	again := way{"retry", "retry", 1, jobs.CallFailure}
+	timeout := way{"retry", "retry", 1, jobs.CallTimeout}
+	for class, want := range map[providers.Class]way{
+		providers.RateLimited:       {"rate_limit", "rate_limit", 0, jobs.CallFailure},
+		providers.QuotaExhausted:    over,
+		providers.Overloaded:        again,
+		providers.ServerError:       again,
+		providers.TimeoutConnect:    timeout,
+		providers.TimeoutFirstToken: timeout,
+		providers.TimeoutStall:      timeout,
+		providers.TimeoutTotal:      timeout,
+		providers.Connection:        again,
+		providers.Truncated:         again,
+		providers.Malformed:         again,
+		providers.InvalidOutput:     again,
+		providers.ContentFiltered:   over,
+		providers.BadRequest:        final,
+		providers.Authentication:    over,
+		providers.Permission:        over,
+		providers.NotFound:          over,
+		providers.ContextLength:     over,
+		"unheard_of":                final,
+	} {
+		for route, expected := range map[string]string{"single": want.single, "default": want.double} {
+			t.Run(fmt.Sprintf("%s on route %s", class, route), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					g := newRig(t)
+					g.work.Route = route
+					g.call = failing(providers.Error{
+						Class: class, HTTPStatus: 418, Message: "it failed", Detail: "theirs", Partial: "half",
+					})
+					g.take()
+					became, tries, call := g.became()
+					if became != expected || tries != want.tries {
+						t.Errorf("became %q with %d tries, want %q with %d", became, tries, expected, want.tries)
+					}
+					if call.Status != want.status || call.ErrorClass != class || call.HTTPStatus != 418 || call.Partial != "half" {
+						t.Errorf("call %+v, want status %s, the class, HTTP 418 and the partial answer", call, want.status)
+					}
+					if expected == "failed" {
+						e := g.outcome().Error
+						if e.Code != string(class) || e.Message != "it failed: theirs" || !g.outcome().StopAt.IsZero() {
+							t.Errorf("error %+v, want the class, both messages and no condition", e)
+						}
+					}
+					if a := g.attempt(); a.Call.Partial != "" || strings.Contains(a.Message, "theirs") {
+						t.Errorf("the observer was told %+v, which is the tenant's", a)
+					}
+				})
+			})
+		}
+	}
+}
+
+// became puts the only write into a word.
+func (g *rig) became() (what string, tries int, call jobs.Call) {
+	g.t.Helper()
+	if len(g.outcomes) > 0 {
+		o := g.outcome()
+		return string(o.Status), o.Tries, o.Call
+	}
+	r := g.rescheduling()
+	switch {
+	case r.Target == 1 && r.WaitingOn == jobs.WaitingOnCapacity && !r.RunAt.After(time.Now()):
+		return "next target", r.Tries, r.Call
+	case r.Target == 0 && r.WaitingOn != jobs.WaitingOnCapacity:
+		return string(r.WaitingOn), r.Tries, r.Call
+	default:
+		return fmt.Sprintf("%+v", r), r.Tries, r.Call
+	}
+}
+
+// TestInvariant6HintIsObeyedAndJitterBounded: the next run is never before the
+// hint, to the millisecond, and never later than the jitter allows.
+func TestInvariant6HintIsObeyedAndJitterBounded(t *testing.T) {
+	t.Parallel()
+	for tries, ceiling := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second} {
+		for _, hint := range []time.Duration{0, 1, 2345 * time.Millisecond, 10 * time.Minute} {
+			t.Run(fmt.Sprintf("%d tries, hint %v", tries, hint), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					g := newRig(t)
+					g.work.Tries = tries
+					g.call = failing(providers.Error{Class: providers.Overloaded, RetryAfter: hint})
+					low, high := time.Duration(1<<62), time.Duration(0)
+					for range 300 {
+						time.Sleep(123457 * time.Nanosecond)
+						g.given = nil
+						g.take()
+						runAt := g.rescheduling().RunAt
+						if !runAt.Equal(runAt.Truncate(time.Millisecond)) {
+							t.Fatalf("RunAt %v is not of whole milliseconds: a store might round it down", runAt)
+						}
+						wait := runAt.Sub(time.Now())
+						low, high = min(low, wait), max(high, wait)
+					}
+					if low < hint || low > hint+ceiling/10 {
+						t.Errorf("shortest wait %v, want at least the hint of %v and little more", low, hint)
+					}
+					if high > hint+ceiling+time.Millisecond || high < hint+ceiling*9/10 {
+						t.Errorf("longest wait %v, want up to %v more than the hint", high, ceiling)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestInvariant5RateLimitsUseNoTry: five simulated hours of nothing but 429.
+func TestInvariant5RateLimitsUseNoTry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.work.StopAt = time.Now().Add(24 * time.Hour)
+		g.call = failing(providers.Error{Class: providers.RateLimited, HTTPStatus: 429, RetryAfter: 20 * time.Second})
+		g.rescheduled = func(r jobs.Rescheduling) error {
+			g.work.Tries += r.Tries
+			next := r.Task
+			next.Fence++
+			time.AfterFunc(time.Until(r.RunAt), func() { _ = g.queue.Enqueue(context.Background(), []jobs.Task{next}) })
+			return nil
+		}
+		g.take()
+		time.Sleep(5 * time.Hour)
+		synctest.Wait()
+		if len(g.given) < 800 || len(g.outcomes) != 0 || g.work.Tries != 0 {
+			t.Errorf("%d runs, %d outcomes, %d tries; want hundreds of runs and neither", len(g.given), len(g.outcomes), g.work.Tries)
+		}
+	})
+}
+
+func TestLastTryFailsWithTheClass(t *testing.T) {
+	t.Parallel()
+	for _, class := range []providers.Class{providers.ServerError, providers.ContextLength} {
+		t.Run(string(class), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t)
+				g.work.Route, g.work.Tries = "default", 4
+				g.call = failing(providers.Error{Class: class, Message: "no"})
+				g.take()
+				if o := g.outcome(); o.Status != jobs.StatusFailed || o.Error.Code != string(class) || o.Tries != 1 {
+					t.Errorf("outcome %+v, want failed as %s", o, class)
+				}
+			})
+		})
+	}
+}
+
+func TestNoTimeForAnotherTry(t *testing.T) {
+	t.Parallel()
+	late := providers.Error{Class: providers.RateLimited, Message: "slow down", RetryAfter: 2 * time.Hour}
+	t.Run("ends now and says why", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			g := newRig(t)
+			g.call = failing(late)
+			g.take()
+			o := g.outcome()
+			if !o.StopAt.Equal(g.work.StopAt) || o.Error.Code != "rate_limited" ||
+				!strings.Contains(o.Error.Message, "slow down; the provider asked to wait 2h0m0s") {
+				t.Errorf("outcome %+v with error %+v, want a conditional end that says why", o, o.Error)
+			}
+		})
+	})
+	t.Run("goes to the next target if there is one", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			g := newRig(t)
+			g.work.Route = "default"
+			g.call = failing(late)
+			g.take()
+			if what, _, _ := g.became(); what != "next target" {
+				t.Errorf("became %q, want the next target", what)
+			}
+		})
+	})
+	t.Run("waits if a job with more time has come", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			g := newRig(t)
+			g.call = failing(late)
+			g.finished = func(jobs.Outcome) ([]uuid.UUID, error) { return nil, jobs.ErrProlonged }
+			g.take()
+			if len(g.given) != 1 || g.given[0].RunAt.Before(time.Now().Add(2*time.Hour)) || g.given[0].Tries != 0 {
+				t.Errorf("reschedulings %+v, want one after the hint", g.given)
+			}
+		})
+	})
+	t.Run("does not call after the deadline", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			g := newRig(t)
+			g.work.StopAt = time.Now()
+			g.take()
+			if o := g.outcome(); len(g.requested) != 0 || o.Error.Code != jobs.CodeExpired || o.StopAt.IsZero() {
+				t.Errorf("%d calls and outcome %+v, want none and a conditional end", len(g.requested), o)
+			}
+		})
+	})
+	t.Run("the call ends with the time", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			g := newRig(t)
+			g.work.StopAt = time.Now().Add(90 * time.Second)
+			g.take()
+			if total := g.requested[0].Timeouts.Total; total != 90*time.Second {
+				t.Errorf("the call may take %v, want the 90s left", total)
+			}
+		})
+	})
+}
+
+func TestTargetIsFoundAgainAfterAChangeOfConfiguration(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.work.Route, g.work.Target = "default", 7
+		g.call = failing(providers.Error{Class: providers.NotFound})
+		g.take()
+		if what, _, _ := g.became(); what != "next target" {
+			t.Errorf("became %q, want the target after the one called", what)
+		}
+	})
+}
+
+func TestUnknownRouteIsRunWithDefaults(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.work.Route = "gone"
+		g.call = failing(providers.Error{Class: providers.ServerError})
+		g.take()
+		if r := g.rescheduling(); r.WaitingOn != jobs.WaitingOnRetry || g.requested[0].Timeouts.Connect == 0 {
+			t.Errorf("rescheduling %+v after request %+v, want a retry and the default timeouts", r, g.requested[0])
+		}
+	})
+}
+
+func TestUnknownProviderIsGivenBackForLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.work.Provider = "elsewhere"
+		g.take()
+		r := g.rescheduling()
+		if r.Tries != 0 || time.Until(r.RunAt) < time.Second || r.Call.Status != jobs.CallCancelled {
+			t.Errorf("rescheduling %+v, want one for later that costs no try", r)
+		}
+	})
+}
+
+func TestUnsafeErrorIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.work.Tries = 4
+		g.call = func(context.Context, providers.Request) (providers.Response, error) {
+			return providers.Response{}, errors.New(`sent {"secret":"prompt"}`)
+		}
+		g.take()
+		if e := g.outcome().Error; e.Code != "connection" || strings.Contains(e.Message, "secret") {
+			t.Errorf("error %+v, want class connection and nothing quoted", e)
+		}
+	})
+}
+
+func TestInvariant11AnswerThatIsNotJSONIsAFailure(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"", `{"id":`, "<html>"} {
+		t.Run(body, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t)
+				g.call = func(context.Context, providers.Request) (providers.Response, error) {
+					r := answer
+					r.Body = []byte(body)
+					return r, nil
+				}
+				g.take()
+				r := g.rescheduling()
+				if r.Call.ErrorClass != providers.Malformed || r.Call.Partial != body || !r.Call.Usage.Known {
+					t.Errorf("call %+v, want malformed with what arrived", r.Call)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsKeptIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.call = failing(providers.Error{
+			Class: providers.BadRequest, Message: "no", Detail: strings.Repeat("ü", 100_000) + "\x00\xff",
+			Partial: "\x00\xff" + strings.Repeat("€", 100_000),
+		})
+		g.take()
+		o := g.outcome()
+		for what, s := range map[string]string{"message": o.Error.Message, "partial": o.Call.Partial} {
+			if len(s) > jobs.MaxPartial || strings.ContainsRune(s, 0) || strings.ToValidUTF8(s, "") != s {
+				t.Errorf("%s of %d bytes, want valid UTF-8 without NUL, bounded", what, len(s))
+			}
+		}
+		if len(o.Error.Message) > 4<<10 {
+			t.Errorf("message of %d bytes, want at most 4 KiB", len(o.Error.Message))
+		}
+	})
+}
+
+func TestPanicInAProviderIsAFailedCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.call = func(context.Context, providers.Request) (providers.Response, error) { panic("secret prompt") }
+		g.take()
+		r := g.rescheduling()
+		if r.Tries != 1 || r.Call.Status != jobs.CallFailure || r.Call.ErrorClass != providers.Malformed {
+			t.Errorf("rescheduling %+v, want a counted failure", r)
+		}
+		if len(g.panics) != 1 || g.panics[0] != "string" || strings.Contains(g.attempt().Message, "secret") {
+			t.Errorf("told of panics %q, attempt %+v; want the type alone", g.panics, g.attempt())
+		}
+	})
+}
