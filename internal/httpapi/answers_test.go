@@ -38,7 +38,9 @@ func granting() double {
 		cancel: finds(succeeded()),
 		retry:  func(string, uuid.UUID) (jobs.Submitted, error) { return jobs.Submitted{Job: queued()}, nil },
 		delete: func(string, uuid.UUID) error { return nil },
-		calls:  func(string, uuid.UUID) ([]jobs.Call, error) { return []jobs.Call{{CreatedAt: noon, RequestHash: someHash}}, nil },
+		calls: func(string, uuid.UUID) ([]jobs.Call, error) {
+			return []jobs.Call{{CreatedAt: noon, RequestHash: someHash}}, nil
+		},
 	}
 }
 

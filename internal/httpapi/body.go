@@ -49,13 +49,11 @@ func (a *API) readBody(x *exchange, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	// The deadline is the connection's, and is taken off again: waiting for a
-	// job may take longer. A writer without deadlines is a test's recorder.
-	conn := http.NewResponseController(x.Response().Writer)
-	_ = conn.SetReadDeadline(time.Now().Add(a.cfg.BodyTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(x.Response().Writer, r.Body, limit))
-	_ = conn.SetReadDeadline(time.Time{})
 	if err == nil {
+		// The body's deadline is the connection's: waiting for a job may take
+		// longer.
+		_ = http.NewResponseController(x.Response().Writer).SetReadDeadline(time.Time{})
 		return body, nil
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

@@ -45,7 +45,7 @@ func (a *API) begin(next echo.HandlerFunc) echo.HandlerFunc {
 		x := &exchange{Context: c, started: time.Now(), requestID: requestID(c.Request().Header)}
 		x.header().Set(headerRequestID, x.requestID)
 		x.header().Set("X-Content-Type-Options", "nosniff")
-		a.boundWriting(x)
+		a.boundConnection(x)
 		err := next(x)
 		a.metrics.observe(x)
 		a.logLine(x)
@@ -56,10 +56,16 @@ func (a *API) begin(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// boundWriting gives the answer WriteTimeout from its first byte, however long
-// the request waited before. A writer without deadlines is a test's recorder.
-func (a *API) boundWriting(x *exchange) {
+// boundConnection gives the body, if there is one, BodyTimeout to arrive, and
+// the answer WriteTimeout from its first byte, however long the request waits
+// in between. The first holds for a body that nobody reads, too: net/http
+// reads on when the answer is out. A writer without deadlines is a test's
+// recorder.
+func (a *API) boundConnection(x *exchange) {
 	conn := http.NewResponseController(x.Response().Writer)
+	if x.Request().ContentLength != 0 {
+		_ = conn.SetReadDeadline(time.Now().Add(a.cfg.BodyTimeout))
+	}
 	_ = conn.SetWriteDeadline(time.Time{})
 	x.Response().Before(func() { _ = conn.SetWriteDeadline(time.Now().Add(a.cfg.WriteTimeout)) })
 }
@@ -75,7 +81,7 @@ func answerErrors(next echo.HandlerFunc) echo.HandlerFunc {
 			return nil
 		}
 		x.failure = err
-		if x.left() || x.Response().Committed {
+		if x.left(err) || x.Response().Committed {
 			x.aborted = true
 			return nil
 		}
@@ -86,9 +92,10 @@ func answerErrors(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// left reports whether the client closed its connection.
-func (x *exchange) left() bool {
-	return errors.Is(x.Request().Context().Err(), context.Canceled)
+// left reports whether err is that the client closed its connection. The
+// context alone does not tell: it also ends when a body is late.
+func (x *exchange) left(err error) bool {
+	return x.Request().Context().Err() != nil && errors.Is(err, context.Canceled)
 }
 
 // panicked is a panic as an error.

@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -72,6 +74,7 @@ func (p ping) Ping(context.Context) error { return p.err }
 type harness struct {
 	t        testing.TB
 	api      *API
+	dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	client   *http.Client
 	contract *contract
 	log      *lockedBuffer
@@ -96,6 +99,7 @@ func start(t testing.TB, cfg Config) *harness {
 	}
 	h.api = api
 	listener := memnet.Listen()
+	h.dial = listener.DialContext
 	transport := &http.Transport{DialContext: listener.DialContext}
 	h.contract = newContract(t, transport)
 	h.client = &http.Client{Transport: h.contract}
@@ -237,4 +241,13 @@ func submits(j jobs.Job) func(jobs.NewJob) (jobs.Submitted, error) {
 
 func finds(j jobs.Job) func(string, uuid.UUID) (jobs.Job, error) {
 	return func(string, uuid.UUID) (jobs.Job, error) { return j, nil }
+}
+
+// direct is a transport without a network.
+type direct struct{ handler http.Handler }
+
+func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	d.handler.ServeHTTP(w, r)
+	return w.Result(), nil
 }
