@@ -1,0 +1,56 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// Delete removes a terminal job: see [jobs.SubmitStore].
+func (s *Store) Delete(ctx context.Context, tenant string, jobID uuid.UUID) error {
+	_, err := change(ctx, s, "delete a job", func(ctx context.Context, t *statements) (struct{}, error) {
+		return struct{}{}, deleteJob(ctx, t, tenant, jobID)
+	})
+	return err
+}
+
+func deleteJob(ctx context.Context, t *statements, tenant string, jobID uuid.UUID) error {
+	var execution uuid.UUID
+	var live bool
+	err := t.row(ctx, `SELECT execution_id, status = 'queued' FROM jobs WHERE id = ? AND tenant = ?`, id(jobID), tenant).
+		Scan(&execution, &live)
+	if errors.Is(err, sql.ErrNoRows) {
+		return jobs.ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	if live {
+		return jobs.ErrLive
+	}
+	for _, statement := range []string{`DELETE FROM events WHERE job_id = ?`, `DELETE FROM jobs WHERE id = ?`} {
+		if _, err := t.exec(ctx, statement, id(jobID)); err != nil {
+			return err
+		}
+	}
+	return deleteOrphan(ctx, t, execution)
+}
+
+// deleteOrphan removes what is kept for an execution unless a job is left that
+// has it: one of its own, or one that was given a copy of its answer.
+func deleteOrphan(ctx context.Context, t *statements, execution uuid.UUID) error {
+	for _, statement := range []string{
+		`DELETE FROM requests WHERE execution_id = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE execution_id = ?1)`,
+		`DELETE FROM results WHERE execution_id = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE execution_id = ?1)`,
+		`DELETE FROM calls WHERE execution_id = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE execution_id = ?1)`,
+	} {
+		if _, err := t.exec(ctx, statement, id(execution)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package sqlite
+
+import (
+	"context"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// Routes lists the routes that have live executions: see [jobs.DispatchStore].
+// It steps from route to route in the index, however many executions each has.
+func (s *Store) Routes(ctx context.Context) ([]string, error) {
+	return read(ctx, s, "list routes", func(ctx context.Context, q *statements) ([]string, error) {
+		return all(ctx, q, scanString, `
+			WITH RECURSIVE step(route) AS (
+				SELECT min(route) FROM queue
+				UNION ALL
+				SELECT (SELECT min(route) FROM queue WHERE route > step.route) FROM step WHERE route IS NOT NULL
+			)
+			SELECT route FROM step WHERE route IS NOT NULL`)
+	})
+}
+
+func scanString(row scanner) (string, error) {
+	var s string
+	return s, row.Scan(&s)
+}
+
+// Ready lists executions that may be released: see [jobs.DispatchStore]. It
+// steps from tenant to tenant in the index, so that a tenant with very many
+// costs the others nothing.
+func (s *Store) Ready(ctx context.Context, query jobs.ReadyQuery) ([]jobs.Candidate, error) {
+	return read(ctx, s, "list what is ready", func(ctx context.Context, q *statements) ([]jobs.Candidate, error) {
+		var ready []jobs.Candidate
+		after := query.AfterTenant
+		for range query.Tenants {
+			tenant, ok, err := nextTenant(ctx, q, query, after)
+			if err != nil || !ok {
+				return ready, err
+			}
+			heads, err := headsOf(ctx, q, query, tenant)
+			if err != nil {
+				return nil, err
+			}
+			ready, after = append(ready, heads...), tenant
+		}
+		return ready, nil
+	})
+}
+
+// nextTenant returns the first tenant after the given one that has something
+// ready.
+func nextTenant(ctx context.Context, q *statements, query jobs.ReadyQuery, after string) (string, bool, error) {
+	var tenant string
+	ok, err := found(q.row(ctx, `
+		SELECT tenant FROM queue
+		WHERE route = ? AND priority = ? AND tenant > ? AND visible_at <= ?
+		ORDER BY tenant LIMIT 1`,
+		query.Route, int(query.Priority), after, micros(query.Now)).Scan(&tenant))
+	return tenant, ok, err
+}
+
+func headsOf(ctx context.Context, q *statements, query jobs.ReadyQuery, tenant string) ([]jobs.Candidate, error) {
+	return all(ctx, q, scanCandidate, `
+		SELECT id, tenant, route, target, fence, priority, deadline, cost FROM queue
+		WHERE route = ? AND priority = ? AND tenant = ? AND visible_at <= ?
+		ORDER BY deadline, id LIMIT ?`,
+		query.Route, int(query.Priority), tenant, micros(query.Now), query.PerTenant)
+}
+
+func scanCandidate(row scanner) (jobs.Candidate, error) {
+	var c jobs.Candidate
+	var deadline int64
+	err := row.Scan(&c.Execution, &c.Tenant, &c.Route, &c.Target, &c.Fence, &c.Priority, &deadline, &c.Cost)
+	c.Deadline = when(deadline)
+	return c, err
+}
+
+// Outstanding counts releases: see [jobs.DispatchStore].
+func (s *Store) Outstanding(ctx context.Context) ([]jobs.Outstanding, error) {
+	return read(ctx, s, "count what is outstanding",
+		func(ctx context.Context, q *statements) ([]jobs.Outstanding, error) {
+			return all(ctx, q, func(row scanner) (jobs.Outstanding, error) {
+				var o jobs.Outstanding
+				return o, row.Scan(&o.Provider, &o.Tenant, &o.Count)
+			}, `SELECT provider, tenant, count(*) FROM releases GROUP BY provider, tenant`)
+		})
+}

@@ -1,0 +1,75 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// due is a job whose deadline has passed.
+type due struct{ execution, job uuid.UUID }
+
+// Expire ends jobs whose deadline has passed: see [jobs.ControlStore].
+func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (jobs.Expired, error) {
+	return change(ctx, s, "expire jobs", func(ctx context.Context, t *statements) (jobs.Expired, error) {
+		list, err := all(ctx, t, func(row scanner) (d due, err error) { return d, row.Scan(&d.execution, &d.job) }, `
+			SELECT l.execution_id, l.job_id FROM live_jobs l JOIN queue q ON q.id = l.execution_id
+			WHERE l.deadline <= ? AND NOT q.settling
+			ORDER BY l.deadline LIMIT ?`, micros(now), limit)
+		if err != nil {
+			return jobs.Expired{}, err
+		}
+		var expired jobs.Expired
+		for _, group := range byExecution(list) {
+			if err := expire(ctx, t, group, now, &expired); err != nil {
+				return jobs.Expired{}, err
+			}
+		}
+		return expired, nil
+	})
+}
+
+// byExecution groups jobs by their executions, which keep their order.
+func byExecution(list []due) [][]due {
+	var groups [][]due
+	place := map[uuid.UUID]int{}
+	for _, d := range list {
+		i, ok := place[d.execution]
+		if !ok {
+			i = len(groups)
+			place[d.execution] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], d)
+	}
+	return groups
+}
+
+// expire ends jobs of one execution.
+func expire(ctx context.Context, t *statements, list []due, now time.Time, expired *jobs.Expired) error {
+	e, ok, err := executionByID(ctx, t, list[0].execution)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("live job %s has no execution", list[0].job)
+	}
+	leaving := make([]uuid.UUID, len(list))
+	for i, d := range list {
+		leaving[i] = d.job
+	}
+	how := end{status: jobs.StatusExpired, failure: failureExpired, at: micros(now)}
+	abandoned, err := e.leave(ctx, t, leaving, how)
+	if err != nil {
+		return err
+	}
+	expired.Ended = append(expired.Ended, leaving...)
+	if abandoned {
+		expired.Stopped = append(expired.Stopped, e.task())
+	}
+	return nil
+}

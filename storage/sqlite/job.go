@@ -1,0 +1,117 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// Job returns the job: see [jobs.ReadStore].
+func (s *Store) Job(ctx context.Context, tenant string, jobID uuid.UUID) (jobs.Job, error) {
+	return read(ctx, s, "read a job", func(ctx context.Context, q *statements) (jobs.Job, error) {
+		return jobByID(ctx, q, tenant, jobID)
+	})
+}
+
+func jobByID(ctx context.Context, q *statements, tenant string, jobID uuid.UUID) (jobs.Job, error) {
+	j, err := scanJob(q.row(ctx, selectJob+` WHERE j.id = ? AND j.tenant = ?`, id(jobID), tenant))
+	if errors.Is(err, sql.ErrNoRows) {
+		return jobs.Job{}, jobs.ErrNotFound
+	}
+	return j, err
+}
+
+// selectJob reads jobs with what is told of them elsewhere: by the execution of
+// a live one, by the result of one that succeeded or failed.
+const (
+	selectJob    = selectJobHead + `res.body` + selectJobTail
+	selectListed = selectJobHead + `NULL` + selectJobTail
+
+	selectJobHead = `
+		SELECT j.id, j.tenant, j.execution_id, j.status, j.endpoint, j.model, j.priority, j.deadline, j.created_at,
+			j.hash, j.deduplicated, j.cached, j.age, j.cost_usd, j.metadata, j.end_user, j.finished_at,
+			coalesce(q.tries, j.tries), coalesce(q.provider, j.provider),
+			CASE WHEN q.started_at > 0 THEN max(q.started_at, j.created_at) ELSE j.started_at END,
+			r.worker IS NOT NULL OR coalesce(q.settling, 0), coalesce(q.visible_at, 0), coalesce(q.waiting_on, ''),
+			res.input_tokens, res.output_tokens, res.cached_tokens, res.reasoning_tokens,
+			coalesce(res.error_code, j.error_code), coalesce(res.error_message, j.error_message), `
+	selectJobTail = `
+		FROM jobs j
+		LEFT JOIN queue q ON j.status = 'queued' AND q.id = j.execution_id
+		LEFT JOIN releases r ON j.status = 'queued' AND r.execution_id = j.execution_id
+		LEFT JOIN results res ON j.status IN ('succeeded', 'failed') AND res.execution_id = j.execution_id`
+)
+
+func scanJob(row scanner) (jobs.Job, error) {
+	var (
+		j                                    jobs.Job
+		deadline, created, started, finished int64
+		ageMicros, visibleAt                 int64
+		cost                                 *int64
+		metadata, result                     []byte
+		running                              bool
+		waitingOn                            jobs.WaitingOn
+		tokens                               usage
+		failure                              jobs.JobError
+	)
+	err := row.Scan(&j.ID, &j.Tenant, &j.ExecutionID, &j.Status, &j.Endpoint, &j.Model, &j.Priority, &deadline, &created,
+		&j.RequestHash, &j.Deduplicated, &j.Cached, &ageMicros, &cost, &metadata, &j.User, &finished,
+		&j.Tries, &j.Provider, &started, &running, &visibleAt, &waitingOn,
+		&tokens.input, &tokens.output, &tokens.cached, &tokens.reasoning, &failure.Code, &failure.Message, &result)
+	if err != nil {
+		return jobs.Job{}, err
+	}
+	j.Deadline, j.CreatedAt, j.StartedAt, j.FinishedAt = when(deadline), when(created), when(started), when(finished)
+	j.Age, j.CostUSD, j.Usage = time.Duration(ageMicros)*time.Microsecond, amountOf(cost), tokens.tokens()
+	if failure.Code != "" {
+		j.Error = &failure
+	}
+	if len(result) > 0 {
+		j.Result = result
+	}
+	if metadata != nil {
+		if err := json.Unmarshal(metadata, &j.Metadata); err != nil {
+			return jobs.Job{}, fmt.Errorf("read metadata of job %s: %w", j.ID, err)
+		}
+	}
+	if j.Status == jobs.StatusQueued {
+		j.Status, j.WaitingOn = standing(running, when(visibleAt), waitingOn)
+	}
+	return j, nil
+}
+
+// standing tells where a live job stands.
+func standing(running bool, visibleAt time.Time, on jobs.WaitingOn) (jobs.Status, jobs.WaitingOn) {
+	if running {
+		return jobs.StatusRunning, ""
+	}
+	if on != "" && visibleAt.After(time.Now()) {
+		return jobs.StatusQueued, on
+	}
+	return jobs.StatusQueued, jobs.WaitingOnCapacity
+}
+
+// Request returns what the job's execution asks: see [jobs.ReadStore].
+func (s *Store) Request(ctx context.Context, tenant string, jobID uuid.UUID) (jobs.Request, error) {
+	return read(ctx, s, "read a request", func(ctx context.Context, q *statements) (jobs.Request, error) {
+		var r jobs.Request
+		var body []byte
+		err := q.row(ctx, `
+			SELECT r.endpoint, r.route, r.body, r.sample, r.cost
+			FROM jobs j JOIN requests r ON r.execution_id = j.execution_id
+			WHERE j.id = ? AND j.tenant = ?`, id(jobID), tenant).
+			Scan(&r.Endpoint, &r.Route, &body, &r.Sample, &r.Cost)
+		if errors.Is(err, sql.ErrNoRows) {
+			return jobs.Request{}, jobs.ErrNotFound
+		}
+		r.Body = body
+		return r, err
+	})
+}

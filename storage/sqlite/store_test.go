@@ -1,0 +1,48 @@
+package sqlite
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/storage/storagetest"
+)
+
+// openStore opens the file and closes it when the test ends.
+func openStore(t *testing.T, c Config) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return s
+}
+
+func newPath(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "penstock.db")
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storagetest.Run(t, func(t *testing.T) jobs.Store {
+		t.Helper()
+		return openStore(t, Config{Path: newPath(t)})
+	})
+}
+
+func TestStoreInterrupted(t *testing.T) {
+	t.Parallel()
+	storagetest.RunInterrupted(t, func(t *testing.T, chunk int) jobs.Store {
+		t.Helper()
+		s := openStore(t, Config{Path: newPath(t), ChunkSize: chunk})
+		s.died = func() error { return errors.New("the process died") }
+		return s
+	})
+}

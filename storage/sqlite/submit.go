@@ -1,0 +1,105 @@
+package sqlite
+
+import (
+	"context"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// Submit keeps s: see [jobs.SubmitStore].
+func (s *Store) Submit(ctx context.Context, sub jobs.Submission) (jobs.Submitted, error) {
+	return change(ctx, s, "submit a job", func(ctx context.Context, t *statements) (jobs.Submitted, error) {
+		replay, ok, err := replay(ctx, t, sub)
+		if err != nil || ok {
+			return replay, err
+		}
+		got, err := place(ctx, t, sub)
+		if err != nil {
+			return jobs.Submitted{}, err
+		}
+		return got, rememberKey(ctx, t, sub)
+	})
+}
+
+// place finds an execution for the job: a live one, a finished one, a new one.
+func place(ctx context.Context, t *statements, sub jobs.Submission) (jobs.Submitted, error) {
+	if sub.Dedupe {
+		live, ok, err := liveOf(ctx, t, sub.Job)
+		if err != nil {
+			return jobs.Submitted{}, err
+		}
+		if ok {
+			return attach(ctx, t, sub, live)
+		}
+	}
+	if sub.MaxAge > 0 {
+		got, ok, err := copyFresh(ctx, t, sub)
+		if err != nil || ok {
+			return got, err
+		}
+	}
+	return create(ctx, t, sub)
+}
+
+func create(ctx context.Context, t *statements, sub jobs.Submission) (jobs.Submitted, error) {
+	j := sub.Job
+	j.ExecutionID, j.Status, j.WaitingOn = sub.Execution, jobs.StatusQueued, jobs.WaitingOnCapacity
+	if err := insertJob(ctx, t, j); err != nil {
+		return jobs.Submitted{}, err
+	}
+	if err := insertRequest(ctx, t, j, sub.Request); err != nil {
+		return jobs.Submitted{}, err
+	}
+	if err := insertExecution(ctx, t, sub); err != nil {
+		return jobs.Submitted{}, err
+	}
+	if err := insertLive(ctx, t, j); err != nil {
+		return jobs.Submitted{}, err
+	}
+	return jobs.Submitted{Job: j, Ready: true}, nil
+}
+
+func insertJob(ctx context.Context, t *statements, j jobs.Job) error {
+	metadata, err := metadataOf(j.Metadata)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `
+		INSERT INTO jobs (id, tenant, execution_id, status, endpoint, model, priority, deadline, created_at,
+			finished_at, hash, deduplicated, cached, age, tries, provider, cost_usd, metadata, end_user)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		id(j.ID), j.Tenant, id(j.ExecutionID), string(j.Status), j.Endpoint, j.Model, int(j.Priority), micros(j.Deadline),
+		micros(j.CreatedAt), micros(j.FinishedAt), j.RequestHash, j.Deduplicated, j.Cached, j.Age.Microseconds(),
+		j.Tries, j.Provider, amount(j.CostUSD), metadata, j.User)
+	return err
+}
+
+func insertRequest(ctx context.Context, t *statements, j jobs.Job, r jobs.Request) error {
+	_, err := t.exec(ctx, `
+		INSERT INTO requests (execution_id, tenant, hash, endpoint, route, body, sample, cost, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		id(j.ExecutionID), j.Tenant, j.RequestHash, r.Endpoint, r.Route, []byte(r.Body), r.Sample, r.Cost,
+		micros(j.CreatedAt))
+	return err
+}
+
+func insertExecution(ctx context.Context, t *statements, sub jobs.Submission) error {
+	j, key := sub.Job, sub.Job.RequestHash
+	if !sub.Dedupe {
+		key = sub.Execution.String()
+	}
+	_, err := t.exec(ctx, `
+		INSERT INTO queue (id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)`,
+		id(sub.Execution), j.Tenant, key, j.RequestHash, sub.Request.Route, int(j.Priority), sub.Request.Cost,
+		micros(j.Deadline), id(j.ID), sub.NoStore)
+	return err
+}
+
+// insertLive makes the job one of its execution's unfinished jobs.
+func insertLive(ctx context.Context, t *statements, j jobs.Job) error {
+	_, err := t.exec(ctx, `
+		INSERT INTO live_jobs (execution_id, job_id, tenant, priority, deadline) VALUES (?, ?, ?, ?, ?)`,
+		id(j.ExecutionID), id(j.ID), j.Tenant, int(j.Priority), micros(j.Deadline))
+	return err
+}
