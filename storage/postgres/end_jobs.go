@@ -1,0 +1,66 @@
+package postgres
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// jobEnd is how one job ends.
+type jobEnd struct {
+	job, execution uuid.UUID
+	tenant         string
+	status         jobs.Status
+	err            *jobs.JobError
+	at             time.Time
+	// startedAt is that of the execution.
+	startedAt *time.Time
+	tries     int
+	provider  string
+	usage     usage
+	// pays says that the known costs of the execution's calls are the job's.
+	pays bool
+}
+
+// endJobs queues the end of live jobs whose execution is locked, with the
+// events that tell of it.
+func endJobs(t *txn, ends []jobEnd) {
+	const update = `
+		UPDATE jobs j SET status = v.status, finished_at = v.at,
+			started_at = CASE WHEN v.started_at IS NULL THEN NULL ELSE greatest(v.started_at, j.created_at) END,
+			tries = v.tries, provider = v.provider, input_tokens = v.input_tokens, output_tokens = v.output_tokens,
+			cached_tokens = v.cached_tokens, reasoning_tokens = v.reasoning_tokens,
+			cost_usd = CASE WHEN NOT v.pays THEN 0 ELSE
+				(SELECT sum(c.cost_usd) FROM calls c WHERE c.execution_id = v.execution_id) END,
+			error_code = v.error_code, error_message = v.error_message
+		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::integer[], $7::text[],
+				$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::text[], $14::text[])
+			AS v (id, execution_id, status, at, started_at, tries, provider,
+				input_tokens, output_tokens, cached_tokens, reasoning_tokens, pays, error_code, error_message)
+		WHERE j.id = v.id AND j.status = 'queued'`
+	const leave = `
+		DELETE FROM live_jobs l USING unnest($1::uuid[], $2::uuid[]) AS v (execution_id, job_id)
+		WHERE l.execution_id = v.execution_id AND l.job_id = v.job_id`
+	if len(ends) == 0 {
+		return
+	}
+	ids := column(ends, func(e jobEnd) uuid.UUID { return e.job })
+	executions := column(ends, func(e jobEnd) uuid.UUID { return e.execution })
+	t.exec(update, ids, executions,
+		column(ends, func(e jobEnd) string { return string(e.status) }),
+		column(ends, func(e jobEnd) time.Time { return e.at }),
+		column(ends, func(e jobEnd) *time.Time { return e.startedAt }),
+		column(ends, func(e jobEnd) int { return e.tries }),
+		column(ends, func(e jobEnd) string { return e.provider }),
+		column(ends, func(e jobEnd) *int64 { return e.usage.input }),
+		column(ends, func(e jobEnd) *int64 { return e.usage.output }),
+		column(ends, func(e jobEnd) *int64 { return e.usage.cached }),
+		column(ends, func(e jobEnd) *int64 { return e.usage.reasoning }),
+		column(ends, func(e jobEnd) bool { return e.pays }),
+		column(ends, func(e jobEnd) *string { return errorCode(e.err) }),
+		column(ends, func(e jobEnd) *string { return errorMessage(e.err) }))
+	t.exec(leave, executions, ids)
+	insertEvents(t, column(ends, func(e jobEnd) jobs.Event { return eventOf(e.tenant, e.job, e.status, e.at) }))
+}

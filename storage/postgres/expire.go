@@ -1,0 +1,37 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// Expire ends jobs whose deadline has come: see [jobs.ControlStore]. Jobs of an
+// execution that is being settled have their outcome already.
+func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (expired jobs.Expired, err error) {
+	const query = `
+		SELECT l.execution_id, l.job_id FROM live_jobs l
+		WHERE l.deadline <= $1
+			AND NOT EXISTS (SELECT FROM queue q WHERE q.id = l.execution_id AND q.settling)
+		ORDER BY l.deadline LIMIT $2`
+	err = s.write(ctx, "expire jobs", func(ctx context.Context, t *txn) error {
+		expired = jobs.Expired{}
+		var leavers []leaver
+		t.each(func(rows pgx.Rows) error {
+			var l leaver
+			err := rows.Scan(&l.execution, &l.job)
+			leavers = append(leavers, l)
+			return err
+		}, query, now, limit)
+		if err := t.flush(ctx); err != nil || len(leavers) == 0 {
+			return err
+		}
+		l, err := leave(ctx, t, leavers, jobs.StatusExpired, errExpired(), now, false)
+		expired = jobs.Expired{Ended: l.ended, Stopped: l.stopped}
+		return err
+	})
+	return expired, err
+}

@@ -1,0 +1,154 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// leaver is a live job that ends while its execution may go on.
+type leaver struct {
+	execution, job uuid.UUID
+}
+
+// left is what the leavers left behind.
+type left struct {
+	// ended lists the leavers that were live, stopped the executions that lost
+	// their last job.
+	ended   []uuid.UUID
+	stopped []jobs.Task
+}
+
+// departure is one leaver with what its execution tells of it.
+type departure struct {
+	leaver
+	tenant    string
+	startedAt *time.Time
+	tries     int
+	provider  string
+	payer     uuid.UUID
+	settling  bool
+}
+
+// leave ends the jobs as status says, those of them that still live, and
+// abandons executions that lose their last job. Executions whose outcome is
+// written already are settled, not stopped; their jobs leave only if settling
+// says so.
+func leave(
+	ctx context.Context, t *txn, leavers []leaver, status jobs.Status, why *jobs.JobError, at time.Time, settling bool,
+) (left, error) {
+	departures, err := lockDepartures(ctx, t, leavers)
+	if err != nil {
+		return left{}, err
+	}
+	var l left
+	var ends []jobEnd
+	last := map[uuid.UUID]int{} // the place in ends of the last leaver of each execution
+	for _, d := range departures {
+		if d.settling && !settling {
+			continue
+		}
+		last[d.execution] = len(ends)
+		l.ended = append(l.ended, d.job)
+		ends = append(ends, jobEnd{
+			job: d.job, execution: d.execution, tenant: d.tenant, status: status, err: why, at: at,
+			startedAt: d.startedAt, tries: d.tries, provider: d.provider,
+		})
+	}
+	if len(ends) == 0 {
+		return l, nil
+	}
+	abandoned, err := emptied(ctx, t, ends)
+	if err != nil {
+		return left{}, err
+	}
+	for _, id := range abandoned {
+		ends[last[id]].pays = true
+	}
+	endJobs(t, ends)
+	l.stopped, err = goOn(ctx, t, idsOf(last))
+	return l, err
+}
+
+// lockDepartures locks the executions and returns the leavers that still live.
+func lockDepartures(ctx context.Context, t *txn, leavers []leaver) ([]departure, error) {
+	const query = `
+		SELECT l.execution_id, l.job_id, l.tenant, q.started_at, q.tries, q.provider, q.payer_job_id, q.settling
+		FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS v (execution_id, job_id, n)
+		JOIN live_jobs l ON l.execution_id = v.execution_id AND l.job_id = v.job_id
+		JOIN queue q ON q.id = v.execution_id
+		ORDER BY v.n`
+	executions := column(leavers, func(l leaver) uuid.UUID { return l.execution })
+	lockExecutions(t, executions)
+	var all []departure
+	t.each(func(rows pgx.Rows) error {
+		var d departure
+		err := rows.Scan(&d.execution, &d.job, &d.tenant, &d.startedAt, &d.tries, &d.provider, &d.payer, &d.settling)
+		all = append(all, d)
+		return err
+	}, query, executions, column(leavers, func(l leaver) uuid.UUID { return l.job }))
+	return all, t.flush(ctx)
+}
+
+// emptied returns the executions that have no other live jobs than those that
+// end.
+func emptied(ctx context.Context, t *txn, ends []jobEnd) ([]uuid.UUID, error) {
+	const query = `
+		SELECT DISTINCT v.id FROM unnest($1::uuid[]) AS v (id)
+		WHERE NOT EXISTS (
+			SELECT FROM live_jobs l WHERE l.execution_id = v.id AND l.job_id <> ALL ($2::uuid[]))`
+	var ids []uuid.UUID
+	t.each(func(rows pgx.Rows) error {
+		var id uuid.UUID
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, query,
+		column(ends, func(e jobEnd) uuid.UUID { return e.execution }),
+		column(ends, func(e jobEnd) uuid.UUID { return e.job }))
+	return ids, t.flush(ctx)
+}
+
+// goOn removes the executions that have no live job left, and returns those that
+// it stopped, as last released. The others are ordered by the jobs that stay; if
+// the payer left, the oldest of them pays.
+func goOn(ctx context.Context, t *txn, ids []uuid.UUID) ([]jobs.Task, error) {
+	const abandon = `
+		WITH gone AS (
+			DELETE FROM queue q WHERE q.id = ANY ($1::uuid[])
+				AND NOT EXISTS (SELECT FROM live_jobs l WHERE l.execution_id = q.id)
+			RETURNING q.id, q.fence, q.provider, q.priority, q.settling
+		), released AS (
+			DELETE FROM releases r USING gone WHERE r.execution_id = gone.id
+			RETURNING r.execution_id, r.provider, r.priority
+		)
+		SELECT gone.id, gone.fence, coalesce(released.provider, gone.provider), coalesce(released.priority, gone.priority)
+		FROM gone LEFT JOIN released ON released.execution_id = gone.id
+		WHERE NOT gone.settling`
+	const reorder = `
+		UPDATE queue q SET deadline = s.deadline, stop_at = s.stop_at, priority = s.priority,
+			payer_job_id = CASE WHEN s.payer_stays THEN q.payer_job_id ELSE s.oldest END
+		FROM unnest($1::uuid[]) AS v (id)
+		JOIN queue old ON old.id = v.id
+		CROSS JOIN LATERAL (
+			SELECT min(l.deadline) AS deadline, max(l.deadline) AS stop_at, min(l.priority) AS priority,
+				bool_or(l.job_id = old.payer_job_id) AS payer_stays, (array_agg(l.job_id ORDER BY l.job_id))[1] AS oldest
+			FROM live_jobs l WHERE l.execution_id = v.id
+		) s
+		WHERE q.id = v.id AND NOT q.settling AND s.oldest IS NOT NULL`
+	var stopped []jobs.Task
+	t.each(func(rows pgx.Rows) error {
+		var task jobs.Task
+		var priority int16
+		err := rows.Scan(&task.Execution, &task.Fence, &task.Provider, &priority)
+		task.Priority = jobs.Priority(priority)
+		stopped = append(stopped, task)
+		return err
+	}, abandon, ids)
+	t.exec(reorder, ids)
+	return stopped, t.flush(ctx)
+}

@@ -1,0 +1,61 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// newPool returns a pool that connects when it is first used.
+func newPool(ctx context.Context, c Config) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(c.URL)
+	if err != nil {
+		return nil, fmt.Errorf("read the database URL: %w", err) // pgconn leaves the password out
+	}
+	config.MaxConns = int32(c.MaxConns) //nolint:gosec // bounded by Config.fill
+	config.ConnConfig.ConnectTimeout = c.ConnectTimeout
+	config.PingTimeout = c.ConnectTimeout
+	// A connection that died with the server is found within a second, so that
+	// a server that has returned is used as soon.
+	config.HealthCheckPeriod = time.Second
+	config.MaxConnIdleTime = 5 * time.Minute
+	config.AfterConnect = scanTimesAsUTC
+	for name, value := range parameters(c) {
+		if _, ok := config.ConnConfig.RuntimeParams[name]; !ok {
+			config.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+	return pgxpool.NewWithConfig(context.WithoutCancel(ctx), config)
+}
+
+// parameters are set on each connection.
+//
+// Statements are prepared once, and their plans must not hang on what a table
+// held when it was last analysed: a queue that was empty then may hold a
+// million rows now. So there is one plan for each, and it uses the indexes.
+func parameters(c Config) map[string]string {
+	ms := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+	return map[string]string{
+		"application_name":                    "penstock",
+		"statement_timeout":                   ms(c.Timeout),
+		"lock_timeout":                        ms(c.LockTimeout),
+		"idle_in_transaction_session_timeout": ms(c.Timeout),
+		"plan_cache_mode":                     "force_generic_plan",
+		"enable_seqscan":                      "off",
+		"enable_hashjoin":                     "off",
+		"enable_mergejoin":                    "off",
+		"jit":                                 "off",
+	}
+}
+
+func scanTimesAsUTC(_ context.Context, conn *pgx.Conn) error {
+	conn.TypeMap().RegisterType(&pgtype.Type{
+		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+	})
+	return nil
+}

@@ -1,0 +1,88 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// readyQuery walks the index from tenant to tenant that has something ready, and
+// takes the head of each: it reads as many rows as it returns, and those that
+// wait in between, however many are queued.
+const readyQuery = `
+	WITH RECURSIVE t (tenant, n) AS (
+		(SELECT q.tenant, 1 FROM queue q
+			WHERE q.route = $1 AND q.priority = $2 AND q.tenant > $4 AND q.visible_at <= $3
+			ORDER BY q.tenant LIMIT 1)
+		UNION ALL
+		SELECT next.tenant, t.n + 1
+		FROM t CROSS JOIN LATERAL (
+			SELECT q.tenant FROM queue q
+			WHERE q.route = $1 AND q.priority = $2 AND q.tenant > t.tenant AND q.visible_at <= $3
+			ORDER BY q.tenant LIMIT 1
+		) next
+		WHERE t.n < $5
+	)
+	SELECT head.id, t.tenant, head.target, head.fence, head.deadline, head.cost
+	FROM t CROSS JOIN LATERAL (
+		SELECT q.id, q.target, q.fence, q.deadline, q.cost FROM queue q
+		WHERE q.route = $1 AND q.priority = $2 AND q.tenant = t.tenant AND q.visible_at <= $3
+		ORDER BY q.deadline, q.id LIMIT $6
+	) head
+	ORDER BY t.n, head.deadline, head.id`
+
+// Ready lists executions that may be released: see [jobs.DispatchStore].
+func (s *Store) Ready(ctx context.Context, q jobs.ReadyQuery) (ready []jobs.Candidate, err error) {
+	err = s.read(ctx, "list what is ready", func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, readyQuery,
+			q.Route, int16(q.Priority), q.Now, q.AfterTenant, q.Tenants, q.PerTenant)
+		if err != nil {
+			return err
+		}
+		ready, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (jobs.Candidate, error) {
+			c := jobs.Candidate{Route: q.Route, Priority: q.Priority}
+			err := row.Scan(&c.Execution, &c.Tenant, &c.Target, &c.Fence, &c.Deadline, &c.Cost)
+			return c, err
+		})
+		return err
+	})
+	return ready, err
+}
+
+// Routes lists the routes that have live executions.
+func (s *Store) Routes(ctx context.Context) (routes []string, err error) {
+	const query = `
+		WITH RECURSIVE r (route) AS (
+			(SELECT q.route FROM queue q ORDER BY q.route LIMIT 1)
+			UNION ALL
+			SELECT next.route FROM r CROSS JOIN LATERAL (
+				SELECT q.route FROM queue q WHERE q.route > r.route ORDER BY q.route LIMIT 1
+			) next
+		)
+		SELECT route FROM r`
+	err = s.read(ctx, "list routes", func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, query)
+		if err != nil {
+			return err
+		}
+		routes, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	return routes, err
+}
+
+// Outstanding counts what is released and not finished.
+func (s *Store) Outstanding(ctx context.Context) (counts []jobs.Outstanding, err error) {
+	const query = `SELECT provider, tenant, count(*) FROM releases GROUP BY provider, tenant ORDER BY provider, tenant`
+	err = s.read(ctx, "count what is outstanding", func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, query)
+		if err != nil {
+			return err
+		}
+		counts, err = pgx.CollectRows(rows, pgx.RowToStructByPos[jobs.Outstanding])
+		return err
+	})
+	return counts, err
+}

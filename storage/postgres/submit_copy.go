@@ -1,0 +1,121 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// copyResults answers the submissions that a fresh result serves, unless a live
+// execution does, and returns the others.
+func copyResults(ctx context.Context, t *txn, all []*submission) (open []*submission, err error) {
+	willing := slices.DeleteFunc(slices.Clone(all), func(m *submission) bool { return m.MaxAge <= 0 })
+	if len(willing) == 0 {
+		return all, nil
+	}
+	found, err := findResults(ctx, t, willing)
+	if err != nil || len(found) == 0 {
+		return all, err
+	}
+	copied, err := readResults(ctx, t, found)
+	if err != nil {
+		return nil, err
+	}
+	if len(copied) == 0 {
+		return all, nil
+	}
+	if err := insertJobs(t, column(copied, asCopy)); err != nil {
+		return nil, err
+	}
+	insertEvents(t, column(copied, func(m *submission) jobs.Event {
+		return eventOf(m.Job.Tenant, m.Job.ID, jobs.StatusSucceeded, m.Job.CreatedAt)
+	}))
+	return slices.DeleteFunc(slices.Clone(all), func(m *submission) bool { return slices.Contains(copied, m) }), nil
+}
+
+// findResults returns the execution whose result each submission may copy, if
+// there is one. A result is not older than its execution's last deadline, which
+// is at most [jobs.MaxTimeout] after the execution was made: that bounds the
+// partitions to look into.
+func findResults(ctx context.Context, t *txn, willing []*submission) (map[*submission]uuid.UUID, error) {
+	const find = `
+		SELECT c.n, r.execution_id
+		FROM unnest($1::text[], $2::text[], $3::boolean[], $4::timestamptz[])
+			WITH ORDINALITY AS c (hash, tenant, dedupe, after, n)
+		CROSS JOIN LATERAL (
+			SELECT r.execution_id FROM results r
+			WHERE r.hash = c.hash AND r.tenant = c.tenant AND r.cacheable AND r.finished_at > c.after
+				AND r.execution_id >= $5
+			ORDER BY r.finished_at DESC LIMIT 1
+		) r
+		WHERE NOT (c.dedupe AND EXISTS (
+			SELECT FROM queue q WHERE q.dedupe_key = c.hash AND q.tenant = c.tenant))`
+	after := column(willing, func(m *submission) time.Time { return m.Job.CreatedAt.Add(-m.MaxAge) })
+	const skew = 24 * time.Hour
+	oldest := slices.MinFunc(after, time.Time.Compare).Add(-jobs.MaxTimeout - skew)
+
+	found := map[*submission]uuid.UUID{}
+	t.each(func(rows pgx.Rows) error {
+		var n int
+		var execution uuid.UUID
+		if err := rows.Scan(&n, &execution); err != nil {
+			return err
+		}
+		found[willing[n-1]] = execution
+		return nil
+	}, find,
+		column(willing, func(m *submission) string { return m.Job.RequestHash }),
+		column(willing, func(m *submission) string { return m.Job.Tenant }),
+		column(willing, func(m *submission) bool { return m.Dedupe }),
+		after, floorID(oldest))
+	return found, t.flush(ctx)
+}
+
+// readResults copies the found results into their submissions and returns those
+// it did. A result is locked so that it is not deleted before the copy is
+// there; one that is gone already is not copied.
+func readResults(ctx context.Context, t *txn, found map[*submission]uuid.UUID) ([]*submission, error) {
+	const lock = `
+		SELECT FROM unnest($1::uuid[]) AS k (id) JOIN results r ON r.execution_id = k.id
+		ORDER BY r.execution_id FOR KEY SHARE OF r`
+	const read = `
+		SELECT r.execution_id, r.body, r.finished_at, r.provider,
+			r.input_tokens, r.output_tokens, r.cached_tokens, r.reasoning_tokens
+		FROM unnest($1::uuid[]) AS k (id) JOIN results r ON r.execution_id = k.id`
+	wanted := map[uuid.UUID][]*submission{}
+	for m, execution := range found {
+		wanted[execution] = append(wanted[execution], m)
+	}
+	ids := idsOf(wanted)
+	var copied []*submission
+	t.exec(lock, ids)
+	t.each(func(rows pgx.Rows) error {
+		var execution uuid.UUID
+		var body []byte
+		var finished time.Time
+		var provider string
+		var u usage
+		if err := rows.Scan(append([]any{&execution, &body, &finished, &provider}, u.into()...)...); err != nil {
+			return err
+		}
+		for _, m := range wanted[execution] {
+			j := m.Job
+			j.ExecutionID, j.Status, j.Cached = execution, jobs.StatusSucceeded, true
+			j.FinishedAt, j.Age = j.CreatedAt, max(j.CreatedAt.Sub(finished), 0)
+			j.Provider, j.CostUSD, j.Result = provider, new(jobs.USD), json.RawMessage(body)
+			u.fill(&j)
+			m.done = jobs.Submitted{Job: j}
+			copied = append(copied, m)
+		}
+		return nil
+	}, read, ids)
+	return copied, t.flush(ctx)
+}
+
+func asCopy(m *submission) jobs.Job { return m.done.Job }

@@ -1,0 +1,125 @@
+package postgres
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// keyRecord is what an idempotency record says.
+type keyRecord struct {
+	fingerprint []byte
+	job         uuid.UUID
+	createdAt   time.Time
+	// alive says that the job is still there.
+	alive bool
+}
+
+// takeKeys decides the submissions whose idempotency key was used before, and
+// takes the keys of the others. It returns those that are not decided. No two
+// of all have the same key.
+func takeKeys(ctx context.Context, t *txn, all []*submission) (open []*submission, err error) {
+	keyed := slices.DeleteFunc(slices.Clone(all), func(m *submission) bool { return m.Idempotency == nil })
+	if len(keyed) == 0 {
+		return all, nil
+	}
+	slices.SortFunc(keyed, func(a, b *submission) int {
+		return cmp.Or(cmp.Compare(a.Idempotency.Key, b.Idempotency.Key), cmp.Compare(a.Job.Tenant, b.Job.Tenant))
+	})
+	records, err := readKeys(ctx, t, keyed)
+	if err != nil {
+		return nil, err
+	}
+	var lapsed []*submission
+	for i, m := range keyed {
+		if decideKey(m, records[i]) {
+			lapsed = append(lapsed, m)
+		}
+	}
+	if len(lapsed) > 0 {
+		takeOverKeys(t, lapsed)
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(m *submission) bool { return m.err != nil || m.done.Replayed }), nil
+}
+
+// decideKey answers m if its record counts, and reports whether the record is
+// another's and does not.
+func decideKey(m *submission, r keyRecord) (lapsed bool) {
+	switch {
+	case r.job == m.Job.ID:
+		return false // just made
+	case !r.alive || m.Job.CreatedAt.Sub(r.createdAt) > jobs.IdempotencyWindow:
+		return true
+	case !bytes.Equal(r.fingerprint, m.Idempotency.Fingerprint[:]):
+		m.err = jobs.ErrIdempotencyMismatch
+		return false
+	default:
+		m.done = jobs.Submitted{Replayed: true, Job: jobs.Job{ID: r.job}}
+		m.reread = true
+		return false
+	}
+}
+
+// readKeys makes the records that are missing and returns all, locked, in the
+// order of keyed. The three statements are three snapshots: the second waits
+// for whoever holds a record, the third sees what they left.
+func readKeys(ctx context.Context, t *txn, keyed []*submission) ([]keyRecord, error) {
+	const insert = `
+		INSERT INTO idempotency (key, tenant, fingerprint, job_id, created_at)
+		SELECT key, tenant, fingerprint, job_id, created_at
+		FROM unnest($1::text[], $2::text[], $3::bytea[], $4::uuid[], $5::timestamptz[])
+			WITH ORDINALITY AS k (key, tenant, fingerprint, job_id, created_at, n)
+		ORDER BY n
+		ON CONFLICT (key, tenant) DO NOTHING`
+	const lock = `
+		SELECT FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (key, tenant, n)
+		JOIN idempotency i ON i.key = k.key AND i.tenant = k.tenant
+		ORDER BY n FOR UPDATE OF i`
+	const read = `
+		SELECT k.n, i.fingerprint, i.job_id, i.created_at,
+			EXISTS (SELECT FROM jobs j WHERE j.id = i.job_id AND j.tenant = i.tenant)
+		FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (key, tenant, n)
+		JOIN idempotency i ON i.key = k.key AND i.tenant = k.tenant`
+
+	keys := column(keyed, func(m *submission) string { return m.Idempotency.Key })
+	tenants := column(keyed, func(m *submission) string { return m.Job.Tenant })
+	t.exec(insert, keys, tenants,
+		column(keyed, func(m *submission) []byte { return m.Idempotency.Fingerprint[:] }),
+		column(keyed, func(m *submission) uuid.UUID { return m.Job.ID }),
+		column(keyed, func(m *submission) time.Time { return m.Job.CreatedAt }))
+	t.exec(lock, keys, tenants)
+
+	records := make([]keyRecord, len(keyed))
+	t.each(func(rows pgx.Rows) error {
+		var n int
+		var r keyRecord
+		if err := rows.Scan(&n, &r.fingerprint, &r.job, &r.createdAt, &r.alive); err != nil {
+			return err
+		}
+		records[n-1] = r
+		return nil
+	}, read, keys, tenants)
+	return records, t.flush(ctx)
+}
+
+// takeOverKeys makes records that do not count any more those of new jobs.
+func takeOverKeys(t *txn, lapsed []*submission) {
+	const update = `
+		UPDATE idempotency i SET fingerprint = k.fingerprint, job_id = k.job_id, created_at = k.created_at
+		FROM unnest($1::text[], $2::text[], $3::bytea[], $4::uuid[], $5::timestamptz[])
+			AS k (key, tenant, fingerprint, job_id, created_at)
+		WHERE i.key = k.key AND i.tenant = k.tenant`
+	t.exec(update,
+		column(lapsed, func(m *submission) string { return m.Idempotency.Key }),
+		column(lapsed, func(m *submission) string { return m.Job.Tenant }),
+		column(lapsed, func(m *submission) []byte { return m.Idempotency.Fingerprint[:] }),
+		column(lapsed, func(m *submission) uuid.UUID { return m.Job.ID }),
+		column(lapsed, func(m *submission) time.Time { return m.Job.CreatedAt }))
+}
