@@ -1,0 +1,137 @@
+// Package storage opens a [jobs.Store] by its URL. What a store is, is what
+// storage/storagetest says; there is one in SQLite and one in Postgres.
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/storage/postgres"
+	"github.com/penstock-dev/penstock/storage/sqlite"
+)
+
+// Option changes how a store is opened.
+type Option func(o *options)
+
+type options struct{ noMigrate bool }
+
+// NoMigrate leaves the schema as it is; a schema that is not the one this
+// program knows is an error then.
+func NoMigrate(o *options) { o.noMigrate = true }
+
+// accepted is what a URL may look like.
+const accepted = "postgres://user@host:5432/database, sqlite:///absolute/path or sqlite:relative/path"
+
+// Open opens the store at the URL:
+//
+//	postgres://user@host:5432/database   also postgresql://
+//	sqlite:///absolute/path              also file:///absolute/path
+//	sqlite:relative/path                 also file:relative/path
+//
+// A SQLite URL may end in ?synchronous=normal: see [sqlite.Config].Relaxed. Any
+// other URL is an error that says what is accepted and does not repeat the URL,
+// which can hold a password.
+//
+// Unless told not to, Open migrates the schema, under a lock. It refuses a
+// schema that is newer than this program knows. The caller closes the store.
+func Open(ctx context.Context, databaseURL string, opts ...Option) (jobs.Store, error) {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if isPostgres(databaseURL) {
+		s, err := postgres.Open(ctx, postgres.Config{URL: databaseURL, NoMigrate: o.noMigrate})
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+	c, err := sqliteConfig(databaseURL)
+	if err != nil {
+		return nil, err
+	}
+	c.NoMigrate = o.noMigrate
+	s, err := sqlite.Open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Migrate brings the schema at the URL to the version this program knows.
+func Migrate(ctx context.Context, databaseURL string) error {
+	if isPostgres(databaseURL) {
+		return postgres.Migrate(ctx, databaseURL)
+	}
+	c, err := sqliteConfig(databaseURL)
+	if err != nil {
+		return err
+	}
+	return sqlite.Migrate(ctx, c)
+}
+
+// Embedded reports whether the URL names a store that only one process can use.
+func Embedded(databaseURL string) bool {
+	_, err := sqliteConfig(databaseURL)
+	return err == nil
+}
+
+func isPostgres(databaseURL string) bool {
+	return strings.HasPrefix(databaseURL, "postgres://") || strings.HasPrefix(databaseURL, "postgresql://")
+}
+
+// sqliteConfig reads the URL of a SQLite file.
+func sqliteConfig(databaseURL string) (sqlite.Config, error) {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		// The cause would repeat the URL.
+		return sqlite.Config{}, errors.New("the database URL cannot be read; want " + accepted)
+	}
+	if u.Scheme == "" {
+		return sqlite.Config{}, errors.New("the database URL has no scheme; want " + accepted)
+	}
+	if u.Scheme != "sqlite" && u.Scheme != "file" {
+		return sqlite.Config{}, fmt.Errorf("the database URL has scheme %q; want %s", u.Scheme, accepted)
+	}
+	path, err := pathOf(u)
+	if err != nil {
+		return sqlite.Config{}, err
+	}
+	relaxed, err := isRelaxed(u)
+	return sqlite.Config{Path: path, Relaxed: relaxed}, err
+}
+
+func pathOf(u *url.URL) (string, error) {
+	if u.Host != "" && u.Host != "localhost" || u.User != nil {
+		return "", errors.New("the URL of a SQLite file names no host; want sqlite:///absolute/path or sqlite:relative/path")
+	}
+	path := u.Path
+	if u.Opaque != "" {
+		var err error
+		if path, err = url.PathUnescape(u.Opaque); err != nil {
+			return "", fmt.Errorf("read the path of the SQLite file: %w", err)
+		}
+	}
+	if path == "" || path == "/" {
+		return "", errors.New("the URL of a SQLite file has no path; want sqlite:///absolute/path or sqlite:relative/path")
+	}
+	return path, nil
+}
+
+func isRelaxed(u *url.URL) (bool, error) {
+	for key, values := range u.Query() {
+		if key != "synchronous" {
+			return false, fmt.Errorf("the URL of a SQLite file has parameter %q; the only one there is, is synchronous", key)
+		}
+		switch values[0] {
+		case "full", "normal":
+		default:
+			return false, fmt.Errorf("synchronous is %q; want full or normal", values[0])
+		}
+	}
+	return u.Query().Get("synchronous") == "normal", nil
+}
