@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/penstock-dev/penstock/jobs"
@@ -24,13 +23,13 @@ type options struct{ noMigrate bool }
 func NoMigrate(o *options) { o.noMigrate = true }
 
 // accepted is what a URL may look like.
-const accepted = "postgres://user@host:5432/database, sqlite:///absolute/path or sqlite:relative/path"
+const accepted = "postgres://user@host:5432/database, sqlite:///absolute/path or sqlite://relative/path"
 
 // Open opens the store at the URL:
 //
 //	postgres://user@host:5432/database   also postgresql://
 //	sqlite:///absolute/path              also file:///absolute/path
-//	sqlite:relative/path                 also file:relative/path
+//	sqlite://relative/path               also file:relative/path
 //
 // A SQLite URL may end in ?synchronous=normal: see [sqlite.Config].Relaxed. Any
 // other URL is an error that says what is accepted and does not repeat the URL,
@@ -84,54 +83,31 @@ func isPostgres(databaseURL string) bool {
 	return strings.HasPrefix(databaseURL, "postgres://") || strings.HasPrefix(databaseURL, "postgresql://")
 }
 
-// sqliteConfig reads the URL of a SQLite file.
+// sqliteConfig reads the URL of a SQLite file. Its path is taken as it stands,
+// so that a path of the system can be put behind the scheme.
 func sqliteConfig(databaseURL string) (sqlite.Config, error) {
-	u, err := url.Parse(databaseURL)
-	if err != nil {
-		// The cause would repeat the URL.
-		return sqlite.Config{}, errors.New("the database URL cannot be read; want " + accepted)
-	}
-	if u.Scheme == "" {
+	scheme, rest, ok := strings.Cut(databaseURL, ":")
+	if !ok {
 		return sqlite.Config{}, errors.New("the database URL has no scheme; want " + accepted)
 	}
-	if u.Scheme != "sqlite" && u.Scheme != "file" {
-		return sqlite.Config{}, fmt.Errorf("the database URL has scheme %q; want %s", u.Scheme, accepted)
+	if scheme != "sqlite" && scheme != "file" {
+		return sqlite.Config{}, fmt.Errorf("the database URL has scheme %q; want %s", scheme, accepted)
 	}
-	path, err := pathOf(u)
-	if err != nil {
-		return sqlite.Config{}, err
+	path, query, _ := strings.Cut(strings.TrimPrefix(rest, "//"), "?")
+	if path == "" || strings.HasSuffix(path, "/") {
+		return sqlite.Config{}, errors.New("the database URL names no file; want " + accepted)
 	}
-	relaxed, err := isRelaxed(u)
+	relaxed, err := isRelaxed(query)
 	return sqlite.Config{Path: path, Relaxed: relaxed}, err
 }
 
-func pathOf(u *url.URL) (string, error) {
-	if u.Host != "" && u.Host != "localhost" || u.User != nil {
-		return "", errors.New("the URL of a SQLite file names no host; want sqlite:///absolute/path or sqlite:relative/path")
+func isRelaxed(query string) (bool, error) {
+	switch query {
+	case "", "synchronous=full":
+		return false, nil
+	case "synchronous=normal":
+		return true, nil
+	default:
+		return false, errors.New("the URL of a SQLite file may end in ?synchronous=full or ?synchronous=normal, nothing else")
 	}
-	path := u.Path
-	if u.Opaque != "" {
-		var err error
-		if path, err = url.PathUnescape(u.Opaque); err != nil {
-			return "", fmt.Errorf("read the path of the SQLite file: %w", err)
-		}
-	}
-	if path == "" || path == "/" {
-		return "", errors.New("the URL of a SQLite file has no path; want sqlite:///absolute/path or sqlite:relative/path")
-	}
-	return path, nil
-}
-
-func isRelaxed(u *url.URL) (bool, error) {
-	for key, values := range u.Query() {
-		if key != "synchronous" {
-			return false, fmt.Errorf("the URL of a SQLite file has parameter %q; the only one there is, is synchronous", key)
-		}
-		switch values[0] {
-		case "full", "normal":
-		default:
-			return false, fmt.Errorf("synchronous is %q; want full or normal", values[0])
-		}
-	}
-	return u.Query().Get("synchronous") == "normal", nil
 }
