@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func newServer(seed uint64, file string) (*simulated.Server, error) {
 	config := simulated.Config{Seed: seed}
 	if file != "" {
-		in, err := os.Open(file) //nolint:gosec // the operator names the file
+		in, err := os.Open(file)
 		if err != nil {
 			return nil, fmt.Errorf("-config: %w", err)
 		}
@@ -104,6 +104,6 @@ func serve(ctx context.Context, simulator *simulated.Server, addr string, stdout
 		_ = simulator.Close()
 		_ = server.Close()
 	}
-	<-served
+	_ = <-served // http.ErrServerClosed
 	return simulator.Close()
 }

@@ -20,7 +20,7 @@ import (
 // URL. Stopping it must end with exit code 0.
 func startSimulator(t *testing.T, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // it ends in Cleanup, t.Context before
+	ctx, cancel := context.WithCancel(context.Background()) // t.Context would end before Cleanup
 	out, in := io.Pipe()
 	exited := make(chan int, 1)
 	go func() {
@@ -44,7 +44,8 @@ func startSimulator(t *testing.T, args ...string) string {
 func TestServesUntilStopped(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "faults.json")
-	if err := os.WriteFile(file, []byte(`{"latency":0,"per_token":0,"output_tokens":{"min":3,"max":3}}`), 0o600); err != nil {
+	const faults = `{"latency":0,"per_token":0,"output_tokens":{"min":3,"max":3}}`
+	if err := os.WriteFile(file, []byte(faults), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	url := startSimulator(t, "-seed", "3", "-config", file)
@@ -60,7 +61,11 @@ func TestServesUntilStopped(t *testing.T) {
 	if err != nil || got.Usage.OutputTokens != 3 {
 		t.Errorf("got %+v, error %v", got, err)
 	}
-	answer, err := http.Get(strings.TrimSuffix(url, "/v1") + "/calls")
+	ask, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(url, "/v1")+"/calls", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(ask)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +92,8 @@ func TestWrongConfigurationExits2(t *testing.T) {
 		{[]string{"serve"}, `unexpected argument "serve"`},
 	} {
 		var stderr strings.Builder
-		if code := run(t.Context(), c.args, io.Discard, &stderr); code != exitConfiguration || !strings.Contains(stderr.String(), c.want) {
+		code := run(t.Context(), c.args, io.Discard, &stderr)
+		if code != exitConfiguration || !strings.Contains(stderr.String(), c.want) {
 			t.Errorf("%v: exit code %d, said %q; want 2 and %q", c.args, code, stderr.String(), c.want)
 		}
 	}

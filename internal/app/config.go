@@ -66,32 +66,41 @@ func wrong(key, format string, args ...any) error {
 // LoadConfig reads the environment and the file it names. Every error is a
 // [*ConfigError].
 func LoadConfig(role Role, getenv func(string) string) (Config, error) {
+	c := fromEnvironment(role, getenv)
+	for _, check := range []func() error{c.checkAddrs, c.checkDatabase, c.checkRedis} {
+		if err := check(); err != nil {
+			return Config{}, err
+		}
+	}
+	if err := c.readLog(getenv("PENSTOCK_LOG")); err != nil {
+		return Config{}, err
+	}
+	var err error
+	c.File, err = loadFile(role, getenv("PENSTOCK_CONFIG"), getenv)
+	return *c, err
+}
+
+// fromEnvironment takes the variables as they are.
+func fromEnvironment(role Role, getenv func(string) string) *Config {
 	get := func(key, def string) string {
 		if v := getenv(key); v != "" {
 			return v
 		}
 		return def
 	}
-	c := Config{
+	c := &Config{
 		Role:        role,
 		Addr:        get("PENSTOCK_ADDR", "127.0.0.1:8080"),
 		WorkerAddr:  get("PENSTOCK_WORKER_ADDR", "127.0.0.1:8081"),
 		DatabaseURL: getenv("PENSTOCK_DATABASE_URL"),
 		RedisURL:    getenv("PENSTOCK_REDIS_URL"),
 		DataDir:     get("PENSTOCK_DATA_DIR", "./penstock-data"),
+		LogLevel:    zerolog.InfoLevel,
 	}
-	if err := c.checkAddrs(); err != nil {
-		return Config{}, err
+	if role == RoleEmbedded && c.DatabaseURL == "" {
+		c.DatabaseURL = "sqlite://" + filepath.Join(c.DataDir, "penstock.db")
 	}
-	if err := c.checkStores(); err != nil {
-		return Config{}, err
-	}
-	if err := c.readLog(get("PENSTOCK_LOG", "json,info")); err != nil {
-		return Config{}, err
-	}
-	var err error
-	c.File, err = loadFile(role, getenv("PENSTOCK_CONFIG"), getenv)
-	return c, err
+	return c
 }
 
 func (c *Config) checkAddrs() error {
@@ -103,12 +112,8 @@ func (c *Config) checkAddrs() error {
 	return nil
 }
 
-// checkStores fills in what an embedded process brings along and refuses what
-// the two halves cannot share.
-func (c *Config) checkStores() error {
-	if c.Role == RoleEmbedded && c.DatabaseURL == "" {
-		c.DatabaseURL = "sqlite://" + filepath.Join(c.DataDir, "penstock.db")
-	}
+// checkDatabase refuses what the two halves cannot share.
+func (c *Config) checkDatabase() error {
 	switch scheme, _, _ := strings.Cut(c.DatabaseURL, ":"); scheme {
 	case "postgres", "postgresql":
 	case "sqlite":
@@ -121,6 +126,10 @@ func (c *Config) checkStores() error {
 	default:
 		return wrong("PENSTOCK_DATABASE_URL", "expected postgres://… (or sqlite://… with -embedded), got scheme %q", scheme)
 	}
+	return nil
+}
+
+func (c *Config) checkRedis() error {
 	if c.RedisURL == "" && c.Role != RoleEmbedded {
 		return wrong("PENSTOCK_REDIS_URL", "expected redis://host:6379, rediss://…, redis-sentinel://… or a cluster with ?addr=")
 	}
@@ -131,7 +140,6 @@ func (c *Config) checkStores() error {
 }
 
 func (c *Config) readLog(s string) error {
-	c.LogLevel = zerolog.InfoLevel
 	for word := range strings.SplitSeq(s, ",") {
 		switch word = strings.TrimSpace(word); word {
 		case "json", "":

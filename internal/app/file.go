@@ -47,8 +47,13 @@ type ProviderConfig struct {
 	// Latency is the median time to the first token of a simulated provider;
 	// absent: 250ms.
 	Latency *time.Duration `yaml:"latency"`
-	// Seed makes a simulated provider repeatable; 0: 1.
-	Seed int64 `yaml:"seed"`
+	// Seed makes a simulated provider repeatable.
+	Seed uint64 `yaml:"seed"`
+	// NoStreaming, NoStreamOptions and NoDoneEvent are for servers that cannot
+	// stream, that refuse stream_options, or that end streams without [DONE].
+	NoStreaming     bool `yaml:"no_streaming"`
+	NoStreamOptions bool `yaml:"no_stream_options"`
+	NoDoneEvent     bool `yaml:"no_done_event"`
 }
 
 // RouteConfig is one route.

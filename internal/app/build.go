@@ -1,0 +1,193 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"github.com/penstock-dev/penstock/internal/embedredis"
+	"github.com/penstock-dev/penstock/internal/httpapi"
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/jobs/control"
+	"github.com/penstock-dev/penstock/jobs/dispatch"
+	"github.com/penstock-dev/penstock/jobs/queue"
+	"github.com/penstock-dev/penstock/jobs/run"
+	"github.com/penstock-dev/penstock/storage"
+)
+
+// parts are what a process is made of. A worker has no service, an API no
+// runner.
+type parts struct {
+	store      jobs.Store
+	signals    jobs.Signals
+	service    *jobs.Service
+	api        *httpapi.API
+	dispatcher *dispatch.Dispatcher
+	controller *control.Controller
+	runner     *run.Runner
+	// serves says that the API is more than health and metrics.
+	serves bool
+	// closers end what the parts stand on, the last opened first.
+	closers []func() error
+}
+
+// build opens the store and Redis and makes the parts; it starts none.
+func build(ctx context.Context, c Config, log zerolog.Logger) (p *parts, err error) {
+	p = &parts{serves: c.Role.serves()}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	o := newObserved(log)
+	if p.store, err = openStore(ctx, c); err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, p.store.Close)
+	client, err := p.openRedis(ctx, c, log)
+	if err != nil {
+		return nil, err
+	}
+	tasks, err := queue.New(client, queue.Config{Report: o.failed("queue")})
+	if err != nil {
+		return nil, err
+	}
+	p.signals = queue.NewSignals(client, o.failed("signals"))
+	if err := p.buildCore(c, tasks, o); err != nil {
+		return nil, err
+	}
+	return p, p.buildAPI(c, client, o)
+}
+
+func openStore(ctx context.Context, c Config) (jobs.Store, error) {
+	if c.Role == RoleEmbedded {
+		if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+			return nil, wrong("PENSTOCK_DATA_DIR", "cannot be made: %v", err)
+		}
+	}
+	store, err := storage.Open(ctx, c.DatabaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("open the store that PENSTOCK_DATABASE_URL names: %w", err)
+	}
+	return store, nil
+}
+
+// openRedis returns the client of the configured Redis, or of one made in this
+// process. A Redis that does not answer yet is no reason not to start.
+func (p *parts) openRedis(ctx context.Context, c Config, log zerolog.Logger) (redis.UniversalClient, error) {
+	if c.RedisURL == "" {
+		server := embedredis.Start()
+		p.closers = append(p.closers, server.Close)
+		return server.Client(), nil
+	}
+	client, err := queue.Connect(c.RedisURL)
+	if err != nil {
+		return nil, wrong("PENSTOCK_REDIS_URL", "%v", err)
+	}
+	p.closers = append(p.closers, client.Close)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	warning, err := queue.Check(ctx, client)
+	if err != nil {
+		warning = "does not serve now: jobs are accepted and wait until it does: " + err.Error()
+	}
+	if warning != "" {
+		log.Warn().Str("key", "PENSTOCK_REDIS_URL").Msg(warning)
+	}
+	return client, nil
+}
+
+// buildCore makes what moves executions along.
+func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
+	catalog, pools, holder := c.File.catalog(), c.File.concurrency(), uuid.Must(uuid.NewV7())
+	p.service = jobs.NewService(p.store, p.signals, catalog)
+	p.dispatcher, err = dispatch.New(dispatch.Config{
+		Store: p.store, Queue: tasks, Catalog: catalog, Pools: pools, Holder: holder, Observer: o.dispatch(),
+	})
+	if err != nil {
+		return err
+	}
+	p.controller, err = control.New(control.Config{
+		Store: p.store, Queue: tasks, Signals: p.signals, Holder: holder, Observer: o.control(),
+	})
+	if err != nil || !c.Role.runs() {
+		return err
+	}
+	all, closers, err := buildProviders(c.File)
+	p.closers = append(p.closers, closers...)
+	if err != nil {
+		return err
+	}
+	host, _ := os.Hostname()
+	p.runner, err = run.New(run.Config{
+		Store: p.store, Queue: tasks, Signals: p.signals, Catalog: catalog, Providers: all, Concurrency: pools,
+		Worker:       jobs.Worker{ID: holder, Name: fmt.Sprintf("%s/%d", host, os.Getpid())},
+		DrainTimeout: c.File.DrainTimeout, Observer: o.run(),
+	})
+	return err
+}
+
+func (p *parts) buildAPI(c Config, client redis.UniversalClient, o *observed) (err error) {
+	cfg := httpapi.Config{
+		Store:             p.store,
+		Queue:             pinger(func(ctx context.Context) error { return client.Ping(ctx).Err() }),
+		Metrics:           promhttp.HandlerFor(o.registry, promhttp.HandlerOpts{}),
+		Registerer:        o.registry,
+		Log:               o.log,
+		TrustTenantHeader: c.File.TrustTenantHeader || onLoopback(c.Addr),
+	}
+	if p.serves {
+		cfg.Service = p.service
+	}
+	p.api, err = httpapi.New(cfg)
+	return err
+}
+
+type pinger func(context.Context) error
+
+func (f pinger) Ping(ctx context.Context) error { return f(ctx) }
+
+// stages lists what runs, in the order of stopping: accept no more, release no
+// more, let calls end; deadlines are kept and signals heard until then. The
+// health of a worker is told to the last.
+func (p *parts) stages(l net.Listener) [][]part {
+	serve := part{"api", func(ctx context.Context) error { return p.api.Serve(ctx, l) }}
+	dispatching := []part{{"dispatch", p.dispatcher.Run}}
+	rest := []part{{"control", p.controller.Run}, {"signals", p.listen}, {"waiters", p.service.Run}}
+	switch {
+	case p.runner == nil:
+		return [][]part{{serve}, dispatching, rest}
+	case p.serves:
+		return [][]part{{serve}, dispatching, {{"run", p.runner.Run}}, rest}
+	default:
+		return [][]part{dispatching, {{"run", p.runner.Run}}, append(rest, serve)}
+	}
+}
+
+// listen passes signals on to those they concern.
+func (p *parts) listen(ctx context.Context) error {
+	return p.signals.Listen(ctx, func(s jobs.Signal) {
+		switch {
+		case s.Kind == jobs.SignalReady:
+			p.dispatcher.Wake()
+		case s.Kind == jobs.SignalStopped && p.runner != nil:
+			p.runner.Stop(s.Executions)
+		}
+	}, jobs.SignalReady, jobs.SignalStopped)
+}
+
+func (p *parts) close() error {
+	var errs []error
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		errs = append(errs, p.closers[i]())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,162 @@
+package app
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/jobs/control"
+	"github.com/penstock-dev/penstock/jobs/dispatch"
+	"github.com/penstock-dev/penstock/jobs/run"
+)
+
+// observed turns what the parts tell into log lines and metrics. Labels are
+// names from the configuration and words of fixed lists, never what a caller
+// wrote.
+type observed struct {
+	log       zerolog.Logger
+	registry  *prometheus.Registry
+	calls     *prometheus.CounterVec
+	latency   *prometheus.HistogramVec
+	first     *prometheus.HistogramVec
+	tokens    *prometheus.CounterVec
+	runs      *prometheus.CounterVec
+	running   *prometheus.GaugeVec
+	released  *prometheus.CounterVec
+	pass      prometheus.Histogram
+	leading   prometheus.Gauge
+	requeued  prometheus.Counter
+	reclaimed prometheus.Counter
+	expired   prometheus.Counter
+}
+
+func newObserved(log zerolog.Logger) *observed {
+	seconds := []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600}
+	o := &observed{
+		log:      log,
+		registry: prometheus.NewRegistry(),
+		calls:    counters("penstock_calls_total", "Calls to providers that have ended.", "provider", "status", "error_class"),
+		latency: histograms("penstock_call_duration_seconds", "Time from a call's start to its end.",
+			seconds, "provider", "status"),
+		first: histograms("penstock_call_first_token_seconds", "Time from a call's start to the first token of its answer.",
+			seconds, "provider"),
+		tokens:   counters("penstock_tokens_total", "Tokens as providers reported them.", "provider", "kind"),
+		runs:     counters("penstock_runs_total", "Runs of executions by what became of them.", "provider", "result"),
+		running:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "penstock_calls_running", Help: "Calls under way in this process."}, []string{"provider"}),
+		released: counters("penstock_released_total", "Executions released to workers by this process.", "provider"),
+		pass: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "penstock_dispatch_pass_seconds", Help: "Time of a dispatcher's pass that released something.",
+			Buckets: prometheus.ExponentialBuckets(.0005, 2, 14),
+		}),
+		leading: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "penstock_dispatcher_leading", Help: "1 if this process is the fleet's dispatcher, else 0.",
+		}),
+		requeued:  counter("penstock_requeued_total", "Releases that the queue had lost and that were taken back."),
+		reclaimed: counter("penstock_dead_workers_total", "Workers that this process declared dead."),
+		expired:   counter("penstock_jobs_expired_total", "Jobs that this process ended at their deadline."),
+	}
+	o.registry.MustRegister(o.calls, o.latency, o.first, o.tokens, o.runs, o.running, o.released, o.pass, o.leading,
+		o.requeued, o.reclaimed, o.expired,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return o
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+}
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+}
+
+// failed logs what a part reports and then goes on from by itself.
+func (o *observed) failed(part string) func(error) {
+	return func(err error) { o.log.Error().Str("part", part).Err(err).Msg("failed, goes on") }
+}
+
+func (o *observed) dispatch() dispatch.Observer {
+	return dispatch.Observer{
+		Error: o.failed("dispatch"),
+		UnknownRoute: func(route string, err error) {
+			o.log.Warn().Str("route", route).Err(err).Msg("executions wait for a route that cannot be served")
+		},
+		Released: func(provider string, n int) { o.released.WithLabelValues(provider).Add(float64(n)) },
+		Pass:     func(took time.Duration, _ int) { o.pass.Observe(took.Seconds()) },
+		Leading: func(yes bool) {
+			o.leading.Set(0)
+			if yes {
+				o.leading.Set(1)
+			}
+			o.log.Info().Bool("leading", yes).Msg("dispatcher")
+		},
+	}
+}
+
+func (o *observed) control() control.Observer {
+	return control.Observer{
+		Error: o.failed("control"),
+		Requeued: func(n int) {
+			o.requeued.Add(float64(n))
+			o.log.Warn().Int("releases", n).Msg("the queue had lost releases; they were taken back")
+		},
+		Reclaimed: func(w jobs.Worker, what jobs.Reclaimed) {
+			o.reclaimed.Inc()
+			o.log.Warn().Str("worker", w.Name).Stringer("worker_id", w.ID).Int("requeued", what.Requeued).
+				Int("poisoned_jobs", len(what.Ended)).Msg("a worker died")
+		},
+		Expired: func(n int) { o.expired.Add(float64(n)) },
+	}
+}
+
+func (o *observed) run() run.Observer {
+	return run.Observer{
+		Started: func(w jobs.Work) { o.running.WithLabelValues(w.Provider).Inc() },
+		Ended:   o.attempt,
+		Error:   o.failed("run"),
+		Panicked: func(task jobs.Task, kind string, stack []byte) {
+			o.log.Error().Stringer("execution", task.Execution).Int64("fence", task.Fence).Str("kind", kind).
+				Bytes("stack", stack).Msg("a provider panicked")
+		},
+	}
+}
+
+// attempt counts a call and writes its one line.
+func (o *observed) attempt(a run.Attempt) {
+	c := a.Call
+	o.running.WithLabelValues(c.Provider).Dec()
+	o.runs.WithLabelValues(c.Provider, string(a.Result)).Inc()
+	o.calls.WithLabelValues(c.Provider, string(c.Status), string(c.ErrorClass)).Inc()
+	o.latency.WithLabelValues(c.Provider, string(c.Status)).Observe(c.Latency.Seconds())
+	if c.TimeToFirstToken > 0 {
+		o.first.WithLabelValues(c.Provider).Observe(c.TimeToFirstToken.Seconds())
+	}
+	if c.Usage.Known {
+		o.tokens.WithLabelValues(c.Provider, "input").Add(float64(c.Usage.InputTokens))
+		o.tokens.WithLabelValues(c.Provider, "output").Add(float64(c.Usage.OutputTokens))
+	}
+	line := o.log.Info()
+	if a.Result == run.Failed || a.Result == run.Unrecorded {
+		line = o.log.Warn()
+	}
+	line = line.Stringer("execution", a.Task.Execution).Int64("fence", a.Task.Fence).Stringer("call", c.ID).
+		Str("tenant", c.Tenant).Str("provider", c.Provider).Str("model", c.Model).Str("route", a.Route).
+		Str("result", string(a.Result)).Str("status", string(c.Status)).Dur("latency", c.Latency).
+		Dur("first_token", c.TimeToFirstToken).Int("tries", a.Tries)
+	if c.Usage.Known {
+		line = line.Int64("input_tokens", c.Usage.InputTokens).Int64("output_tokens", c.Usage.OutputTokens)
+	}
+	if c.ErrorClass != "" {
+		line = line.Str("error_class", string(c.ErrorClass)).Int("http_status", c.HTTPStatus).Str("why", a.Message)
+	}
+	if !a.RunAt.IsZero() {
+		line = line.Time("run_at", a.RunAt).Str("waiting_on", string(a.WaitingOn))
+	}
+	line.AnErr("cause", a.Err).Msg("call")
+}

@@ -1,0 +1,53 @@
+package app
+
+import (
+	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/openai"
+	"github.com/penstock-dev/penstock/providers/simulated"
+)
+
+// buildProviders makes every provider of the file. closers end them.
+func buildProviders(f File) (all map[string]providers.Provider, closers []func() error, err error) {
+	all = make(map[string]providers.Provider, len(f.Providers))
+	for name, c := range f.Providers {
+		if c.Type == "simulated" {
+			server, err := simulated.New(simulated.Config{Seed: c.Seed, Faults: c.faults()})
+			if err != nil {
+				return nil, closers, wrong("providers."+name, "%v", err)
+			}
+			all[name], closers = server.Provider(), append(closers, server.Close)
+			continue
+		}
+		p, err := openai.New(openai.Config{
+			BaseURL: c.BaseURL, APIKey: openai.Secret(c.APIKey), MaxIdleConns: c.Concurrency,
+			NoDoneEvent: c.NoDoneEvent, NoStreamOptions: c.NoStreamOptions, NoStreaming: c.NoStreaming,
+		})
+		if err != nil {
+			return nil, closers, wrong("providers."+name, "%v", err)
+		}
+		all[name], closers = p, append(closers, p.Close)
+	}
+	return all, closers, nil
+}
+
+// faults returns nil for the simulated provider's own defaults. The time per
+// token keeps its ratio to the latency, so that zero means no time at all.
+func (c ProviderConfig) faults() *simulated.Faults {
+	if c.Latency == nil {
+		return nil
+	}
+	usual := simulated.DefaultFaults()
+	f := usual
+	f.Latency = simulated.Duration(*c.Latency)
+	f.PerToken = simulated.Duration(float64(usual.PerToken) * float64(*c.Latency) / float64(usual.Latency))
+	return &f
+}
+
+// concurrency returns, by provider, how many calls may be under way.
+func (f *File) concurrency() map[string]int {
+	pools := make(map[string]int, len(f.Providers))
+	for name, p := range f.Providers {
+		pools[name] = p.Concurrency
+	}
+	return pools
+}
