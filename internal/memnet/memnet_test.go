@@ -26,7 +26,11 @@ func TestServesHTTPInABubble(t *testing.T) {
 
 		client := &http.Client{Transport: &http.Transport{DialContext: listener.DialContext}}
 		defer client.CloseIdleConnections()
-		resp, err := client.Get("http://memory/")
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://memory/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

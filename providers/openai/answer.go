@@ -48,7 +48,7 @@ func (p *Provider) readAnswer(
 		got, err = p.readBody(resp, req, clocks, onChunk)
 	}
 	if err != nil {
-		failure := interrupted(ctx, clocks, err)
+		failure := interrupted(ctx, err)
 		failure.HTTPStatus = resp.StatusCode
 		failure.RequestID = requestID
 		failure.TimeToFirstToken = clocks.timeToFirstToken()

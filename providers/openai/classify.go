@@ -141,8 +141,9 @@ func readReport(reply object, body []byte) report {
 func (r report) classFor(status int) providers.Class {
 	class := classOfStatus(status)
 	for _, word := range []string{r.code, r.kind} {
-		said, ok := codes[strings.ToLower(word)]
-		if ok && (vague[class] || !vague[said]) && !(class == providers.ContextLength && said == providers.RateLimited) {
+		said, known := codes[strings.ToLower(word)]
+		tooLarge := class == providers.ContextLength && said == providers.RateLimited // Groq's 413
+		if known && !tooLarge && (vague[class] || !vague[said]) {
 			class = said
 			break
 		}

@@ -86,7 +86,7 @@ func (p *Provider) send(ctx context.Context, req providers.Request, body []byte)
 		// In canonical spelling net/http would take the header as leave to send
 		// the request a second time, unseen, after a connection broke under it.
 		// Whether to call again is the run's decision, under the next fence.
-		out.Header["idempotency-key"] = []string{req.IdempotencyKey} //nolint:staticcheck // on purpose, see above
+		out.Header["idempotency-key"] = []string{req.IdempotencyKey}
 	}
 	return p.client.Do(out)
 }

@@ -86,10 +86,10 @@ func (c Config) withDefaults() (Config, *url.URL, error) {
 	}
 	for name, value := range c.Headers {
 		if !validHeaderName(name) {
-			return c, nil, fmt.Errorf("Headers: %q is not a header name", name)
+			return c, nil, fmt.Errorf("in Headers, %q is not a header name", name)
 		}
 		if !validHeaderValue(string(value)) {
-			return c, nil, fmt.Errorf("Headers: the value of %q contains a character no header can carry", name)
+			return c, nil, fmt.Errorf("in Headers, the value of %q contains a character no header can carry", name)
 		}
 	}
 	base, err := parseBaseURL(c.BaseURL)

@@ -20,7 +20,7 @@ func TestNewNamesTheFieldThatMakesNoSense(t *testing.T) {
 		"BaseURL is not": {BaseURL: "http://ho st:hunter2hunter2/"},
 		"APIKey":         {APIKey: "hunter2hunter2\n"},
 		"Headers":        {Headers: map[string]openai.Secret{"X Y": "v"}},
-		"Headers: the":   {Headers: map[string]openai.Secret{"X-Y": "hunter2hunter2\r\n"}},
+		"Headers, the":   {Headers: map[string]openai.Secret{"X-Y": "hunter2hunter2\r\n"}},
 		"UserAgent":      {UserAgent: "a\nb"},
 		"MaxAnswerBytes": {MaxAnswerBytes: -1},
 		"MaxEventBytes":  {MaxEventBytes: -1},

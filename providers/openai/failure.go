@@ -21,11 +21,11 @@ func unanswered(ctx context.Context, clocks *clocks, err error) *providers.Error
 	if ended := endedBy(ctx); ended != nil {
 		return ended
 	}
-	failure := &providers.Error{Class: providers.Connection, Message: "the connection broke before an answer came", Err: safeCause(err)}
+	failure := &providers.Error{Class: providers.Connection, Message: "no connection could be made", Err: safeCause(err)}
 	if clocks.hasConnected() {
+		failure.Message = "the connection broke before an answer came"
 		return failure
 	}
-	failure.Message = "no connection could be made"
 	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
 		failure.Class = providers.TimeoutConnect
 	}
@@ -33,7 +33,7 @@ func unanswered(ctx context.Context, clocks *clocks, err error) *providers.Error
 }
 
 // interrupted classifies what kept an answer, once begun, from being whole.
-func interrupted(ctx context.Context, _ *clocks, err error) *providers.Error {
+func interrupted(ctx context.Context, err error) *providers.Error {
 	if failure, ok := errors.AsType[*providers.Error](err); ok {
 		own := *failure
 		return &own
@@ -41,7 +41,9 @@ func interrupted(ctx context.Context, _ *clocks, err error) *providers.Error {
 	if ended := endedBy(ctx); ended != nil {
 		return ended
 	}
-	return &providers.Error{Class: providers.Truncated, Message: "the connection broke inside the answer", Err: safeCause(err)}
+	return &providers.Error{
+		Class: providers.Truncated, Message: "the connection broke inside the answer", Err: safeCause(err),
+	}
 }
 
 // endedBy is the error of a call whose context ended: by one of its clocks or

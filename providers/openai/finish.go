@@ -11,7 +11,9 @@ var badFinishes = map[string]providers.Error{
 	"error":          {Class: providers.ServerError, Message: "the server broke off the answer"},
 	"abort":          {Class: providers.Truncated, Message: "the server aborted the answer"},
 	// DeepSeek's, when its machines ran short while it answered.
-	"insufficient_system_resource": {Class: providers.Overloaded, Message: "the server ran out of resources inside the answer"},
+	"insufficient_system_resource": {
+		Class: providers.Overloaded, Message: "the server ran out of resources inside the answer",
+	},
 }
 
 // checkFinishes judges an answer by the finish reasons of its choices.

@@ -88,7 +88,7 @@ func checkEmbeddings(reply object, request json.RawMessage) error {
 		}
 	}
 	if len(vectors) < inputs(request) {
-		return &providers.Error{Class: providers.Truncated, Message: "the answer has fewer embeddings than the request inputs"}
+		return &providers.Error{Class: providers.Truncated, Message: "the answer has too few embeddings"}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package providertest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -126,16 +127,24 @@ func openAIBroken() []Failure {
 	filtered := strings.Replace(stopChunk, `"stop"`, `"content_filter"`, 1)
 	return []Failure{
 		{"stream cut", cut(Stream(roleChunk, helloChunk)), began(providers.Truncated, "Hello")},
-		{"stream cut behind its last choice", cut(Stream(helloChunk, stopChunk)), began(providers.Truncated, "Hello")},
+		{
+			"stream cut behind its last choice", cut(Stream(helloChunk, stopChunk)), began(providers.Truncated, "Hello"),
+		},
 		{"stream ended early", Stream(helloChunk), began(providers.Truncated, "Hello")},
-		{"stream without terminal event", Stream(helloChunk, stopChunk, usageChunk), spent(began(providers.Truncated, "Hello"))},
-		{"stream without finish reason", Stream(helloChunk, usageChunk, done), spent(began(providers.Truncated, "Hello"))},
+		{
+			"stream without terminal event", Stream(helloChunk, stopChunk, usageChunk), spent(began(providers.Truncated, "Hello")),
+		},
+		{
+			"stream without finish reason", Stream(helloChunk, usageChunk, done), spent(began(providers.Truncated, "Hello")),
+		},
 		{"stream of nothing", Stream(done), began(providers.Malformed, "")},
 		{"stream of comments", commentsOnly(), began(providers.Truncated, "")},
 		{"stream with usage alone", Stream(usageChunk, done), spent(began(providers.Malformed, ""))},
 		{"malformed chunk", Stream(helloChunk, `{"id":"chatc`, done), began(providers.Malformed, "Hello")},
 		{"chunk that is no object", Stream(helloChunk, `[1]`, done), began(providers.Malformed, "Hello")},
-		{"chunk of another shape", Stream(helloChunk, `{"choices":{"a":1}}`, done), began(providers.Malformed, "Hello")},
+		{
+			"chunk of another shape", Stream(helloChunk, `{"choices":{"a":1}}`, done), began(providers.Malformed, "Hello"),
+		},
 		{
 			"error in the stream", Stream(helloChunk, `{"error":{"message":"x","type":"server_error","code":null}}`),
 			began(providers.ServerError, "Hello"),
@@ -145,7 +154,10 @@ func openAIBroken() []Failure {
 			began(providers.Overloaded, "Hello"),
 		},
 		{"error as named event", namedError(), began(providers.ServerError, "Hello")},
-		{"finish reason content_filter", Stream(helloChunk, filtered, usageChunk, done), spent(began(providers.ContentFiltered, "Hello"))},
+		{
+			"finish reason content_filter", Stream(helloChunk, filtered, usageChunk, done),
+			spent(began(providers.ContentFiltered, "Hello")),
+		},
 		{"empty 200", Whole(200, ""), began(providers.Malformed, "")},
 		{"empty stream", Reply{Header: Stream().Header}, began(providers.Malformed, "")},
 		{"white space", Whole(200, " \n\n"), began(providers.Malformed, "")},
@@ -157,10 +169,19 @@ func openAIBroken() []Failure {
 			"whole without finish reason", Whole(200, strings.Replace(helloBody, `"stop"`, "null", 1)),
 			spent(began(providers.Truncated, "Hello world")),
 		},
-		{"whole without choices", Whole(200, `{"choices":[],"usage":`+usageJSON+`}`), spent(began(providers.Malformed, ""))},
-		{"whole without message", Whole(200, `{"choices":[{"finish_reason":"stop"}]}`), began(providers.Malformed, "")},
-		{"error in a 200", Whole(200, `{"error":{"message":"x","code":"rate_limit_exceeded"}}`), began(providers.RateLimited, "")},
-		{"error object in a 200", Whole(200, `{"object":"error","message":"x","type":"NotFoundError","code":404}`), began(providers.NotFound, "")},
+		{
+			"whole without choices", Whole(200, `{"choices":[],"usage":`+usageJSON+`}`), spent(began(providers.Malformed, "")),
+		},
+		{
+			"whole without message", Whole(200, `{"choices":[{"finish_reason":"stop"}]}`), began(providers.Malformed, ""),
+		},
+		{
+			"error in a 200", Whole(200, `{"error":{"message":"x","code":"rate_limit_exceeded"}}`), began(providers.RateLimited, ""),
+		},
+		{
+			"error object in a 200", Whole(200, `{"object":"error","message":"x","type":"NotFoundError","code":404}`),
+			began(providers.NotFound, ""),
+		},
 		{"connection cut before the answer", Reply{End: Cut}, providers.Error{Class: providers.Connection}},
 	}
 }
@@ -185,55 +206,69 @@ func page() Reply {
 
 // openAIStatuses are the errors that have a status of their own.
 func openAIStatuses() []Failure {
-	failure := func(name string, status int, body string, class providers.Class, header ...string) Failure {
+	type with map[string]string
+	failure := func(name string, status int, body string, class providers.Class, header ...with) Failure {
 		reply := Whole(status, body)
-		for i := 0; i < len(header); i += 2 {
-			reply.Header[header[i]] = header[i+1]
+		for _, more := range header {
+			maps.Copy(reply.Header, more)
 		}
-		return Failure{fmt.Sprintf("%d %s", status, name), reply, providers.Error{Class: class, HTTPStatus: status, RequestID: "req_1"}}
+		want := providers.Error{Class: class, HTTPStatus: status, RequestID: "req_1"}
+		return Failure{fmt.Sprintf("%d %s", status, name), reply, want}
 	}
 	waits := func(f Failure, d time.Duration) Failure {
 		f.Want.RetryAfter = d
 		return f
 	}
 	said := func(code, kind, message string) string {
-		body, _ := json.Marshal(map[string]any{"error": map[string]any{"message": message, "type": kind, "param": nil, "code": code}})
+		inner := map[string]any{"message": message, "type": kind, "param": nil, "code": code}
+		body, _ := json.Marshal(map[string]any{"error": inner})
 		return string(body)
 	}
 	const invalid = "invalid_request_error"
 	return []Failure{
 		failure("plain", 400, said("", invalid, "bad"), providers.BadRequest),
 		failure("context length", 400, said("context_length_exceeded", invalid, "long"), providers.ContextLength),
-		failure("context length in words", 400, `{"object":"error","message":"This model's maximum context length is 8 tokens","type":"BadRequestError","code":400}`, providers.ContextLength),
+		failure("context length in words", 400,
+			`{"object":"error","message":"This model's maximum context length is 8 tokens","type":"BadRequestError","code":400}`,
+			providers.ContextLength),
 		failure("content filter", 400, said("content_filter", invalid, "no"), providers.ContentFiltered),
-		failure("key, said with the wrong status", 400, said("invalid_api_key", invalid, "no"), providers.Authentication),
+		failure("key, said with the wrong status", 400,
+			said("invalid_api_key", invalid, "no"), providers.Authentication),
 		failure("key", 401, said("invalid_api_key", invalid, "no"), providers.Authentication),
 		failure("no body", 401, "", providers.Authentication),
 		failure("no credit", 402, `{"error":"insufficient balance"}`, providers.QuotaExhausted),
-		failure("country", 403, said("unsupported_country_region_territory", "request_forbidden", "no"), providers.Permission),
+		failure("country", 403,
+			said("unsupported_country_region_territory", "request_forbidden", "no"), providers.Permission),
 		failure("model", 404, said("model_not_found", invalid, "no"), providers.NotFound),
-		failure("no model, said with the wrong status", 400, said("model_not_found", invalid, "no"), providers.NotFound),
+		failure("no model, said with the wrong status", 400,
+			said("model_not_found", invalid, "no"), providers.NotFound),
 		failure("address", 404, "404 page not found", providers.NotFound),
 		failure("timeout of the server", 408, "", providers.ServerError),
 		failure("conflict", 409, "", providers.ServerError),
-		failure("conflict that stays", 409, "", providers.BadRequest, "X-Should-Retry", "false"),
+		failure("conflict that stays", 409, "", providers.BadRequest, with{"X-Should-Retry": "false"}),
 		failure("too large", 413, "", providers.ContextLength),
-		failure("larger than the limit per minute", 413, said("rate_limit_exceeded", "tokens", "Request too large for model"), providers.ContextLength),
+		failure("larger than the limit per minute", 413,
+			said("rate_limit_exceeded", "tokens", "Request too large for model"), providers.ContextLength),
 		failure("unprocessable", 422, `{"detail":[{"msg":"field required"}]}`, providers.BadRequest),
-		failure("refused, but worth a retry", 400, "", providers.ServerError, "X-Should-Retry", "true"),
-		waits(failure("seconds", 429, said("rate_limit_exceeded", "requests", "slow"), providers.RateLimited, "Retry-After", "20"), 20*time.Second),
-		waits(failure("fraction", 429, "", providers.RateLimited, "Retry-After", "0.5"), 500*time.Millisecond),
-		waits(failure("reset", 429, "", providers.RateLimited, "X-Ratelimit-Reset-Tokens", "6m0s"), 6*time.Minute),
-		waits(failure("absurd", 429, "", providers.RateLimited, "Retry-After", "99999999999"), 24*time.Hour),
-		failure("negative hint", 429, "", providers.RateLimited, "Retry-After", "-1"),
-		failure("unreadable hint", 429, "", providers.RateLimited, "Retry-After", "soon"),
+		failure("refused, but worth a retry", 400, "", providers.ServerError, with{"X-Should-Retry": "true"}),
+		waits(failure("seconds", 429,
+			said("rate_limit_exceeded", "requests", "slow"), providers.RateLimited, with{"Retry-After": "20"}), 20*time.Second),
+		waits(failure("fraction", 429,
+			"", providers.RateLimited, with{"Retry-After": "0.5"}), 500*time.Millisecond),
+		waits(failure("reset", 429,
+			"", providers.RateLimited, with{"X-Ratelimit-Reset-Tokens": "6m0s"}), 6*time.Minute),
+		waits(failure("absurd", 429, "", providers.RateLimited, with{"Retry-After": "99999999999"}), 24*time.Hour),
+		failure("negative hint", 429, "", providers.RateLimited, with{"Retry-After": "-1"}),
+		failure("unreadable hint", 429, "", providers.RateLimited, with{"Retry-After": "soon"}),
 		failure("quota", 429, said("insufficient_quota", "insufficient_quota", "pay"), providers.QuotaExhausted),
-		failure("no use waiting", 429, "", providers.QuotaExhausted, "X-Should-Retry", "false"),
-		failure("larger than the limit", 429, said("rate_limit_exceeded", "tokens", "Request too large for gpt-test on tokens per min"), providers.ContextLength),
+		failure("no use waiting", 429, "", providers.QuotaExhausted, with{"X-Should-Retry": "false"}),
+		failure("larger than the limit", 429,
+			said("rate_limit_exceeded", "tokens", "Request too large for gpt-test on tokens per min"), providers.ContextLength),
 		failure("plain", 500, said("", "server_error", "oops"), providers.ServerError),
 		failure("bad gateway", 502, "<html>", providers.ServerError),
-		waits(failure("unavailable", 503, "", providers.Overloaded, "Retry-After", "3"), 3*time.Second),
-		failure("resets of a server that is not limiting", 503, "", providers.Overloaded, "X-Ratelimit-Reset-Tokens", "6m0s"),
+		waits(failure("unavailable", 503, "", providers.Overloaded, with{"Retry-After": "3"}), 3*time.Second),
+		failure("resets of a server that is not limiting", 503,
+			"", providers.Overloaded, with{"X-Ratelimit-Reset-Tokens": "6m0s"}),
 		failure("gateway timeout", 504, "", providers.ServerError),
 		failure("overloaded", 529, said("", "overloaded_error", "busy"), providers.Overloaded),
 	}

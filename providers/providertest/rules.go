@@ -18,26 +18,33 @@ import (
 	"github.com/penstock-dev/penstock/providers"
 )
 
-func testAnswer(t *testing.T, wire Wire, answer Answer, open Open) {
-	provider := open(t, answer.Reply)
+// fixture is what a rule of the suite works with.
+type fixture struct {
+	t    *testing.T
+	wire Wire
+	open Open
+}
+
+func (f fixture) answer(answer Answer) {
+	provider := f.open(f.t, answer.Reply)
 	chunks := 0
-	got, err := provider.Call(t.Context(), wire.Request, func(chunk providers.Chunk) {
+	got, err := provider.Call(f.t.Context(), f.wire.Request, func(chunk providers.Chunk) {
 		chunks++
 		if !json.Valid(chunk.Data) {
-			t.Errorf("chunk %d is not JSON: %s", chunks, chunk.Data)
+			f.t.Errorf("chunk %d is not JSON: %s", chunks, chunk.Data)
 		}
 	})
 	if err != nil {
-		t.Fatalf("got error %v, detail %q", err, detailOf(err))
+		f.t.Fatalf("got error %v, detail %q", err, detailOf(err))
 	}
 	if chunks != answer.Chunks {
-		t.Errorf("onChunk was told of %d pieces, want %d", chunks, answer.Chunks)
+		f.t.Errorf("onChunk was told of %d pieces, want %d", chunks, answer.Chunks)
 	}
-	if !sameJSON(t, got.Body, answer.Body) {
-		t.Errorf("body\ngot  %s\nwant %s", got.Body, answer.Body)
+	if !sameJSON(f.t, got.Body, answer.Body) {
+		f.t.Errorf("body\ngot  %s\nwant %s", got.Body, answer.Body)
 	}
 	if got.TimeToFirstToken <= 0 {
-		t.Errorf("time to first token is %s", got.TimeToFirstToken)
+		f.t.Errorf("time to first token is %s", got.TimeToFirstToken)
 	}
 	want := answer.Want
 	want.Body, want.TimeToFirstToken = got.Body, got.TimeToFirstToken
@@ -45,25 +52,25 @@ func testAnswer(t *testing.T, wire Wire, answer Answer, open Open) {
 		want.Model = got.Model
 	}
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("response\ngot  %+v\nwant %+v", got, want)
+		f.t.Errorf("response\ngot  %+v\nwant %+v", got, want)
 	}
 }
 
-func testFailure(t *testing.T, wire Wire, failure Failure, open Open) {
-	provider := open(t, failure.Reply)
+func (f fixture) failure(failure Failure) {
+	provider := f.open(f.t, failure.Reply)
 	timeouts := providers.Timeouts{Total: 24 * time.Hour}
-	got := mustFail(t, provider, withTimeouts(wire.Request, timeouts))
-	want := failure.Want
-	want.Message, want.Detail, want.Err = got.Message, got.Detail, got.Err
-	want.TimeToFirstToken = got.TimeToFirstToken
-	if !reflect.DeepEqual(*got, want) {
-		t.Errorf("error\ngot  %+v\nwant %+v", *got, want)
+	got := mustFail(f.t, provider, withTimeouts(f.wire.Request, timeouts))
+	said, want := *got, failure.Want
+	said.Err, want.Err = nil, nil
+	want.Message, want.Detail, want.TimeToFirstToken = said.Message, said.Detail, said.TimeToFirstToken
+	if said != want {
+		f.t.Errorf("error\ngot  %+v\nwant %+v", said, want)
 	}
 	if len(got.Detail) > 2<<10 {
-		t.Errorf("detail has %d bytes", len(got.Detail))
+		f.t.Errorf("detail has %d bytes", len(got.Detail))
 	}
 	if got.Message == "" {
-		t.Error("the error has no message")
+		f.t.Error("the error has no message")
 	}
 }
 
@@ -85,148 +92,148 @@ func slowLimits(wire Wire) []slowLimit {
 	}
 }
 
-func testTimeout(t *testing.T, wire Wire, limit slowLimit, open Open) {
-	provider := open(t, wire.Slow)
+func (f fixture) timeout(limit slowLimit) {
+	provider := f.open(f.t, f.wire.Slow)
 	began := time.Now()
-	got := mustFail(t, provider, withTimeouts(wire.Request, limit.timeouts))
+	got := mustFail(f.t, provider, withTimeouts(f.wire.Request, limit.timeouts))
 	if got.Class != limit.want || time.Since(began) != limit.after {
-		t.Errorf("got %s after %s, want %s after %s", got.Class, time.Since(began), limit.want, limit.after)
+		f.t.Errorf("got %s after %s, want %s after %s", got.Class, time.Since(began), limit.want, limit.after)
 	}
-	afterFirst := limit.after > wire.SlowFirst
+	afterFirst := limit.after > f.wire.SlowFirst
 	if (got.TimeToFirstToken > 0) != afterFirst || (got.Partial != "") != afterFirst {
-		t.Errorf("time to first token %s, partial %q; want them set: %t", got.TimeToFirstToken, got.Partial, afterFirst)
+		f.t.Errorf("time to first token %s, partial %q; want them set: %t", got.TimeToFirstToken, got.Partial, afterFirst)
 	}
 }
 
-// testPatience gives each clock just enough time.
-func testPatience(t *testing.T, wire Wire, open Open) {
-	provider := open(t, wire.Slow)
-	got, err := provider.Call(t.Context(), withTimeouts(wire.Request, providers.Timeouts{
+// patience gives each clock just enough time.
+func (f fixture) patience() {
+	provider := f.open(f.t, f.wire.Slow)
+	got, err := provider.Call(f.t.Context(), withTimeouts(f.wire.Request, providers.Timeouts{
 		Connect:    1,
-		FirstToken: wire.SlowFirst + 1,
-		Stall:      wire.SlowNext + 1,
-		Total:      wire.SlowFirst + wire.SlowNext + 1,
+		FirstToken: f.wire.SlowFirst + 1,
+		Stall:      f.wire.SlowNext + 1,
+		Total:      f.wire.SlowFirst + f.wire.SlowNext + 1,
 	}), nil)
 	if err != nil {
-		t.Fatalf("got %v", err)
+		f.t.Fatalf("got %v", err)
 	}
-	if got.TimeToFirstToken != wire.SlowFirst {
-		t.Errorf("time to first token: got %s, want %s", got.TimeToFirstToken, wire.SlowFirst)
+	if got.TimeToFirstToken != f.wire.SlowFirst {
+		f.t.Errorf("time to first token: got %s, want %s", got.TimeToFirstToken, f.wire.SlowFirst)
 	}
 }
 
-// testSlowListener has a listener that takes longer than the provider may.
-func testSlowListener(t *testing.T, wire Wire, open Open) {
-	provider := open(t, wire.Slow)
-	req := withTimeouts(wire.Request, providers.Timeouts{FirstToken: wire.SlowFirst + 1, Stall: wire.SlowNext + 1})
-	_, err := provider.Call(t.Context(), req, func(providers.Chunk) { time.Sleep(10 * wire.SlowNext) })
+// slowListener has a listener that takes longer than the provider may.
+func (f fixture) slowListener() {
+	provider := f.open(f.t, f.wire.Slow)
+	req := withTimeouts(f.wire.Request, providers.Timeouts{FirstToken: f.wire.SlowFirst + 1, Stall: f.wire.SlowNext + 1})
+	_, err := provider.Call(f.t.Context(), req, func(providers.Chunk) { wait(f.t.Context(), 10*f.wire.SlowNext) })
 	if err != nil {
-		t.Errorf("got %v: the listener's time was counted as the provider's", err)
+		f.t.Errorf("got %v: the listener's time was counted as the provider's", err)
 	}
 }
 
-func testCancelledBefore(t *testing.T, wire Wire, open Open) {
+func (f fixture) cancelledBefore() {
 	var requests atomic.Int64
-	provider := open(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
-	ctx, cancel := context.WithCancel(t.Context())
+	provider := f.open(f.t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	ctx, cancel := context.WithCancel(f.t.Context())
 	cancel()
-	_, err := provider.Call(ctx, wire.Request, nil)
-	if got := asError(t, err); got.Class != providers.Cancelled || requests.Load() != 0 {
-		t.Errorf("got %s with %d requests sent, want cancelled with none", got.Class, requests.Load())
+	_, err := provider.Call(ctx, f.wire.Request, nil)
+	if got := asError(f.t, err); got.Class != providers.Cancelled || requests.Load() != 0 {
+		f.t.Errorf("got %s with %d requests sent, want cancelled with none", got.Class, requests.Load())
 	}
 }
 
-func testCancelledInside(t *testing.T, wire Wire, open Open) {
+func (f fixture) cancelledInside() {
 	left := make(chan struct{})
-	provider := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	provider := f.open(f.t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(left)
-		wire.Slow.ServeHTTP(w, r)
+		f.wire.Slow.ServeHTTP(w, r)
 	}))
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(f.t.Context())
 	defer cancel()
 	failed := make(chan error, 1)
 	go func() {
-		_, err := provider.Call(ctx, wire.Request, nil)
+		_, err := provider.Call(ctx, f.wire.Request, nil)
 		failed <- err
 	}()
-	time.Sleep(wire.SlowFirst + 1)
+	wait(f.t.Context(), f.wire.SlowFirst+1)
 	synctest.Wait()
 	cancelled := time.Now()
 	cancel()
-	got := asError(t, <-failed)
+	got := asError(f.t, <-failed)
 	if got.Class != providers.Cancelled || got.Partial == "" {
-		t.Errorf("got %s with partial %q, want cancelled with what had arrived", got.Class, got.Partial)
+		f.t.Errorf("got %s with partial %q, want cancelled with what had arrived", got.Class, got.Partial)
 	}
 	<-left // the server learns of it, so that nobody pays for the rest
 	if took := time.Since(cancelled); took > 0 {
-		t.Errorf("it took %s to end", took)
+		f.t.Errorf("it took %s to end", took)
 	}
 }
 
-func testContextDeadline(t *testing.T, wire Wire, open Open) {
-	provider := open(t, wire.Slow)
-	ctx, cancel := context.WithTimeout(t.Context(), wire.SlowFirst/2)
+func (f fixture) contextDeadline() {
+	provider := f.open(f.t, f.wire.Slow)
+	ctx, cancel := context.WithTimeout(f.t.Context(), f.wire.SlowFirst/2)
 	defer cancel()
-	_, err := provider.Call(ctx, wire.Request, nil)
-	if got := asError(t, err); got.Class != providers.Cancelled {
-		t.Errorf("got %s, want cancelled: the caller's deadline is no timeout of the call", got.Class)
+	_, err := provider.Call(ctx, f.wire.Request, nil)
+	if got := asError(f.t, err); got.Class != providers.Cancelled {
+		f.t.Errorf("got %s, want cancelled: the caller's deadline is no timeout of the call", got.Class)
 	}
 }
 
-// testOneRequest breaks a connection that was good before, which tempts an
+// oneRequest breaks a connection that was good before, which tempts an
 // HTTP client to send the request again.
-func testOneRequest(t *testing.T, wire Wire, open Open) {
+func (f fixture) oneRequest() {
 	var requests atomic.Int64
-	provider := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	provider := f.open(f.t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if requests.Add(1) > 1 {
 			_, _ = io.Copy(io.Discard, r.Body)
 			panic(http.ErrAbortHandler)
 		}
-		wire.Answers[0].Reply.ServeHTTP(w, r)
+		f.wire.Answers[0].Reply.ServeHTTP(w, r)
 	}))
-	req := wire.Request
+	req := f.wire.Request
 	req.IdempotencyKey = "execution-1"
-	if _, err := provider.Call(t.Context(), req, nil); err != nil {
-		t.Fatal(err)
+	if _, err := provider.Call(f.t.Context(), req, nil); err != nil {
+		f.t.Fatal(err)
 	}
-	got := mustFail(t, provider, req)
+	got := mustFail(f.t, provider, req)
 	if got.Class != providers.Connection || requests.Load() != 2 {
-		t.Errorf("got %s after %d requests, want connection after 2: a call is one request", got.Class, requests.Load())
+		f.t.Errorf("got %s after %d requests, want connection after 2: a call is one request", got.Class, requests.Load())
 	}
 }
 
-func testRedirect(t *testing.T, wire Wire, open Open) {
+func (f fixture) redirect() {
 	var requests atomic.Int64
-	provider := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	provider := f.open(f.t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
 		http.Redirect(w, r, "http://elsewhere/", http.StatusTemporaryRedirect)
 	}))
-	got := mustFail(t, provider, wire.Request)
+	got := mustFail(f.t, provider, f.wire.Request)
 	if got.Class != providers.NotFound || requests.Load() != 1 {
-		t.Errorf("got %s after %d requests, want not_found after 1", got.Class, requests.Load())
+		f.t.Errorf("got %s after %d requests, want not_found after 1", got.Class, requests.Load())
 	}
 }
 
-// testSecrets has a server that quotes all it was sent.
-func testSecrets(t *testing.T, wire Wire, open Open) {
-	provider := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// secrets has a server that quotes all it was sent.
+func (f fixture) secrets() {
+	provider := f.open(f.t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if !strings.Contains(string(body), Prompt) || !strings.Contains(fmt.Sprint(r.Header), Key) {
-			t.Error("the request lacks the prompt or the key")
+			f.t.Error("the request lacks the prompt or the key")
 		}
 		said, _ := json.Marshal(map[string]any{"error": map[string]any{"message": fmt.Sprint(r.Header, string(body))}})
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = w.Write(said)
 	}))
-	got := mustFail(t, provider, wire.Request)
+	got := mustFail(f.t, provider, f.wire.Request)
 	if got.Class != providers.Authentication {
-		t.Errorf("got %s, want authentication", got.Class)
+		f.t.Errorf("got %s, want authentication", got.Class)
 	}
 	if strings.Contains(got.Detail, Key) {
-		t.Errorf("the detail quotes the key: %s", got.Detail)
+		f.t.Errorf("the detail quotes the key: %s", got.Detail)
 	}
 	if !strings.Contains(got.Detail, Prompt) {
-		t.Errorf("the detail lacks the server's words: %s", got.Detail)
+		f.t.Errorf("the detail lacks the server's words: %s", got.Detail)
 	}
 	for _, printed := range []string{
 		got.Error(), fmt.Sprint(got.Err), fmt.Sprintf("%v", provider), fmt.Sprintf("%+v", provider),
@@ -234,33 +241,33 @@ func testSecrets(t *testing.T, wire Wire, open Open) {
 	} {
 		if strings.Contains(printed, Key) || strings.Contains(printed, Prompt) ||
 			strings.Contains(printed, fmt.Sprintf("%x", Key)) {
-			t.Errorf("a secret is printed: %s", printed)
+			f.t.Errorf("a secret is printed: %s", printed)
 		}
 	}
 }
 
-// testHangingErrorBody has a server that says 429 and how long to wait, and
+// hangingErrorBody has a server that says 429 and how long to wait, and
 // then nothing: the hint must not be lost over it.
-func testHangingErrorBody(t *testing.T, wire Wire, open Open) {
-	provider := open(t, Reply{Status: 429, Header: map[string]string{"Retry-After": "7"}, End: Hang})
+func (f fixture) hangingErrorBody() {
+	provider := f.open(f.t, Reply{Status: 429, Header: map[string]string{"Retry-After": "7"}, End: Hang})
 	began := time.Now()
-	got := mustFail(t, provider, wire.Request)
+	got := mustFail(f.t, provider, f.wire.Request)
 	if got.Class != providers.RateLimited || got.RetryAfter != 7*time.Second {
-		t.Errorf("got %s, retry after %s", got.Class, got.RetryAfter)
+		f.t.Errorf("got %s, retry after %s", got.Class, got.RetryAfter)
 	}
 	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("it took %s without any timeout set", took)
+		f.t.Errorf("it took %s without any timeout set", took)
 	}
 }
 
-func testMany(t *testing.T, wire Wire, open Open) {
-	provider := open(t, wire.Answers[0].Reply)
+func (f fixture) many() {
+	provider := f.open(f.t, f.wire.Answers[0].Reply)
 	var calls sync.WaitGroup
 	for range 20 {
 		calls.Go(func() {
-			got, err := provider.Call(t.Context(), wire.Request, func(providers.Chunk) {})
-			if err != nil || !sameJSON(t, got.Body, wire.Answers[0].Body) {
-				t.Errorf("got %s, error %v", got.Body, err)
+			got, err := provider.Call(f.t.Context(), f.wire.Request, func(providers.Chunk) {})
+			if err != nil || !sameJSON(f.t, got.Body, f.wire.Answers[0].Body) {
+				f.t.Errorf("got %s, error %v", got.Body, err)
 			}
 		})
 	}

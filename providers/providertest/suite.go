@@ -62,29 +62,29 @@ type Open func(t *testing.T, handler http.Handler) providers.Provider
 // that waiting takes no time and a goroutine left behind fails it.
 func Run(t *testing.T, wire Wire, open Open) {
 	t.Helper()
-	bubble := func(name string, test func(*testing.T)) {
+	bubble := func(name string, rule func(fixture)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, test)
+			synctest.Test(t, func(t *testing.T) { rule(fixture{t, wire, open}) })
 		})
 	}
 	for _, answer := range wire.Answers {
-		bubble("answer/"+answer.Name, func(t *testing.T) { testAnswer(t, wire, answer, open) })
+		bubble("answer/"+answer.Name, func(f fixture) { f.answer(answer) })
 	}
 	for _, failure := range wire.Failures {
-		bubble("failure/"+failure.Name, func(t *testing.T) { testFailure(t, wire, failure, open) })
+		bubble("failure/"+failure.Name, func(f fixture) { f.failure(failure) })
 	}
 	for _, limit := range slowLimits(wire) {
-		bubble("timeout/"+limit.name, func(t *testing.T) { testTimeout(t, wire, limit, open) })
+		bubble("timeout/"+limit.name, func(f fixture) { f.timeout(limit) })
 	}
-	bubble("no timeout", func(t *testing.T) { testPatience(t, wire, open) })
-	bubble("slow listener", func(t *testing.T) { testSlowListener(t, wire, open) })
-	bubble("cancelled before", func(t *testing.T) { testCancelledBefore(t, wire, open) })
-	bubble("cancelled inside", func(t *testing.T) { testCancelledInside(t, wire, open) })
-	bubble("deadline of the context", func(t *testing.T) { testContextDeadline(t, wire, open) })
-	bubble("one request a call", func(t *testing.T) { testOneRequest(t, wire, open) })
-	bubble("redirect", func(t *testing.T) { testRedirect(t, wire, open) })
-	bubble("secrets", func(t *testing.T) { testSecrets(t, wire, open) })
-	bubble("hanging error body", func(t *testing.T) { testHangingErrorBody(t, wire, open) })
-	bubble("many at once", func(t *testing.T) { testMany(t, wire, open) })
+	bubble("no timeout", fixture.patience)
+	bubble("slow listener", fixture.slowListener)
+	bubble("cancelled before", fixture.cancelledBefore)
+	bubble("cancelled inside", fixture.cancelledInside)
+	bubble("deadline of the context", fixture.contextDeadline)
+	bubble("one request a call", fixture.oneRequest)
+	bubble("redirect", fixture.redirect)
+	bubble("secrets", fixture.secrets)
+	bubble("hanging error body", fixture.hangingErrorBody)
+	bubble("many at once", fixture.many)
 }

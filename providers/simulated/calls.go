@@ -39,8 +39,8 @@ func (l *callLog) begin(call Call) (end func(outcome string)) {
 	defer l.mu.Unlock()
 	l.total++
 	call.Seq, call.Outcome = l.total, "running"
-	at := int((call.Seq - 1) % uint64(cap(l.ring)))
-	if at == len(l.ring) {
+	at := (call.Seq - 1) % uint64(cap(l.ring))
+	if at == uint64(len(l.ring)) {
 		l.ring = append(l.ring, call)
 	} else {
 		l.ring[at] = call
@@ -62,7 +62,7 @@ func (s *Server) Calls() []Call {
 	if len(l.ring) < cap(l.ring) {
 		return append([]Call(nil), l.ring...)
 	}
-	oldest := int(l.total % uint64(cap(l.ring)))
+	oldest := l.total % uint64(cap(l.ring))
 	return append(append([]Call(nil), l.ring[oldest:]...), l.ring[:oldest]...)
 }
 

@@ -1,6 +1,7 @@
 package simulated_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -30,7 +31,7 @@ func newServer(t *testing.T, config simulated.Config) *simulated.Server {
 // ask sends one request straight to the handler.
 func ask(server http.Handler, method, path, body string) *httptest.ResponseRecorder {
 	answer := httptest.NewRecorder()
-	server.ServeHTTP(answer, httptest.NewRequest(method, path, strings.NewReader(body)))
+	server.ServeHTTP(answer, httptest.NewRequestWithContext(context.Background(), method, path, strings.NewReader(body)))
 	return answer
 }
 
@@ -207,7 +208,11 @@ func TestCallLogIsARing(t *testing.T) {
 	var calls []simulated.Call
 	client := &http.Client{Transport: server.RoundTripper()}
 	t.Cleanup(client.CloseIdleConnections)
-	answer, err := client.Get("http://anywhere/calls")
+	list, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://anywhere/calls", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Do(list)
 	if err != nil {
 		t.Fatal(err)
 	}
