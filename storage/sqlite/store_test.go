@@ -10,7 +10,7 @@ import (
 )
 
 // openStore opens the file and closes it when the test ends.
-func openStore(t *testing.T, c Config) *Store {
+func openStore(t testing.TB, c Config) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), c)
 	if err != nil {
@@ -24,7 +24,7 @@ func openStore(t *testing.T, c Config) *Store {
 	return s
 }
 
-func newPath(t *testing.T) string {
+func newPath(t testing.TB) string {
 	t.Helper()
 	return filepath.Join(t.TempDir(), "penstock.db")
 }
@@ -33,7 +33,9 @@ func TestStore(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, func(t *testing.T) jobs.Store {
 		t.Helper()
-		return openStore(t, Config{Path: newPath(t)})
+		s := openStore(t, Config{Path: newPath(t)})
+		t.Cleanup(func() { checkPlans(t, s) })
+		return s
 	})
 }
 

@@ -1,0 +1,86 @@
+package sqlite
+
+import (
+	"context"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// scanned finds the tables that a plan reads from end to end.
+var scanned = regexp.MustCompile(`SCAN (\w+)(.*)`)
+
+// small are the tables and indexes that are small whatever was submitted, and
+// the results of subqueries.
+var small = []string{"r", "releases", "workers", "leases", "beats", "sqlite_schema", "schema_version", "step", "m", "CONSTANT"}
+
+// checkPlans asserts that no statement the store has run reads a table that
+// grows from end to end, or sorts more than it returns.
+func checkPlans(t *testing.T, s *Store) {
+	t.Helper()
+	if s.isClosed() {
+		return
+	}
+	for _, q := range []*statements{s.writer, s.reader} {
+		for _, text := range slices.Sorted(maps.Keys(q.prepared)) {
+			if verb := strings.Fields(text)[0]; verb == "SELECT" || verb == "UPDATE" || verb == "DELETE" || verb == "WITH" {
+				checkPlan(t, s, text)
+			}
+		}
+	}
+}
+
+func checkPlan(t *testing.T, s *Store, text string) {
+	t.Helper()
+	plan := planOf(t, s, text, make([]any, 30)...)
+	for _, step := range plan {
+		match := scanned.FindStringSubmatch(step)
+		if match != nil && !slices.Contains(small, match[1]) && !strings.Contains(match[2], "queue_settling") {
+			t.Errorf("this statement reads all of %s:\n%s\nplan:\n%s", match[1], text, strings.Join(plan, "\n"))
+		}
+		if strings.Contains(step, "TEMP B-TREE") && strings.Contains(text, "FROM queue") {
+			t.Errorf("this statement sorts the queue:\n%s\nplan:\n%s", text, strings.Join(plan, "\n"))
+		}
+	}
+}
+
+func planOf(t *testing.T, s *Store, text string, args ...any) []string {
+	t.Helper()
+	rows, err := s.readDB.QueryContext(context.WithoutCancel(t.Context()), "EXPLAIN QUERY PLAN "+text, args...)
+	if err != nil {
+		t.Fatalf("explain %s: %v", text, err)
+	}
+	plan, err := collect(rows, func(row scanner) (string, error) {
+		var a, b, c int
+		var step string
+		return step, row.Scan(&a, &b, &c, &step)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+func TestListReadsTheIndex(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{Path: newPath(t)})
+	low := jobs.PriorityLow
+	for _, query := range []jobs.JobQuery{
+		{}, {Status: jobs.StatusQueued}, {Status: jobs.StatusRunning}, {Status: jobs.StatusFailed},
+		{Priority: &low, Model: "m", Metadata: map[string]string{"a": "b"}, Before: uuid.New()},
+	} {
+		query.Tenant = "acme"
+		where, args := conditions(query)
+		text := selectListed + ` WHERE ` + strings.Join(where, ` AND `) + ` ORDER BY j.id DESC LIMIT ?`
+		plan := strings.Join(planOf(t, s, text, append(args, 10)...), "\n")
+		if !strings.Contains(plan, "SEARCH j USING INDEX jobs_list") || strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("list %+v: got plan\n%s\nwant a search of jobs_list without sorting", query, plan)
+		}
+	}
+}
