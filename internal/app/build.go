@@ -56,7 +56,7 @@ func build(ctx context.Context, c Config, log zerolog.Logger) (p *parts, err err
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := queue.New(client, queue.Config{Report: o.failed("queue")})
+	tasks, err := queue.New(client, queue.Config{PollInterval: c.pollInterval(), Report: o.failed("queue")})
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 )
@@ -164,4 +165,13 @@ func onLoopback(addr string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// pollInterval is how often an idle worker looks for tasks it was not told of;
+// zero for the queue's default. Inside one process nothing gets lost on the way.
+func (c *Config) pollInterval() time.Duration {
+	if c.RedisURL == "" {
+		return 5 * time.Second
+	}
+	return 0
 }

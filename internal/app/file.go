@@ -47,6 +47,9 @@ type ProviderConfig struct {
 	// Latency is the median time to the first token of a simulated provider;
 	// absent: 250ms.
 	Latency *time.Duration `yaml:"latency"`
+	// Faults names a JSON file of what goes wrong with a simulated provider, as
+	// cmd/simulator takes it; instead of Latency.
+	Faults string `yaml:"faults"`
 	// Seed makes a simulated provider repeatable.
 	Seed uint64 `yaml:"seed"`
 	// NoStreaming, NoStreamOptions and NoDoneEvent are for servers that cannot
@@ -195,12 +198,15 @@ func (p ProviderConfig) validate(name string) error {
 		if p.BaseURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 			return wrong(key+".base_url", "expected a URL such as https://api.openai.com/v1")
 		}
-		if p.Latency != nil || p.Seed != 0 {
-			return wrong(key, "latency and seed belong to type simulated")
+		if p.Latency != nil || p.Seed != 0 || p.Faults != "" {
+			return wrong(key, "latency, faults and seed belong to type simulated")
 		}
 	case "simulated":
 		if p.BaseURL != "" || p.APIKey != "" {
 			return wrong(key, "base_url and api_key do not belong to type simulated; for cmd/simulator use type openai")
+		}
+		if p.Latency != nil && p.Faults != "" {
+			return wrong(key, "expected latency or faults, not both")
 		}
 		if p.Latency != nil && *p.Latency < 0 {
 			return wrong(key+".latency", "expected a duration such as 250ms, got %s", *p.Latency)

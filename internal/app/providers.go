@@ -1,6 +1,8 @@
 package app
 
 import (
+	"os"
+
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/openai"
 	"github.com/penstock-dev/penstock/providers/simulated"
@@ -11,7 +13,11 @@ func buildProviders(f File) (all map[string]providers.Provider, closers []func()
 	all = make(map[string]providers.Provider, len(f.Providers))
 	for name, c := range f.Providers {
 		if c.Type == "simulated" {
-			server, err := simulated.New(simulated.Config{Seed: c.Seed, Faults: c.faults()})
+			faults, err := c.faults()
+			if err != nil {
+				return nil, closers, wrong("providers."+name+".faults", "%v", err)
+			}
+			server, err := simulated.New(simulated.Config{Seed: c.Seed, Faults: faults})
 			if err != nil {
 				return nil, closers, wrong("providers."+name, "%v", err)
 			}
@@ -30,17 +36,25 @@ func buildProviders(f File) (all map[string]providers.Provider, closers []func()
 	return all, closers, nil
 }
 
-// faults returns nil for the simulated provider's own defaults. The time per
-// token keeps its ratio to the latency, so that zero means no time at all.
-func (c ProviderConfig) faults() *simulated.Faults {
-	if c.Latency == nil {
-		return nil
+// faults returns nil for the simulated provider's own defaults. Of a latency
+// alone, the time per token keeps its ratio to it: zero means no time at all.
+func (c ProviderConfig) faults() (*simulated.Faults, error) {
+	if c.Faults != "" {
+		file, err := os.Open(c.Faults)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		f, err := simulated.ParseFaults(file)
+		return &f, err
 	}
-	usual := simulated.DefaultFaults()
-	f := usual
+	if c.Latency == nil {
+		return nil, nil
+	}
+	f := simulated.DefaultFaults()
+	f.PerToken = simulated.Duration(float64(f.PerToken) * float64(*c.Latency) / float64(f.Latency))
 	f.Latency = simulated.Duration(*c.Latency)
-	f.PerToken = simulated.Duration(float64(usual.PerToken) * float64(*c.Latency) / float64(usual.Latency))
-	return &f
+	return &f, nil
 }
 
 // concurrency returns, by provider, how many calls may be under way.
