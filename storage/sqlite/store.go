@@ -157,7 +157,8 @@ func (s *Store) connect(ctx context.Context, path string, c Config) error {
 		synchronous = "synchronous(NORMAL)"
 	}
 	var err error
-	s.writeDB, err = sql.Open("sqlite", dsn(path, "journal_mode(WAL)", synchronous, "journal_size_limit(67108864)"))
+	s.writeDB, err = sql.Open("sqlite", dsn(path, "journal_mode(WAL)", synchronous, "journal_size_limit(67108864)",
+		"cache_size(-32768)"))
 	if err != nil {
 		return err
 	}

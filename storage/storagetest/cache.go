@@ -14,7 +14,8 @@ func cacheRules() []rule {
 		{"the newest result is copied", copiesNewest},
 		{"without max_age nothing is copied", withoutMaxAge},
 		{"a live execution comes before a copy", liveBeforeCopy},
-		{"no_store of any job keeps the result", noStoreKeeps},
+		{"the result of a no_store job is not copied", noStoreIsNotCopied},
+		{"nor is one to which a no_store job has attached", attachedNoStoreIsNotCopied},
 		{"a failure is not copied", failureIsNotCopied},
 		{"invariant 9: another tenant's result is not copied", otherTenantIsNotCopied},
 	}
@@ -92,15 +93,22 @@ func liveBeforeCopy(f *fixture) {
 	equal(f, alone.Job.Cached, true, "cached, without dedupe")
 }
 
-func noStoreKeeps(f *fixture) {
-	f.answered("alone", time.Minute, withNoStore)
-	late := []edit{withMaxAge(time.Hour), withCreated(f.at(2 * time.Minute))}
-	equal(f, f.submit("alone", late...).Job.Cached, false, "copied from a no_store job")
+func noStoreIsNotCopied(f *fixture) {
+	f.answered("a", time.Minute, withNoStore)
+	s := f.submit("a", withMaxAge(time.Hour), withCreated(f.at(2*time.Minute)))
+	if s.Job.Cached || !s.Ready {
+		f.t.Fatalf("after a no_store job: got %+v, want a new execution", s)
+	}
+}
 
-	_, work, _ := f.running("attached", withRoute("other"))
-	f.submit("attached", withNoStore)
+func attachedNoStoreIsNotCopied(f *fixture) {
+	_, work, _ := f.running("a")
+	f.submit("a", withNoStore)
 	f.finish(f.success(work, f.at(time.Minute)))
-	equal(f, f.submit("attached", late...).Job.Cached, false, "copied though a no_store job had attached")
+	s := f.submit("a", withMaxAge(time.Hour), withCreated(f.at(2*time.Minute)))
+	if s.Job.Cached || !s.Ready {
+		f.t.Fatalf("after a no_store job had attached: got %+v, want a new execution", s)
+	}
 }
 
 func failureIsNotCopied(f *fixture) {

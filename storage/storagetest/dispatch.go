@@ -19,6 +19,7 @@ func dispatchRules() []rule {
 		{"routes are those of live executions", routesAreLive},
 		{"a release takes the next fence", releaseTakesNextFence},
 		{"a release is made once", releaseIsMadeOnce},
+		{"a candidate from before another release is past", oldCandidateIsPast},
 		{"an execution is not released before its time", notReleasedEarly},
 		{"what ended is not released", endedIsNotReleased},
 		{"outstanding counts releases", outstandingCounts},
@@ -151,6 +152,14 @@ func releaseIsMadeOnce(f *fixture) {
 	equal(f, len(f.releaseThese(f.now, wrong)), 0, "releases of one that is released")
 	equal(f, len(f.ready(jobs.PriorityNormal, f.at(24*time.Hour))), 0, "ready executions, a day on")
 	equal(f, len(f.releaseThese(f.now)), 0, "releases of none")
+}
+
+func oldCandidateIsPast(f *fixture) {
+	f.submit("a")
+	old := f.ready(jobs.PriorityNormal, f.now)[0]
+	f.reschedule(f.retry(f.claim(f.release(f.now), f.worker()), f.now))
+	equal(f, len(f.releaseThese(f.now, releaseOf(old))), 0, "releases under a fence that has moved")
+	equal(f, f.release(f.now).Fence, 2, "fence of the next release")
 }
 
 func notReleasedEarly(f *fixture) {

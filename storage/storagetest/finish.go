@@ -113,10 +113,12 @@ func staleRecordsCallAlone(f *fixture) {
 	now := f.claim(f.release(f.now), f.worker())
 	_, err := f.store.Finish(f.t.Context(), f.failure(old, f.at(time.Minute)))
 	f.mustBe(err, jobs.ErrStale, "finish under a past fence, while another runs")
+	f.sameCall(f.calls(job.ID)[0], f.failedCallOf(old))
 	equal(f, f.live(job.ID).Status, jobs.StatusRunning, "status")
 	f.finish(f.success(now, f.at(2*time.Minute)))
 	_, err = f.store.Finish(f.t.Context(), f.failure(old, f.at(time.Minute)))
 	f.mustBe(err, jobs.ErrStale, "finish under a past fence, after another has")
+	f.costs(job.ID, 2_500_000)
 	f.ended(job.ID, jobs.StatusSucceeded)
 
 	calls := f.calls(job.ID)
@@ -228,6 +230,7 @@ func (f *fixture) costs(id uuid.UUID, want jobs.USD) {
 func creatorPays(f *fixture) {
 	creator, work, w := f.running("a")
 	attached := f.submit("a").Job
+	f.cancel(f.submit("a").Job.ID)
 	r := f.retry(work, f.now)
 	r.Call.CostUSD = usd(1_000_000)
 	f.reschedule(r)

@@ -64,6 +64,9 @@ func keyIsTheTenants(f *fixture) {
 	f.submit("a", withKey("k", "one"))
 	other := f.submit("a", withKey("k", "two"), withTenant("other"))
 	equal(f, other.Replayed, false, "replayed to another tenant")
+	again := f.submit("a", withKey("k", "two"), withTenant("other"))
+	equal(f, again.Job.ID, other.Job.ID, "job replayed to the other tenant")
+	equal(f, f.submit("a", withKey("k", "one")).Replayed, true, "replayed to the first tenant")
 }
 
 func keyIsForgotten(f *fixture) {
