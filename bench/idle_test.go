@@ -59,6 +59,7 @@ func startFleet(b *testing.B) string {
 type latencies []time.Duration
 
 func (l latencies) report(b *testing.B) {
+	b.Helper()
 	slices.Sort(l)
 	for _, p := range []int{50, 95} {
 		d := l[(len(l)-1)*p/100]
@@ -104,7 +105,9 @@ func postAndWait(b *testing.B, base, prompt string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	var job struct{ Status string }
+	var job struct {
+		Status string `json:"status"`
+	}
 	if err := json.Unmarshal(raw, &job); err != nil || job.Status != "succeeded" {
 		b.Fatalf("got %s, want a job that succeeded", raw)
 	}

@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -64,7 +63,7 @@ func (c *Catalog) Resolve(model string) (Route, error) {
 	}
 	return Route{}, &Error{
 		Code: CodeUnknownModel, Pointer: "/request/model",
-		Message: fmt.Sprintf("no route or model has this name; there are: %s", strings.Join(c.names(), ", ")),
+		Message: "no route or model has this name; there are: " + strings.Join(c.names(), ", "),
 	}
 }
 

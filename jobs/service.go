@@ -55,7 +55,7 @@ func (s *Service) Wait(ctx context.Context, tenant string, id uuid.UUID, atMost 
 		if err != nil || job.Status.Terminal() {
 			return job, err
 		}
-		again := time.NewTimer(recheck + rand.N(recheck/2))
+		again := time.NewTimer(recheck + rand.N(recheck/2)) //nolint:gosec // spreads load, hides nothing
 		select {
 		case <-woken:
 		case <-again.C:

@@ -53,7 +53,7 @@ func run(ctx context.Context, once bool, out io.Writer) error {
 // usual one is taken, and, for -once, a folder that goes away.
 func environment(once bool) (getenv func(string) string, cleanUp func(), err error) {
 	vars := map[string]string{"PENSTOCK_LOG": "console,warn"}
-	if l, err := net.Listen("tcp", "127.0.0.1:8080"); err != nil {
+	if l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:8080"); err != nil {
 		vars["PENSTOCK_ADDR"] = "127.0.0.1:0"
 	} else {
 		l.Close()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -186,8 +187,8 @@ func (p *parts) listen(ctx context.Context) error {
 
 func (p *parts) close() error {
 	var errs []error
-	for i := len(p.closers) - 1; i >= 0; i-- {
-		errs = append(errs, p.closers[i]())
+	for _, closer := range slices.Backward(p.closers) {
+		errs = append(errs, closer())
 	}
 	return errors.Join(errs...)
 }

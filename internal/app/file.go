@@ -91,7 +91,7 @@ func loadFile(role Role, path string, getenv func(string) string) (File, error) 
 	f := embeddedFile()
 	switch {
 	case path != "":
-		raw, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+		raw, err := os.ReadFile(path)
 		if err != nil {
 			return File{}, wrong("PENSTOCK_CONFIG", "cannot be read: %v", err)
 		}

@@ -141,11 +141,11 @@ func (o *observed) attempt(a run.Attempt) {
 		o.tokens.WithLabelValues(c.Provider, "input").Add(float64(c.Usage.InputTokens))
 		o.tokens.WithLabelValues(c.Provider, "output").Add(float64(c.Usage.OutputTokens))
 	}
-	line := o.log.Info()
+	level := zerolog.InfoLevel
 	if a.Result == run.Failed || a.Result == run.Unrecorded {
-		line = o.log.Warn()
+		level = zerolog.WarnLevel
 	}
-	line = line.Stringer("execution", a.Task.Execution).Int64("fence", a.Task.Fence).Stringer("call", c.ID).
+	line := o.log.WithLevel(level).Stringer("execution", a.Task.Execution).Int64("fence", a.Task.Fence).Stringer("call", c.ID).
 		Str("tenant", c.Tenant).Str("provider", c.Provider).Str("model", c.Model).Str("route", a.Route).
 		Str("result", string(a.Result)).Str("status", string(c.Status)).Dur("latency", c.Latency).
 		Dur("first_token", c.TimeToFirstToken).Int("tries", a.Tries)

@@ -56,12 +56,11 @@ func (s *stack) stop() {
 
 // answer is what the tests look at of a job.
 type answer struct {
-	ID           string `json:"id"`
-	Status       string `json:"status"`
-	Deduplicated bool   `json:"deduplicated"`
-	Cached       bool   `json:"cached"`
-	Tries        int    `json:"tries"`
-	Deadline     time.Time
+	ID           string          `json:"id"`
+	Status       string          `json:"status"`
+	Deduplicated bool            `json:"deduplicated"`
+	Cached       bool            `json:"cached"`
+	Tries        int             `json:"tries"`
 	FinishedAt   time.Time       `json:"finished_at"`
 	Result       json.RawMessage `json:"result"`
 	Error        *struct {
