@@ -33,7 +33,7 @@ func main() {
 }
 
 func run(ctx context.Context, once bool, out io.Writer) error {
-	getenv, cleanUp, err := environment(once)
+	getenv, cleanUp, err := environment(ctx, once)
 	if err != nil {
 		return err
 	}
@@ -51,9 +51,9 @@ func run(ctx context.Context, once bool, out io.Writer) error {
 
 // environment is the process' own, with a quieter log, a free port where the
 // usual one is taken, and, for -once, a folder that goes away.
-func environment(once bool) (getenv func(string) string, cleanUp func(), err error) {
+func environment(ctx context.Context, once bool) (getenv func(string) string, cleanUp func(), err error) {
 	vars := map[string]string{"PENSTOCK_LOG": "console,warn"}
-	if l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:8080"); err != nil {
+	if l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:8080"); err != nil {
 		vars["PENSTOCK_ADDR"] = "127.0.0.1:0"
 	} else {
 		l.Close()

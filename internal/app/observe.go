@@ -145,18 +145,26 @@ func (o *observed) attempt(a run.Attempt) {
 	if a.Result == run.Failed || a.Result == run.Unrecorded {
 		level = zerolog.WarnLevel
 	}
-	line := o.log.WithLevel(level).Stringer("execution", a.Task.Execution).Int64("fence", a.Task.Fence).Stringer("call", c.ID).
+	o.log.WithLevel(level).EmbedObject(attemptLine(a)).Msg("call")
+}
+
+// attemptLine is the log line of an attempt.
+type attemptLine run.Attempt
+
+// MarshalZerologObject writes all that is known about the call.
+func (a attemptLine) MarshalZerologObject(line *zerolog.Event) {
+	c := a.Call
+	line.Stringer("execution", a.Task.Execution).Int64("fence", a.Task.Fence).Stringer("call", c.ID).
 		Str("tenant", c.Tenant).Str("provider", c.Provider).Str("model", c.Model).Str("route", a.Route).
 		Str("result", string(a.Result)).Str("status", string(c.Status)).Dur("latency", c.Latency).
-		Dur("first_token", c.TimeToFirstToken).Int("tries", a.Tries)
+		Dur("first_token", c.TimeToFirstToken).Int("tries", a.Tries).AnErr("cause", a.Err)
 	if c.Usage.Known {
-		line = line.Int64("input_tokens", c.Usage.InputTokens).Int64("output_tokens", c.Usage.OutputTokens)
+		line.Int64("input_tokens", c.Usage.InputTokens).Int64("output_tokens", c.Usage.OutputTokens)
 	}
 	if c.ErrorClass != "" {
-		line = line.Str("error_class", string(c.ErrorClass)).Int("http_status", c.HTTPStatus).Str("why", a.Message)
+		line.Str("error_class", string(c.ErrorClass)).Int("http_status", c.HTTPStatus).Str("why", a.Message)
 	}
 	if !a.RunAt.IsZero() {
-		line = line.Time("run_at", a.RunAt).Str("waiting_on", string(a.WaitingOn))
+		line.Time("run_at", a.RunAt).Str("waiting_on", string(a.WaitingOn))
 	}
-	line.AnErr("cause", a.Err).Msg("call")
 }
