@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -64,19 +65,25 @@ func (s *Store) finishDistinct(
 	}
 	var calls []jobs.Call
 	var endings []*ending
+	var stale []uuid.UUID
 	for _, i := range which {
 		o, state := outcomes[i], states[outcomes[i].Task.Execution]
 		results[i] = decideOutcome(o, state)
-		if results[i].Err != jobs.ErrProlonged { //nolint:errorlint // just made
-			calls = append(calls, o.Call)
+		if errors.Is(results[i].Err, jobs.ErrProlonged) {
+			continue
 		}
-		if results[i].Err == nil && !results[i].Value.again {
-			e := endingOf(o, state)
-			endings = append(endings, e)
-			results[i].Value.ended, results[i].Value.more = e.jobIDs(), e.more
+		calls = append(calls, o.Call)
+		if results[i].Err != nil || results[i].Value.again {
+			stale = append(stale, o.Task.Execution)
+			continue
 		}
+		e := endingOf(o, state)
+		endings = append(endings, e)
+		results[i].Value.ended, results[i].Value.more = e.jobIDs(), e.more
 	}
-	lockDeletable(t, ids)
+	if len(stale) > 0 {
+		lockDeletable(t, stale)
+	}
 	recordCalls(t, calls)
 	writeEndings(t, endings)
 	return nil

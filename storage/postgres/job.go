@@ -24,10 +24,10 @@ const (
 		r.worker IS NOT NULL OR q.settling, q.visible_at < 'infinity' AND q.visible_at > $1, q.waiting_on,
 		q.tries, q.provider, q.started_at`
 	jobTables = `
-		LEFT JOIN queue q ON q.id = j.execution_id AND j.status = 'queued'
+		LEFT JOIN queue q ON q.id = CASE WHEN j.status = 'queued' THEN j.execution_id END
 		LEFT JOIN releases r ON r.execution_id = q.id`
 	resultTable = `
-		LEFT JOIN results res ON res.execution_id = j.execution_id AND j.status = 'succeeded'`
+		LEFT JOIN results res ON res.execution_id = CASE WHEN j.status = 'succeeded' THEN j.execution_id END`
 )
 
 const selectJob = `SELECT ` + jobColumns + `, res.body FROM jobs j` + jobTables + resultTable + `

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,48 +31,71 @@ func floorID(t time.Time) uuid.UUID {
 	return id
 }
 
+// partition is a table for the rows of one week.
+type partition struct {
+	name, parent string
+	start        time.Time
+}
+
 // makePartitions makes the partitions of the week before now, for ids of clocks
 // that are behind, of now's, and of the weeks ahead. Those that exist are left
 // alone. A week for which the default partition holds rows already stays there.
 func makePartitions(ctx context.Context, conn *pgx.Conn, now time.Time) error {
-	first := now.UTC().Truncate(week) // a Monday
-	for n := -1; n <= weeksAhead; n++ {
-		start := first.Add(time.Duration(n) * week)
-		for _, table := range partitioned() {
-			err := makePartition(ctx, conn, table, start)
-			if err != nil && !isCheckViolation(err) {
-				return fmt.Errorf("make a partition of %s: %w", table, err)
-			}
+	missing, err := missingPartitions(ctx, conn, now)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	err = attach(ctx, conn, missing)
+	if !isCheckViolation(err) {
+		return err
+	}
+	for i := range missing {
+		if err := attach(ctx, conn, missing[i:i+1]); err != nil && !isCheckViolation(err) {
+			return fmt.Errorf("partition %s: %w", missing[i].name, err)
 		}
 	}
 	return nil
 }
 
-// makePartition attaches a table that it has made before: that does not block
-// those who read and write the others.
-func makePartition(ctx context.Context, conn *pgx.Conn, table string, start time.Time) error {
-	name := table + "_" + start.Format("20060102")
-	var exists bool
-	if err := conn.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, name).Scan(&exists); err != nil || exists {
-		return err
+func missingPartitions(ctx context.Context, conn *pgx.Conn, now time.Time) ([]partition, error) {
+	var all []partition
+	first := now.UTC().Truncate(week) // a Monday
+	for n := -1; n <= weeksAhead; n++ {
+		start := first.Add(time.Duration(n) * week)
+		for _, table := range partitioned() {
+			all = append(all, partition{name: table + "_" + start.Format("20060102"), parent: table, start: start})
+		}
 	}
-	script := fmt.Sprintf(`
-		BEGIN;
-		SELECT pg_advisory_xact_lock(%d);
-		CREATE TABLE IF NOT EXISTS %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
-		ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s');
-		COMMIT;`,
-		int64(migrationLock)+1, name, table, table, name, floorID(start), floorID(start.Add(week)))
-	_, err := conn.PgConn().Exec(ctx, script).ReadAll()
+	rows, err := conn.Query(ctx, `SELECT n FROM unnest($1::text[]) AS p (n) WHERE to_regclass(n) IS NULL`,
+		column(all, func(p partition) string { return p.name }))
 	if err != nil {
-		_, rollback := conn.PgConn().Exec(ctx, "ROLLBACK").ReadAll()
-		return errors.Join(raced(err), rollback)
+		return nil, err
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return slices.DeleteFunc(all, func(p partition) bool { return !slices.Contains(names, p.name) }), err
+}
+
+// attach makes the partitions in one transaction. A table that is made first and
+// attached then does not block those who read and write the others.
+func attach(ctx context.Context, conn *pgx.Conn, missing []partition) error {
+	var script strings.Builder
+	fmt.Fprintf(&script, "BEGIN; SELECT pg_advisory_xact_lock(%d);\n", int64(migrationLock)+1)
+	for _, p := range missing {
+		fmt.Fprintf(&script, `
+			CREATE TABLE IF NOT EXISTS %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
+			ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s');`,
+			p.name, p.parent, p.parent, p.name, floorID(p.start), floorID(p.start.Add(week)))
+	}
+	script.WriteString("COMMIT;")
+	if _, err := conn.PgConn().Exec(ctx, script.String()).ReadAll(); err != nil {
+		rollback(ctx, conn)
+		return raced(err)
 	}
 	return nil
 }
 
 // raced returns nil when err says that another process has just attached the
-// same partition.
+// same partitions.
 func raced(err error) error {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "42809" {
 		return nil

@@ -24,7 +24,10 @@ func newPool(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 	// a server that has returned is used as soon.
 	config.HealthCheckPeriod = time.Second
 	config.MaxConnIdleTime = 5 * time.Minute
-	config.AfterConnect = scanTimesAsUTC
+	config.AfterConnect = registerTypes
+	if c.dial != nil {
+		config.ConnConfig.DialFunc = c.dial
+	}
 	for name, value := range parameters(c) {
 		if _, ok := config.ConnConfig.RuntimeParams[name]; !ok {
 			config.ConnConfig.RuntimeParams[name] = value
@@ -53,9 +56,13 @@ func parameters(c Config) map[string]string {
 	}
 }
 
-func scanTimesAsUTC(_ context.Context, conn *pgx.Conn) error {
-	conn.TypeMap().RegisterType(&pgtype.Type{
+// registerTypes makes times come back as UTC, and ids go both ways in binary.
+func registerTypes(_ context.Context, conn *pgx.Conn) error {
+	types := conn.TypeMap()
+	types.RegisterType(&pgtype.Type{
 		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
 	})
+	types.TryWrapEncodePlanFuncs = append([]pgtype.TryWrapEncodePlanFunc{wrapID}, types.TryWrapEncodePlanFuncs...)
+	types.TryWrapScanPlanFuncs = append([]pgtype.TryWrapScanPlanFunc{wrapIDTarget}, types.TryWrapScanPlanFuncs...)
 	return nil
 }

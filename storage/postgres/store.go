@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/penstock-dev/penstock/jobs"
@@ -43,8 +44,13 @@ type Config struct {
 	// BatchSize is how many concurrent writes of a kind share a transaction;
 	// default 128. One turns coalescing off.
 	BatchSize int
-	// Committers is how many batches of a kind are under way at once; default 3.
+	// Committers is how many batches of a kind are under way at once; default 2:
+	// one is written while another waits for the disk. More makes the batches
+	// smaller, and each costs the database more.
 	Committers int
+
+	// dial, if set, makes the connections of the pool.
+	dial pgconn.DialFunc
 }
 
 func (c *Config) fill() error {
@@ -56,7 +62,7 @@ func (c *Config) fill() error {
 		{"MaxConns", &c.MaxConns, 16},
 		{"ChunkSize", &c.ChunkSize, 500},
 		{"BatchSize", &c.BatchSize, 128},
-		{"Committers", &c.Committers, 3},
+		{"Committers", &c.Committers, 2},
 	} {
 		if *f.value < 0 || *f.value > 1<<16 {
 			return fmt.Errorf("%s is %d: want 1 to 65536, or 0 for %d", f.name, *f.value, f.usual)

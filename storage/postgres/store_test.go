@@ -1,8 +1,12 @@
 package postgres
 
 import (
+	"context"
 	"errors"
+	"runtime"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/penstock-dev/penstock/internal/testenv"
 	"github.com/penstock-dev/penstock/jobs"
@@ -28,19 +32,69 @@ func openStore(t testing.TB, c Config) *Store {
 	return s
 }
 
+// databases lends databases of one schema to tests, one after the other: making
+// a schema takes far longer than most tests.
+type databases chan string
+
+// newDatabases makes as many as tests run at once.
+func newDatabases(t *testing.T) databases {
+	t.Helper()
+	d := make(databases, runtime.GOMAXPROCS(0))
+	for range cap(d) {
+		url := testenv.Postgres(t)
+		if err := Migrate(t.Context(), url); err != nil {
+			t.Fatal(err)
+		}
+		d <- url
+	}
+	return d
+}
+
+// open returns a store in an empty database, which is given back when the test
+// ends.
+func (d databases) open(t *testing.T, c Config) *Store {
+	t.Helper()
+	c.URL, c.NoMigrate = <-d, true
+	t.Cleanup(func() {
+		empty(t, c.URL)
+		d <- c.URL
+	})
+	return openStore(t, c)
+}
+
+// empty deletes all rows but those that tell the schema's version.
+func empty(t *testing.T, url string) {
+	t.Helper()
+	const script = `
+		DELETE FROM requests; DELETE FROM results; DELETE FROM jobs; DELETE FROM calls; DELETE FROM events;
+		DELETE FROM queue; DELETE FROM releases; DELETE FROM live_jobs; DELETE FROM idempotency;
+		DELETE FROM workers; DELETE FROM leases`
+	conn, err := pgx.Connect(context.Background(), url)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.PgConn().Exec(context.Background(), script).ReadAll(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestStore(t *testing.T) {
 	t.Parallel()
+	d := newDatabases(t)
 	storagetest.Run(t, func(t *testing.T) jobs.Store {
 		t.Helper()
-		return openStore(t, Config{})
+		return d.open(t, Config{})
 	})
 }
 
 func TestStoreInterrupted(t *testing.T) {
 	t.Parallel()
+	d := newDatabases(t)
 	storagetest.RunInterrupted(t, func(t *testing.T, chunk int) jobs.Store {
 		t.Helper()
-		s := openStore(t, Config{ChunkSize: chunk})
+		s := d.open(t, Config{ChunkSize: chunk})
 		s.interrupt = errors.New("the process died")
 		return s
 	})

@@ -99,7 +99,8 @@ func insertExecutions(ctx context.Context, t *txn, missing []*placement) error {
 	const lock = `
 		SELECT k.n, q.id, q.priority
 		FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (dedupe_key, tenant, n)
-		JOIN queue q ON q.dedupe_key = k.dedupe_key AND q.tenant = k.tenant AND q.id <> ALL ($3::uuid[])
+		JOIN queue q ON q.dedupe_key = k.dedupe_key AND q.tenant = k.tenant
+		WHERE q.xmin <> pg_current_xact_id()::xid -- not one just made
 		ORDER BY q.id FOR NO KEY UPDATE OF q`
 
 	first := func(p *placement) *submission { return p.members[0] }
@@ -136,7 +137,7 @@ func insertExecutions(ctx context.Context, t *txn, missing []*placement) error {
 		}
 		missing[n-1].execution, missing[n-1].priority = id, jobs.Priority(priority)
 		return nil
-	}, lock, keys, tenants, ids)
+	}, lock, keys, tenants)
 	return t.flush(ctx)
 }
 
