@@ -8,9 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/penstock-dev/penstock/internal/app"
 )
 
 // environmentKeys are all the variables the two programs know (DESIGN: the
@@ -84,25 +87,46 @@ func TestComposeProgramsWaitForHealthyStores(t *testing.T) {
 	}
 }
 
-func TestComposeEnvironment(t *testing.T) {
+// The programs themselves read the environment, and the configuration file that
+// the compose file mounts.
+func TestComposeConfiguresThePrograms(t *testing.T) {
 	t.Parallel()
 	project := load(t, "docker-compose.yml")
-	for _, program := range []string{"api", "worker"} {
-		environment := project.Services[program].Environment
-		for key := range environment {
+	for program, role := range map[string]app.Role{"api": app.RoleAPI, "worker": app.RoleWorker} {
+		service := project.Services[program]
+		for key := range service.Environment {
 			if !slices.Contains(environmentKeys, key) {
 				t.Errorf("%s: %s is not a variable of the programs", program, key)
 			}
 		}
-		for key, part := range map[string]string{
-			"PENSTOCK_DATABASE_URL": "@postgres:5432/penstock",
-			"PENSTOCK_REDIS_URL":    "redis://redis:6379",
-		} {
-			if value := environment[key]; value == nil || !strings.Contains(*value, part) {
-				t.Errorf("%s: %s does not name the service %s", program, key, part)
+		config, err := app.LoadConfig(role, func(key string) string {
+			value := service.Environment[key]
+			if value == nil {
+				return ""
 			}
+			return onThisSide(service.Volumes, *value)
+		})
+		if err != nil {
+			t.Errorf("%s: %v", program, err)
+		}
+		if !strings.Contains(config.DatabaseURL, "@postgres:5432/penstock") || config.RedisURL != "redis://redis:6379/0" {
+			t.Errorf("%s: stores %s and %s, want those of the services", program, config.DatabaseURL, config.RedisURL)
+		}
+		if grace := service.StopGracePeriod; grace == nil || program == "worker" && time.Duration(*grace) <= config.File.DrainTimeout {
+			t.Errorf("%s: stop_grace_period %v, want more than the drain's %s", program, grace, config.File.DrainTimeout)
 		}
 	}
+}
+
+// onThisSide returns the file on this machine that a container has at path, or
+// path if none is mounted there.
+func onThisSide(volumes []types.ServiceVolumeConfig, path string) string {
+	for _, volume := range volumes {
+		if volume.Target == path {
+			return volume.Source
+		}
+	}
+	return path
 }
 
 // What listens must be what is asked for health and what is published, and only
