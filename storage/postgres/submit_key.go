@@ -53,7 +53,7 @@ func takeKeys(ctx context.Context, t *txn, all []*submission) (open []*submissio
 // another's and does not.
 func decideKey(m *submission, r keyRecord) (lapsed bool) {
 	switch {
-	case r.job == m.Job.ID:
+	case !r.alive && r.job == m.Job.ID:
 		return false // just made
 	case !r.alive || m.Job.CreatedAt.Sub(r.createdAt) > jobs.IdempotencyWindow:
 		return true

@@ -1,0 +1,221 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// crowd is many goroutines that do everything at once to a few hashes.
+type crowd struct {
+	t      *testing.T
+	s      *Store
+	worker jobs.Worker
+
+	mu   sync.Mutex
+	jobs []uuid.UUID
+}
+
+// Invariants 2 and 3 under everything at once: no deadlock, every job ends once
+// and has one event, nothing is stranded.
+func TestEverythingAtOnce(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{BatchSize: 16, Committers: 4, ChunkSize: 4})
+	c := &crowd{t: t, s: s, worker: jobs.Worker{ID: uuid.Must(uuid.NewV7()), Name: "crowd"}}
+	c.must(c.beat())
+	var group sync.WaitGroup
+	for range 4 {
+		for _, act := range []func() error{c.submit, c.submit, c.run, c.run, c.cancel, c.takeBack} {
+			group.Go(func() {
+				for range 60 {
+					c.must(act())
+				}
+			})
+		}
+	}
+	group.Go(func() {
+		for range 60 {
+			_, err := s.Expire(context.Background(), time.Now().Add(30*time.Minute), 5)
+			c.must(err)
+			_, err = s.Settle(context.Background())
+			c.must(err)
+		}
+	})
+	group.Wait()
+	c.drain()
+	c.check()
+}
+
+func (c *crowd) must(err error) {
+	if err != nil && !errors.Is(err, jobs.ErrStale) {
+		c.t.Error(err)
+	}
+}
+
+func (c *crowd) beat() error {
+	_, err := c.s.Beat(context.Background(), c.worker, nil)
+	return err
+}
+
+// submit makes a job of one of a few hashes, of any priority, that expires while
+// the test runs or not.
+func (c *crowd) submit() error {
+	sub := testSubmission(fmt.Sprint("h", rand.N(6)))
+	sub.Job.Priority = jobs.Priorities()[rand.N(3)]
+	sub.Job.Deadline = sub.Job.CreatedAt.Add(time.Duration(1+rand.N(60)) * time.Minute)
+	sub.Dedupe = rand.N(10) > 0
+	sub.MaxAge = time.Duration(rand.N(2)) * time.Millisecond
+	if rand.N(2) == 0 {
+		sub.Idempotency = &jobs.Idempotency{Key: fmt.Sprint("k", rand.N(200))}
+	}
+	got, err := c.s.Submit(context.Background(), sub)
+	if err == nil {
+		c.mu.Lock()
+		c.jobs = append(c.jobs, got.Job.ID)
+		c.mu.Unlock()
+	}
+	return err
+}
+
+func (c *crowd) release(limit int) ([]jobs.Task, error) {
+	var all []jobs.Task
+	for _, p := range jobs.Priorities() {
+		ready, err := c.s.Ready(context.Background(), jobs.ReadyQuery{
+			Route: "default", Priority: p, Now: time.Now().Add(time.Hour), Tenants: 3, PerTenant: limit,
+		})
+		if err != nil {
+			return nil, err
+		}
+		tasks, err := c.s.Release(context.Background(), column(ready, func(r jobs.Candidate) jobs.Release {
+			return jobs.Release{Execution: r.Execution, Fence: r.Fence, Provider: "sim", Model: "sim-1"}
+		}), time.Now().Add(time.Hour))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, tasks...)
+	}
+	return all, nil
+}
+
+// run releases a little and ends it in one way or the other.
+func (c *crowd) run() error {
+	tasks, err := c.release(2)
+	if err != nil {
+		return err
+	}
+	for _, task := range tasks {
+		if err := c.end(task, rand.N(4)); err != nil && !errors.Is(err, jobs.ErrStale) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *crowd) end(task jobs.Task, how int) error {
+	ctx := context.Background()
+	work, err := c.s.Claim(ctx, jobs.Claim{
+		Task: task, Worker: c.worker.ID, Call: uuid.Must(uuid.NewV7()), At: time.Now(),
+	})
+	if err != nil {
+		return err
+	}
+	o := benchOutcome(work, []byte(`{}`))
+	switch how {
+	case 0:
+		return c.s.Reschedule(ctx, jobs.Rescheduling{
+			Task: task, Call: o.Call, RunAt: time.Now(), WaitingOn: jobs.WaitingOnRetry, Tries: 1,
+		})
+	case 1:
+		o.Status, o.Result, o.Error = jobs.StatusFailed, nil, &jobs.JobError{Code: "server_error", Message: "failed"}
+	}
+	_, err = c.s.Finish(ctx, o)
+	return err
+}
+
+func (c *crowd) cancel() error {
+	c.mu.Lock()
+	n := len(c.jobs)
+	var id uuid.UUID
+	if n > 0 {
+		id = c.jobs[n-1-rand.N(min(n, 20))]
+	}
+	c.mu.Unlock()
+	if n == 0 {
+		return nil
+	}
+	_, _, err := c.s.Cancel(context.Background(), "acme", id, time.Now())
+	return err
+}
+
+// takeBack is the reconciler that finds every task lost.
+func (c *crowd) takeBack() error {
+	tasks, err := c.s.Unclaimed(context.Background(), time.Now().Add(2*time.Hour), 5)
+	if err == nil {
+		_, err = c.s.Requeue(context.Background(), tasks)
+	}
+	return err
+}
+
+// drain ends whatever is left. Runs that nobody goes on with are the worker's.
+func (c *crowd) drain() {
+	c.must(c.s.Retire(context.Background(), c.worker.ID))
+	c.must(c.beat())
+	c.must(c.takeBackAll())
+	for {
+		tasks, err := c.release(100)
+		c.must(err)
+		if len(tasks) == 0 {
+			return
+		}
+		for _, task := range tasks {
+			c.must(c.end(task, 2))
+		}
+	}
+}
+
+func (c *crowd) takeBackAll() error {
+	tasks, err := c.s.Unclaimed(context.Background(), time.Now().Add(2*time.Hour), 10_000)
+	if err == nil {
+		_, err = c.s.Requeue(context.Background(), tasks)
+	}
+	return err
+}
+
+func (c *crowd) check() {
+	c.t.Helper()
+	count := func(what, sql string, want int) {
+		c.t.Helper()
+		var got int
+		if err := c.s.pool.QueryRow(c.t.Context(), sql).Scan(&got); err != nil || got != want {
+			c.t.Errorf("%s: got %d, %v, want %d", what, got, err, want)
+		}
+	}
+	distinctJobs := map[uuid.UUID]bool{}
+	for _, id := range c.jobs {
+		distinctJobs[id] = true
+	}
+	n := len(distinctJobs)
+	count("jobs", `SELECT count(*) FROM jobs`, n)
+	count("ended jobs", `SELECT count(*) FROM jobs WHERE status <> 'queued' AND finished_at IS NOT NULL`, n)
+	count("events", `SELECT count(*) FROM events`, n)
+	count("jobs with the one event of their status", `
+		SELECT count(*) FROM jobs j WHERE (SELECT array_agg(e.type) FROM events e WHERE e.job_id = j.id)
+			= ARRAY['job.' || j.status]`, n)
+	for _, table := range []string{"queue", "releases", "live_jobs"} {
+		count("rows of "+table, `SELECT count(*) FROM `+table, 0)
+	}
+	count("succeeded jobs without result", `
+		SELECT count(*) FROM jobs j WHERE j.status = 'succeeded'
+			AND NOT EXISTS (SELECT FROM results r WHERE r.execution_id = j.execution_id AND r.status = 'succeeded')`, 0)
+	count("executions billed more than once", `
+		SELECT count(*) FROM (SELECT FROM jobs j WHERE j.cost_usd > 0 GROUP BY execution_id HAVING count(*) > 1) x`, 0)
+	count("deadlocks", `SELECT deadlocks::integer FROM pg_stat_database WHERE datname = current_database()`, 0)
+}
