@@ -249,6 +249,11 @@ func TestCloseAnswersWhoWaits(t *testing.T) {
 		}
 		synctest.Wait()
 		g.Close()
+		r.mu.Lock()
+		if written := slices.Concat(r.batches...); len(written) != 3 {
+			t.Errorf("written when Close returned: got %v, want all three", written)
+		}
+		r.mu.Unlock()
 		callers.Wait()
 		g.Close()
 		if _, err := g.Do(t.Context(), 9); !errors.Is(err, group.ErrClosed) {
