@@ -1,0 +1,193 @@
+package jobs_test
+
+import (
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/jobs/queue/queuetest"
+	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/storage/sqlite"
+)
+
+// newService returns a service over a real store, and the store.
+func newService(t *testing.T) (*jobs.Service, jobs.Store) {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "jobs.db"), Relaxed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	signals := queuetest.New()
+	catalog := jobs.NewCatalog(
+		[]jobs.Route{{Name: "default", Targets: []jobs.Target{{Provider: "sim", Model: "sim-1"}}, MaxAttempts: 1}},
+		map[string][]string{"sim": {"sim-1"}}, jobs.Route{MaxAttempts: 1})
+	return jobs.NewService(store, signals, catalog), store
+}
+
+const hello = `{"model":"default","messages":[{"role":"user","content":"hi"}]}`
+
+func newJob(body string) jobs.NewJob {
+	return jobs.NewJob{Tenant: "acme", Request: json.RawMessage(body)}
+}
+
+func mustSubmit(t *testing.T, s *jobs.Service, n jobs.NewJob) jobs.Job {
+	t.Helper()
+	done, err := s.Submit(t.Context(), n)
+	if err != nil {
+		t.Fatalf("submit: %v", err)
+	}
+	return done.Job
+}
+
+func TestSubmitNamesTheFieldAtFault(t *testing.T) {
+	t.Parallel()
+	s, _ := newService(t)
+	with := func(change func(*jobs.NewJob)) jobs.NewJob {
+		n := newJob(hello)
+		change(&n)
+		return n
+	}
+	for pointer, n := range map[string]jobs.NewJob{
+		"/request":          newJob(`[]`),
+		"/request/model":    newJob(`{"messages":[{}]}`),
+		"/request/messages": newJob(`{"model":"default","messages":[]}`),
+		"/request/max_tokens": newJob(
+			`{"model":"default","messages":[{}],"max_tokens":"many"}`),
+		"/request/input": with(func(n *jobs.NewJob) { n.Endpoint = providers.Embeddings }),
+		"/endpoint":      with(func(n *jobs.NewJob) { n.Endpoint = "/v1/images" }),
+		"/deadline":      with(func(n *jobs.NewJob) { n.Deadline = time.Now().Add(-time.Second) }),
+		"/timeout":       with(func(n *jobs.NewJob) { n.Timeout = jobs.MaxTimeout + 1 }),
+		"/sample":        with(func(n *jobs.NewJob) { n.Sample = -1 }),
+		"/cache/max_age": with(func(n *jobs.NewJob) { n.MaxAge = -1 }),
+		"/user":          with(func(n *jobs.NewJob) { n.User = strings.Repeat("u", 257) }),
+		"/metadata/a~1b": with(func(n *jobs.NewJob) { n.Metadata = map[string]string{"a/b": strings.Repeat("v", 513)} }),
+		"/metadata":      with(func(n *jobs.NewJob) { n.Metadata = map[string]string{"": "v"} }),
+		"/request/seed":  newJob(`{"model":"default","messages":[{}],"seed":9007199254740993}`),
+	} {
+		_, err := s.Submit(t.Context(), n)
+		e, ok := errors.AsType[*jobs.Error](err)
+		if !ok || e.Code != jobs.CodeInvalidField || e.Pointer != pointer {
+			t.Errorf("got %v, want invalid_field at %s", err, pointer)
+		}
+	}
+	_, err := s.Submit(t.Context(), newJob(`{"model":"nope","messages":[{}]}`))
+	if e, ok := errors.AsType[*jobs.Error](err); !ok || e.Code != jobs.CodeUnknownModel || !strings.Contains(e.Message, "default, sim/sim-1") {
+		t.Errorf("got %v, want unknown_model naming what exists", err)
+	}
+}
+
+func TestSubmitFillsIn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newService(t)
+		job := mustSubmit(t, s, newJob(hello))
+		if job.Endpoint != providers.ChatCompletions || job.Status != jobs.StatusQueued || len(job.RequestHash) != 64 {
+			t.Errorf("got %+v", job)
+		}
+		if want := job.CreatedAt.Add(jobs.DefaultTimeout); !job.Deadline.Equal(want) {
+			t.Errorf("deadline: got %s, want %s", job.Deadline, want)
+		}
+		twin := mustSubmit(t, s, newJob(hello))
+		if !twin.Deduplicated || twin.ExecutionID != job.ExecutionID || twin.ID == job.ID {
+			t.Errorf("an equal job: got %+v", twin)
+		}
+	})
+}
+
+// A waiter is woken by the signal, and finds out without one.
+func TestWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newService(t)
+		job := mustSubmit(t, s, newJob(hello))
+		go func() {
+			if err := s.Run(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}()
+
+		begin := time.Now()
+		got, err := s.Wait(t.Context(), "acme", job.ID, 10*time.Second)
+		if err != nil || got.Status != jobs.StatusQueued || time.Since(begin) != 10*time.Second {
+			t.Errorf("a job that goes on: got %s after %s (%v), want queued after 10 s", got.Status, time.Since(begin), err)
+		}
+		if _, err := s.Wait(t.Context(), "other", job.ID, time.Second); !errors.Is(err, jobs.ErrNotFound) {
+			t.Errorf("another tenant's job: got %v, want not found", err)
+		}
+
+		time.AfterFunc(time.Second, func() {
+			if _, err := s.Cancel(t.Context(), "acme", job.ID); err != nil {
+				t.Error(err)
+			}
+		})
+		begin = time.Now()
+		got, err = s.Wait(t.Context(), "acme", job.ID, time.Minute)
+		if err != nil || got.Status != jobs.StatusCancelled || time.Since(begin) != time.Second {
+			t.Errorf("cancelled: got %s after %s (%v), want cancelled after 1 s", got.Status, time.Since(begin), err)
+		}
+
+		silent := mustSubmit(t, s, newJob(hello))
+		time.AfterFunc(time.Second, func() {
+			if _, _, err := store.Cancel(t.Context(), "acme", silent.ID, time.Now().UTC()); err != nil {
+				t.Error(err)
+			}
+		})
+		begin = time.Now()
+		got, err = s.Wait(t.Context(), "acme", silent.ID, time.Minute)
+		if err != nil || got.Status != jobs.StatusCancelled || time.Since(begin) > 4*time.Second {
+			t.Errorf("without a signal: got %s after %s (%v), want cancelled within 4 s", got.Status, time.Since(begin), err)
+		}
+	})
+}
+
+func TestRetry(t *testing.T) {
+	t.Parallel()
+	s, _ := newService(t)
+	first := newJob(hello)
+	first.Metadata, first.User, first.Priority, first.Timeout = map[string]string{"k": "v"}, "u", jobs.PriorityHigh, time.Hour
+	first.Sample = 3
+	job := mustSubmit(t, s, first)
+	if _, err := s.Retry(t.Context(), "acme", job.ID); !errors.Is(err, jobs.ErrNotEnded) {
+		t.Errorf("a live job: got %v, want a conflict", err)
+	}
+	if _, err := s.Cancel(t.Context(), "acme", job.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Retry(t.Context(), "other", job.ID); !errors.Is(err, jobs.ErrNotFound) {
+		t.Errorf("another tenant: got %v, want not found", err)
+	}
+	again, err := s.Retry(t.Context(), "acme", job.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := again.Job
+	if got.ID == job.ID || got.RequestHash != job.RequestHash || got.Metadata["k"] != "v" || got.User != "u" ||
+		got.Priority != jobs.PriorityHigh || got.Deadline.Sub(got.CreatedAt) != time.Hour || got.Status != jobs.StatusQueued {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	s, _ := newService(t)
+	var ids []uuid.UUID
+	for range 3 {
+		ids = append(ids, mustSubmit(t, s, newJob(hello)).ID)
+	}
+	page, more, err := s.List(t.Context(), jobs.JobQuery{Tenant: "acme", Limit: 2})
+	if err != nil || !more || len(page) != 2 || page[0].ID != ids[2] {
+		t.Fatalf("first page: got %d jobs, more %v (%v)", len(page), more, err)
+	}
+	page, more, err = s.List(t.Context(), jobs.JobQuery{Tenant: "acme", Limit: 2, Before: page[1].ID})
+	if err != nil || more || len(page) != 1 || page[0].ID != ids[0] {
+		t.Fatalf("second page: got %d jobs, more %v (%v)", len(page), more, err)
+	}
+}
