@@ -15,6 +15,8 @@ import (
 
 // keyRecord is what an idempotency record says.
 type keyRecord struct {
+	// made says that this transaction made it.
+	made        bool
 	fingerprint []byte
 	job         uuid.UUID
 	createdAt   time.Time
@@ -53,8 +55,8 @@ func takeKeys(ctx context.Context, t *txn, all []*submission) (open []*submissio
 // another's and does not.
 func decideKey(m *submission, r keyRecord) (lapsed bool) {
 	switch {
-	case !r.alive && r.job == m.Job.ID:
-		return false // just made
+	case r.made:
+		return false
 	case !r.alive || m.Job.CreatedAt.Sub(r.createdAt) > jobs.IdempotencyWindow:
 		return true
 	case !bytes.Equal(r.fingerprint, m.Idempotency.Fingerprint[:]):
@@ -77,7 +79,8 @@ func readKeys(ctx context.Context, t *txn, keyed []*submission) ([]keyRecord, er
 		FROM unnest($1::text[], $2::text[], $3::bytea[], $4::uuid[], $5::timestamptz[])
 			WITH ORDINALITY AS k (key, tenant, fingerprint, job_id, created_at, n)
 		ORDER BY n
-		ON CONFLICT (key, tenant) DO NOTHING`
+		ON CONFLICT (key, tenant) DO NOTHING
+		RETURNING key, tenant`
 	const lock = `
 		SELECT FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (key, tenant, n)
 		JOIN idempotency i ON i.key = k.key AND i.tenant = k.tenant
@@ -88,21 +91,27 @@ func readKeys(ctx context.Context, t *txn, keyed []*submission) ([]keyRecord, er
 		FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (key, tenant, n)
 		JOIN idempotency i ON i.key = k.key AND i.tenant = k.tenant`
 
+	records := make([]keyRecord, len(keyed))
+	made := map[[2]string]bool{}
 	keys := column(keyed, func(m *submission) string { return m.Idempotency.Key })
 	tenants := column(keyed, func(m *submission) string { return m.Job.Tenant })
-	t.exec(insert, keys, tenants,
+	t.each(func(rows pgx.Rows) error {
+		var key, tenant string
+		err := rows.Scan(&key, &tenant)
+		made[[2]string{tenant, key}] = true
+		return err
+	}, insert, keys, tenants,
 		column(keyed, func(m *submission) []byte { return m.Idempotency.Fingerprint[:] }),
 		column(keyed, func(m *submission) uuid.UUID { return m.Job.ID }),
 		column(keyed, func(m *submission) time.Time { return m.Job.CreatedAt }))
 	t.exec(lock, keys, tenants)
-
-	records := make([]keyRecord, len(keyed))
 	t.each(func(rows pgx.Rows) error {
 		var n int
 		var r keyRecord
 		if err := rows.Scan(&n, &r.fingerprint, &r.job, &r.createdAt, &r.alive); err != nil {
 			return err
 		}
+		r.made = made[submissionKey(keyed[n-1].Submission)]
 		records[n-1] = r
 		return nil
 	}, read, keys, tenants)
