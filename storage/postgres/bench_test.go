@@ -121,7 +121,7 @@ func BenchmarkPipeline(b *testing.B) {
 				return err
 			})
 		})
-		timed("release", func() { tasks = releaseReady(b, s) })
+		timed("release", func() { tasks = releaseReady(ctx, b, s) })
 		if len(tasks) != round {
 			b.Fatalf("released %d, want %d", len(tasks), round)
 		}
@@ -152,11 +152,11 @@ func BenchmarkPipeline(b *testing.B) {
 }
 
 // releaseReady releases all that is ready, a hundred at a time.
-func releaseReady(b *testing.B, s *Store) []jobs.Task {
+func releaseReady(ctx context.Context, b *testing.B, s *Store) []jobs.Task {
 	b.Helper()
 	var all []jobs.Task
 	for {
-		ready, err := s.Ready(context.Background(), jobs.ReadyQuery{
+		ready, err := s.Ready(ctx, jobs.ReadyQuery{
 			Route: "default", Now: time.Now(), Tenants: 100, PerTenant: 1,
 		})
 		if err != nil {
@@ -165,7 +165,7 @@ func releaseReady(b *testing.B, s *Store) []jobs.Task {
 		if len(ready) == 0 {
 			return all
 		}
-		tasks, err := s.Release(context.Background(), column(ready, func(c jobs.Candidate) jobs.Release {
+		tasks, err := s.Release(ctx, column(ready, func(c jobs.Candidate) jobs.Release {
 			return jobs.Release{Execution: c.Execution, Fence: c.Fence, Provider: "sim", Model: "sim-1"}
 		}), time.Now())
 		if err != nil {

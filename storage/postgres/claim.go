@@ -80,17 +80,16 @@ func readWork(t *txn, claims []jobs.Claim, results []group.Result[jobs.Work]) {
 		JOIN requests req ON req.execution_id = q.id`
 	t.each(func(rows pgx.Rows) error {
 		var n int
-		var priority int16
 		var body []byte
 		var w jobs.Work
-		err := rows.Scan(&n, &priority, &w.Tenant, &w.RequestHash, &w.Endpoint, &body, &w.Route, &w.Target,
+		err := rows.Scan(&n, &w.Task.Priority, &w.Tenant, &w.RequestHash, &w.Endpoint, &body, &w.Route, &w.Target,
 			&w.Provider, &w.Model, &w.Tries, &w.StopAt)
 		if err != nil {
 			return err
 		}
 		c := claims[n-1]
-		w.Task, w.Call, w.Body = c.Task, c.Call, body
-		w.Task.Provider, w.Task.Priority = w.Provider, jobs.Priority(priority)
+		w.Task.Execution, w.Task.Fence, w.Task.Provider = c.Task.Execution, c.Task.Fence, w.Provider
+		w.Call, w.Body = c.Call, body
 		results[n-1] = group.Result[jobs.Work]{Value: w}
 		return nil
 	}, query,

@@ -92,11 +92,9 @@ func TestErrorsQuoteNoValues(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), sub.Job.ID.String()) {
 		t.Fatalf("a job that exists: got error %v, want one without values", err)
 	}
-	var state *stateError
-	if errors.As(err, &state) {
-		return
+	if _, ok := errors.AsType[*stateError](err); !ok {
+		t.Fatalf("got error %v, want one that tells the SQLSTATE", err)
 	}
-	t.Fatalf("got error %v, want one that tells the SQLSTATE", err)
 }
 
 // testSubmission returns a submission of the given hash, with an hour to go.

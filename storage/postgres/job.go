@@ -76,7 +76,6 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 	var (
 		j                 jobs.Job
 		l                 liveState
-		priority          int16
 		started, finished *time.Time
 		ageMicroseconds   int64
 		u                 usage
@@ -86,7 +85,7 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 		result            []byte
 	)
 	into := []any{
-		&j.ID, &j.Tenant, &j.ExecutionID, &j.Status, &j.Endpoint, &j.Model, &priority, &j.Deadline, &j.CreatedAt,
+		&j.ID, &j.Tenant, &j.ExecutionID, &j.Status, &j.Endpoint, &j.Model, &j.Priority, &j.Deadline, &j.CreatedAt,
 		&started, &finished, &j.RequestHash, &j.Deduplicated, &j.Cached, &ageMicroseconds, &j.Tries, &j.Provider,
 		&u.input, &u.output, &u.cached, &u.reasoning, &cost, &metadata, &j.User, &code, &message,
 		&l.running, &l.waiting, &l.waitingOn, &l.tries, &l.provider, &l.startedAt,
@@ -97,7 +96,7 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 	if err := row.Scan(into...); err != nil {
 		return jobs.Job{}, err
 	}
-	j.Priority, j.Age = jobs.Priority(priority), time.Duration(ageMicroseconds)*time.Microsecond
+	j.Age = time.Duration(ageMicroseconds) * time.Microsecond
 	j.StartedAt, j.FinishedAt = orZero(started), orZero(finished)
 	j.CostUSD, j.Result = usdOf(cost), json.RawMessage(result)
 	u.fill(&j)

@@ -141,14 +141,7 @@ func goOn(ctx context.Context, t *txn, ids []uuid.UUID) ([]jobs.Task, error) {
 		) s
 		WHERE q.id = v.id AND NOT q.settling AND s.oldest IS NOT NULL`
 	var stopped []jobs.Task
-	t.each(func(rows pgx.Rows) error {
-		var task jobs.Task
-		var priority int16
-		err := rows.Scan(&task.Execution, &task.Fence, &task.Provider, &priority)
-		task.Priority = jobs.Priority(priority)
-		stopped = append(stopped, task)
-		return err
-	}, abandon, ids)
+	t.each(appendTask(&stopped), abandon, ids)
 	t.exec(reorder, ids)
 	return stopped, t.flush(ctx)
 }

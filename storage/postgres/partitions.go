@@ -27,7 +27,7 @@ func partitioned() []string { return []string{"requests", "results", "jobs", "ca
 // floorID returns the least id a UUIDv7 made at t can be.
 func floorID(t time.Time) uuid.UUID {
 	var id uuid.UUID
-	binary.BigEndian.PutUint64(id[:8], uint64(max(t.UnixMilli(), 0))<<16) //nolint:gosec // not negative
+	binary.BigEndian.PutUint64(id[:8], uint64(max(t.UnixMilli(), 0))<<16)
 	return id
 }
 

@@ -14,8 +14,11 @@ type id uuid.UUID
 // UUIDValue implements [pgtype.UUIDValuer].
 func (i id) UUIDValue() (pgtype.UUID, error) { return pgtype.UUID{Bytes: i, Valid: true}, nil }
 
+// idTarget is where an id is read to.
+type idTarget uuid.UUID
+
 // ScanUUID implements [pgtype.UUIDScanner].
-func (i *id) ScanUUID(v pgtype.UUID) error {
+func (i *idTarget) ScanUUID(v pgtype.UUID) error {
 	if !v.Valid {
 		return errors.New("an id is null")
 	}
@@ -43,12 +46,12 @@ type idTargetPlan struct{ next pgtype.ScanPlan }
 func (p *idTargetPlan) SetNext(next pgtype.ScanPlan) { p.next = next }
 
 func (p *idTargetPlan) Scan(src []byte, target any) error {
-	return p.next.Scan(src, (*id)(target.(*uuid.UUID))) //nolint:forcetypeassert // wrapIDTarget checked it
+	return p.next.Scan(src, (*idTarget)(target.(*uuid.UUID))) //nolint:forcetypeassert // wrapIDTarget checked it
 }
 
 func wrapIDTarget(target any) (plan pgtype.WrappedScanPlanNextSetter, next any, ok bool) {
 	if v, ok := target.(*uuid.UUID); ok {
-		return &idTargetPlan{}, (*id)(v), true
+		return &idTargetPlan{}, (*idTarget)(v), true
 	}
 	return nil, nil, false
 }

@@ -46,9 +46,7 @@ func (s *Store) Release(ctx context.Context, releases []jobs.Release, at time.Ti
 func appendTask(to *[]jobs.Task) func(rows pgx.Rows) error {
 	return func(rows pgx.Rows) error {
 		var t jobs.Task
-		var priority int16
-		err := rows.Scan(&t.Execution, &t.Fence, &t.Provider, &priority)
-		t.Priority = jobs.Priority(priority)
+		err := rows.Scan(&t.Execution, &t.Fence, &t.Provider, &t.Priority)
 		*to = append(*to, t)
 		return err
 	}

@@ -131,11 +131,11 @@ func insertExecutions(ctx context.Context, t *txn, missing []*placement) error {
 	t.each(func(rows pgx.Rows) error {
 		var n int
 		var id uuid.UUID
-		var priority int16
+		var priority jobs.Priority
 		if err := rows.Scan(&n, &id, &priority); err != nil {
 			return err
 		}
-		missing[n-1].execution, missing[n-1].priority = id, jobs.Priority(priority)
+		missing[n-1].execution, missing[n-1].priority = id, priority
 		return nil
 	}, lock, keys, tenants)
 	return t.flush(ctx)

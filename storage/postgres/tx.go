@@ -61,7 +61,8 @@ func (s *Store) write(ctx context.Context, doing string, do func(ctx context.Con
 			if err = s.transact(ctx, do); !isBrokenOff(err) {
 				return err
 			}
-			if err := wait(ctx, rand.N(5*time.Millisecond<<attempt)); err != nil {
+			pause := rand.N(5 * time.Millisecond << attempt) //nolint:gosec // spreads retries, guards nothing
+			if err := wait(ctx, pause); err != nil {
 				return err
 			}
 		}

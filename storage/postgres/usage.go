@@ -24,13 +24,13 @@ func usageOfCall(c jobs.Call) usage {
 func (u *usage) into() []any { return []any{&u.input, &u.output, &u.cached, &u.reasoning} }
 
 // fill sets the usage of j.
-func (u usage) fill(j *jobs.Job) {
+func (u *usage) fill(j *jobs.Job) {
 	c := jobs.Call{}
 	u.fillCall(&c)
 	j.Usage = c.Usage
 }
 
-func (u usage) fillCall(c *jobs.Call) {
+func (u *usage) fillCall(c *jobs.Call) {
 	c.Usage.Known = u.input != nil
 	c.Usage.InputTokens, c.Usage.OutputTokens = orZero(u.input), orZero(u.output)
 	c.Usage.CachedTokens, c.Usage.ReasoningTokens = orZero(u.cached), orZero(u.reasoning)
