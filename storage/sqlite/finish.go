@@ -84,7 +84,8 @@ func (s *Store) endWith(ctx context.Context, t *statements, e execution, r resul
 	if err := insertResult(ctx, t, e, r); err != nil {
 		return verdict{}, err
 	}
-	if err := e.findPayer(ctx, t, r.at); err != nil {
+	var err error
+	if e.payer, err = e.payerAt(ctx, t, r.at); err != nil {
 		return verdict{}, err
 	}
 	ended, more, err := s.endChunk(ctx, t, e, r.status, r.at)
@@ -97,14 +98,15 @@ func (s *Store) endWith(ctx context.Context, t *statements, e execution, r resul
 	return verdict{ended: ended}, e.remove(ctx, t)
 }
 
-// findPayer lets the next pay if the payer's own deadline has passed and
-// another's has not.
-func (e *execution) findPayer(ctx context.Context, t *statements, at int64) error {
+// payerAt returns who pays when the execution ends: the next, if the payer's own
+// deadline has passed and another's has not.
+func (e execution) payerAt(ctx context.Context, t *statements, at int64) (uuid.UUID, error) {
+	payer := e.payer
 	_, err := found(t.row(ctx, `
 		SELECT job_id FROM live_jobs WHERE execution_id = ? AND deadline > ?
 		ORDER BY job_id <> ?, job_id LIMIT 1`,
-		id(e.id), at, id(e.payer)).Scan(&e.payer))
-	return err
+		id(e.id), at, id(e.payer)).Scan(&payer))
+	return payer, err
 }
 
 // endChunk ends up to a chunk of the execution's jobs, in the order of their

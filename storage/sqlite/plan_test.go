@@ -72,7 +72,10 @@ func TestListReadsTheIndex(t *testing.T) {
 	s := openStore(t, Config{Path: newPath(t)})
 	low := jobs.PriorityLow
 	for _, query := range []jobs.JobQuery{
-		{}, {Status: jobs.StatusQueued}, {Status: jobs.StatusRunning}, {Status: jobs.StatusFailed},
+		{},
+		{Status: jobs.StatusQueued},
+		{Status: jobs.StatusRunning},
+		{Status: jobs.StatusFailed},
 		{Priority: &low, Model: "m", Metadata: map[string]string{"a": "b"}, Before: uuid.New()},
 	} {
 		query.Tenant = "acme"

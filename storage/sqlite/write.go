@@ -63,7 +63,7 @@ func change[R any](
 		var none R
 		return none, s.fail(ctx, doing, err)
 	}
-	return value.(R), nil //nolint:forcetypeassert // the write above returns an R
+	return value.(R), nil // what the write above returned
 }
 
 // read asks what was committed last.
