@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,11 +14,11 @@ import (
 )
 
 // serve makes every task take a while and wakes the dispatcher when it is done.
-func (f *fleet) serve(d **dispatch.Dispatcher, took time.Duration) {
+func (f *fleet) serve(d *atomic.Pointer[dispatch.Dispatcher], took time.Duration) {
 	f.onTask = func(task jobs.Task) {
 		time.AfterFunc(took, func() {
 			f.finish(task.Execution)
-			(*d).Wake()
+			d.Load().Wake()
 		})
 	}
 }
@@ -39,9 +40,10 @@ func smallTenantsTake(t *testing.T, huge int) (took time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
 		f.add(huge, jobs.Candidate{Tenant: "a-huge"})
-		var d *dispatch.Dispatcher
-		f.serve(&d, time.Second)
-		d, _ = f.start(map[string]int{"sim": 50})
+		var serving atomic.Pointer[dispatch.Dispatcher]
+		f.serve(&serving, time.Second)
+		d, _ := f.start(map[string]int{"sim": 50})
+		serving.Store(d)
 		time.Sleep(10500 * time.Millisecond) // the huge one has the pool for itself
 		start := time.Now()
 		f.add(200, jobs.Candidate{Tenant: "b"})

@@ -24,6 +24,7 @@ type fleet struct {
 	mu sync.Mutex
 	// ready holds what is not released, by route and priority, then tenant.
 	ready    map[jobs.ReadyQuery]map[string][]jobs.Candidate
+	where    map[uuid.UUID]jobs.Candidate
 	runAt    map[uuid.UUID]time.Time
 	released map[uuid.UUID]running
 	leases   map[string]lease
@@ -55,6 +56,7 @@ func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	return &fleet{
 		t: t, ready: make(map[jobs.ReadyQuery]map[string][]jobs.Candidate), runAt: make(map[uuid.UUID]time.Time),
+		where:    make(map[uuid.UUID]jobs.Candidate),
 		released: make(map[uuid.UUID]running), leases: make(map[string]lease), most: make(map[string]int),
 		onTask: func(jobs.Task) {},
 	}
@@ -85,6 +87,7 @@ func (f *fleet) put(c jobs.Candidate) {
 		f.ready[key] = make(map[string][]jobs.Candidate)
 	}
 	f.ready[key][c.Tenant] = append(f.ready[key][c.Tenant], c)
+	f.where[c.Execution] = c
 }
 
 func (f *fleet) query() error {
@@ -124,7 +127,10 @@ func (f *fleet) Ready(_ context.Context, q jobs.ReadyQuery) ([]jobs.Candidate, e
 		}
 		n := 0
 		for _, c := range tenants[name] {
-			if n < q.PerTenant && !q.Now.Before(f.runAt[c.Execution]) {
+			if n == q.PerTenant {
+				break
+			}
+			if !q.Now.Before(f.runAt[c.Execution]) {
 				found = append(found, c)
 				n++
 			}
@@ -178,20 +184,24 @@ func (f *fleet) Release(_ context.Context, releases []jobs.Release, at time.Time
 
 // take removes the candidate that r names from what is ready.
 func (f *fleet) take(r jobs.Release) (jobs.Candidate, bool) {
-	for key, tenants := range f.ready {
-		for name, cs := range tenants {
-			i := slices.IndexFunc(cs, func(c jobs.Candidate) bool { return c.Execution == r.Execution && c.Fence == r.Fence })
-			if i < 0 {
-				continue
-			}
-			c := cs[i]
-			if f.ready[key][name] = slices.Delete(cs, i, i+1); len(cs) == 1 {
-				delete(tenants, name)
-			}
-			return c, true
-		}
+	key, ok := f.where[r.Execution]
+	tenants := f.ready[jobs.ReadyQuery{Route: key.Route, Priority: key.Priority}]
+	cs := tenants[key.Tenant]
+	i := slices.IndexFunc(cs, func(c jobs.Candidate) bool { return c.Execution == r.Execution && c.Fence == r.Fence })
+	if !ok || i < 0 {
+		return jobs.Candidate{}, false
 	}
-	return jobs.Candidate{}, false
+	c := cs[i]
+	switch {
+	case len(cs) == 1:
+		delete(tenants, key.Tenant)
+	case i == 0:
+		tenants[key.Tenant] = cs[1:]
+	default:
+		tenants[key.Tenant] = slices.Delete(cs, i, i+1)
+	}
+	delete(f.where, r.Execution)
+	return c, true
 }
 
 func (f *fleet) Lease(_ context.Context, name string, holder uuid.UUID, ttl time.Duration) (bool, error) {
@@ -222,11 +232,11 @@ func (f *fleet) Unlease(_ context.Context, name string, holder uuid.UUID) error 
 func (f *fleet) Enqueue(_ context.Context, tasks []jobs.Task) error {
 	f.mu.Lock()
 	f.enqueues++
-	err := f.queueAway
+	err, onTask := f.queueAway, f.onTask
 	f.mu.Unlock()
 	if err == nil {
 		for _, task := range tasks {
-			f.onTask(task)
+			onTask(task)
 		}
 	}
 	return err

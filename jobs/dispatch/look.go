@@ -12,11 +12,13 @@ import (
 )
 
 const (
-	// tenantsPerLook bounds the tenants of one query. With more, the queries go
-	// round: each starts after the tenant that was served last.
-	tenantsPerLook = 128
+	// fewTenants and manyTenants bound the tenants of one query, for little room
+	// and for much. With more tenants the queries go round: each starts after the
+	// tenant that was served last. What is shared by cost within one query is
+	// shared by turns between several.
+	fewTenants, manyTenants = 32, 128
 	// leastPerTenant is the least worth reading of one tenant.
-	leastPerTenant = 4
+	leastPerTenant = 2
 	// deepLook is how far into one tenant's backlog is read, at most once in
 	// deepLookEvery, when all that stands in front is for a pool without room.
 	deepLook      = 256
@@ -45,11 +47,18 @@ type lookKey struct {
 
 // look is what is remembered of the last query for a route and priority.
 type look struct {
-	// tenants is how many had something ready, at least 1.
+	// tenants is how many had something ready, as far as is known; at least 1.
 	tenants int
 	// many says that there were more tenants than one query returns.
 	many bool
 	deep time.Time
+}
+
+func (l *look) saw(tenants int, all bool) {
+	if l.many = !all; l.many {
+		tenants = max(tenants, l.tenants)
+	}
+	l.tenants = max(1, tenants)
 }
 
 // look adds to v what is ready on a route.
@@ -58,7 +67,8 @@ func (d *Dispatcher) look(ctx context.Context, w *window, r route, v *view) erro
 		l := d.remembered(lookKey{r.name, priority})
 		q := jobs.ReadyQuery{
 			Route: r.name, Priority: priority, Now: time.Now().UTC(),
-			Tenants: tenantsPerLook, PerTenant: perTenant(w.room(r), l.tenants),
+			Tenants:   min(manyTenants, max(fewTenants, 8*w.room(r))),
+			PerTenant: perTenant(w.room(r), l.tenants),
 		}
 		p, err := d.page(ctx, q, l, d.anchor(w, r).ring(priority).last)
 		if err != nil {
@@ -134,7 +144,7 @@ func (d *Dispatcher) page(ctx context.Context, q jobs.ReadyQuery, l *look, after
 			return page{}, err
 		}
 	}
-	l.tenants, l.many = max(1, tenantsIn(p.found)), !p.whole
+	l.saw(tenantsIn(p.found), p.whole)
 	return p, nil
 }
 

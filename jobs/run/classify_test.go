@@ -31,23 +31,23 @@ func TestSuccessIsRecordedWhole(t *testing.T) {
 			t.Errorf("outcome %+v, want the answer", o)
 		}
 		want := jobs.Call{
-			ID: g.claims[0].Call, Execution: g.work.Task.Execution, Fence: 3, Tenant: "acme", RequestHash: "hash",
+			ID: under(g, &g.claims)[0].Call, Execution: g.work.Task.Execution, Fence: 3, Tenant: "acme", RequestHash: "hash",
 			Provider: "first", Model: "m1", Status: jobs.CallSuccess, HTTPStatus: 200, Latency: 2 * time.Second,
 			TimeToFirstToken: 300 * time.Millisecond, Usage: answer.Usage, ProviderRequestID: "req_1",
-			CreatedAt: g.claims[0].At,
+			CreatedAt: under(g, &g.claims)[0].At,
 		}
 		if o.Call != want {
 			t.Errorf("call\n%+v, want\n%+v", o.Call, want)
 		}
-		if c := g.claims[0]; c.Worker != g.worker.ID || c.Call.Version() != 7 {
+		if c := under(g, &g.claims)[0]; c.Worker != g.worker.ID || c.Call.Version() != 7 {
 			t.Errorf("claim %+v, want the worker's, with a UUIDv7 for the call", c)
 		}
-		r := g.requested[0]
+		r := under(g, &g.requested)[0]
 		if r.IdempotencyKey != g.work.Task.Execution.String()+"-3" || r.Model != "m1" || r.Timeouts.Total != 10*time.Minute {
 			t.Errorf("request %+v, want key execution-fence, the target's model and the route's timeouts", r)
 		}
-		if len(g.signals) != 2 || g.signals[0].Kind != jobs.SignalEnded || g.signals[1].Kind != jobs.SignalReady {
-			t.Errorf("signals %+v, want ended, then ready", g.signals)
+		if len(under(g, &g.signals)) != 2 || under(g, &g.signals)[0].Kind != jobs.SignalEnded || under(g, &g.signals)[1].Kind != jobs.SignalReady {
+			t.Errorf("signals %+v, want ended, then ready", under(g, &g.signals))
 		}
 	})
 }
@@ -120,7 +120,7 @@ func TestEveryClassGoesItsWay(t *testing.T) {
 // became puts the only write into a word.
 func (g *rig) became() (what string, tries int, call jobs.Call) {
 	g.t.Helper()
-	if len(g.outcomes) > 0 {
+	if len(under(g, &g.outcomes)) > 0 {
 		o := g.outcome()
 		return string(o.Status), o.Tries, o.Call
 	}
@@ -150,7 +150,7 @@ func TestInvariant6HintIsObeyedAndJitterBounded(t *testing.T) {
 					low, high := time.Duration(1<<62), time.Duration(0)
 					for range 300 {
 						time.Sleep(123457 * time.Nanosecond)
-						g.given = nil
+						g.note(func() { g.given = nil })
 						g.take()
 						runAt := g.rescheduling().RunAt
 						if !runAt.Equal(runAt.Truncate(time.Millisecond)) {
@@ -179,7 +179,7 @@ func TestInvariant5RateLimitsUseNoTry(t *testing.T) {
 		g.work.StopAt = time.Now().Add(24 * time.Hour)
 		g.call = failing(providers.Error{Class: providers.RateLimited, HTTPStatus: 429, RetryAfter: 20 * time.Second})
 		g.rescheduled = func(r jobs.Rescheduling) error {
-			g.work.Tries += r.Tries
+			g.note(func() { g.work.Tries += r.Tries })
 			next := r.Task
 			next.Fence++
 			time.AfterFunc(time.Until(r.RunAt), func() { _ = g.queue.Enqueue(context.Background(), []jobs.Task{next}) })
@@ -188,8 +188,8 @@ func TestInvariant5RateLimitsUseNoTry(t *testing.T) {
 		g.take()
 		time.Sleep(5 * time.Hour)
 		synctest.Wait()
-		if len(g.given) < 800 || len(g.outcomes) != 0 || g.work.Tries != 0 {
-			t.Errorf("%d runs, %d outcomes, %d tries; want hundreds of runs and neither", len(g.given), len(g.outcomes), g.work.Tries)
+		if len(under(g, &g.given)) < 800 || len(under(g, &g.outcomes)) != 0 || g.work.Tries != 0 {
+			t.Errorf("%d runs, %d outcomes, %d tries; want hundreds of runs and neither", len(under(g, &g.given)), len(under(g, &g.outcomes)), g.work.Tries)
 		}
 	})
 }
@@ -247,8 +247,8 @@ func TestNoTimeForAnotherTry(t *testing.T) {
 			g.call = failing(late)
 			g.finished = func(jobs.Outcome) ([]uuid.UUID, error) { return nil, jobs.ErrProlonged }
 			g.take()
-			if len(g.given) != 1 || g.given[0].RunAt.Before(time.Now().Add(2*time.Hour)) || g.given[0].Tries != 0 {
-				t.Errorf("reschedulings %+v, want one after the hint", g.given)
+			if len(under(g, &g.given)) != 1 || under(g, &g.given)[0].RunAt.Before(time.Now().Add(2*time.Hour)) || under(g, &g.given)[0].Tries != 0 {
+				t.Errorf("reschedulings %+v, want one after the hint", under(g, &g.given))
 			}
 		})
 	})
@@ -258,8 +258,8 @@ func TestNoTimeForAnotherTry(t *testing.T) {
 			g := newRig(t)
 			g.work.StopAt = time.Now()
 			g.take()
-			if o := g.outcome(); len(g.requested) != 0 || o.Error.Code != jobs.CodeExpired || o.StopAt.IsZero() {
-				t.Errorf("%d calls and outcome %+v, want none and a conditional end", len(g.requested), o)
+			if o := g.outcome(); len(under(g, &g.requested)) != 0 || o.Error.Code != jobs.CodeExpired || o.StopAt.IsZero() {
+				t.Errorf("%d calls and outcome %+v, want none and a conditional end", len(under(g, &g.requested)), o)
 			}
 		})
 	})
@@ -269,7 +269,7 @@ func TestNoTimeForAnotherTry(t *testing.T) {
 			g := newRig(t)
 			g.work.StopAt = time.Now().Add(90 * time.Second)
 			g.take()
-			if total := g.requested[0].Timeouts.Total; total != 90*time.Second {
+			if total := under(g, &g.requested)[0].Timeouts.Total; total != 90*time.Second {
 				t.Errorf("the call may take %v, want the 90s left", total)
 			}
 		})
@@ -296,8 +296,8 @@ func TestUnknownRouteIsRunWithDefaults(t *testing.T) {
 		g.work.Route = "gone"
 		g.call = failing(providers.Error{Class: providers.ServerError})
 		g.take()
-		if r := g.rescheduling(); r.WaitingOn != jobs.WaitingOnRetry || g.requested[0].Timeouts.Connect == 0 {
-			t.Errorf("rescheduling %+v after request %+v, want a retry and the default timeouts", r, g.requested[0])
+		if r := g.rescheduling(); r.WaitingOn != jobs.WaitingOnRetry || under(g, &g.requested)[0].Timeouts.Connect == 0 {
+			t.Errorf("rescheduling %+v after request %+v, want a retry and the default timeouts", r, under(g, &g.requested)[0])
 		}
 	})
 }
@@ -383,8 +383,8 @@ func TestPanicInAProviderIsAFailedCall(t *testing.T) {
 		if r.Tries != 1 || r.Call.Status != jobs.CallFailure || r.Call.ErrorClass != providers.Malformed {
 			t.Errorf("rescheduling %+v, want a counted failure", r)
 		}
-		if len(g.panics) != 1 || g.panics[0] != "string" || strings.Contains(g.attempt().Message, "secret") {
-			t.Errorf("told of panics %q, attempt %+v; want the type alone", g.panics, g.attempt())
+		if len(under(g, &g.panics)) != 1 || under(g, &g.panics)[0] != "string" || strings.Contains(g.attempt().Message, "secret") {
+			t.Errorf("told of panics %q, attempt %+v; want the type alone", under(g, &g.panics), g.attempt())
 		}
 	})
 }

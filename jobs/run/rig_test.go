@@ -127,11 +127,18 @@ func (g *rig) note(what func()) {
 	what()
 }
 
+// under returns one of g's fields.
+func under[T any](g *rig, field *T) T {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return *field
+}
+
 // take hands the work to the runner and waits until nothing more happens
 // without time passing.
 func (g *rig) take() {
 	g.t.Helper()
-	if err := g.queue.Enqueue(g.t.Context(), []jobs.Task{g.work.Task}); err != nil {
+	if err := g.queue.Enqueue(g.t.Context(), []jobs.Task{under(g, &g.work).Task}); err != nil {
 		g.t.Fatalf("enqueue: %v", err)
 	}
 	synctest.Wait()
@@ -144,7 +151,7 @@ func (p provider) Call(
 	ctx context.Context, req providers.Request, _ func(providers.Chunk),
 ) (providers.Response, error) {
 	p.g.note(func() { p.g.requested = append(p.g.requested, req) })
-	return p.g.call(ctx, req)
+	return under(p.g, &p.g.call)(ctx, req)
 }
 
 // hang is a call that goes on until it is cancelled.
@@ -162,36 +169,36 @@ func failing(e providers.Error) func(context.Context, providers.Request) (provid
 
 func (g *rig) Claim(_ context.Context, c jobs.Claim) (jobs.Work, error) {
 	g.note(func() { g.claims = append(g.claims, c) })
-	if g.claimed != nil {
-		if err := g.claimed(c); err != nil {
+	if claimed := under(g, &g.claimed); claimed != nil {
+		if err := claimed(c); err != nil {
 			return jobs.Work{}, err
 		}
 	}
-	w := g.work
+	w := under(g, &g.work)
 	w.Task, w.Call = c.Task, c.Call
 	return w, nil
 }
 
 func (g *rig) Finish(_ context.Context, o jobs.Outcome) ([]uuid.UUID, error) {
 	g.note(func() { g.outcomes = append(g.outcomes, o) })
-	if g.finished != nil {
-		return g.finished(o)
+	if finished := under(g, &g.finished); finished != nil {
+		return finished(o)
 	}
 	return []uuid.UUID{o.Task.Execution}, nil
 }
 
 func (g *rig) Reschedule(_ context.Context, r jobs.Rescheduling) error {
 	g.note(func() { g.given = append(g.given, r) })
-	if g.rescheduled != nil {
-		return g.rescheduled(r)
+	if rescheduled := under(g, &g.rescheduled); rescheduled != nil {
+		return rescheduled(r)
 	}
 	return nil
 }
 
 func (g *rig) Beat(_ context.Context, w jobs.Worker, running []jobs.Task) ([]jobs.Task, error) {
 	g.note(func() { g.beats = append(g.beats, w) })
-	if g.beaten != nil {
-		return g.beaten(running)
+	if beaten := under(g, &g.beaten); beaten != nil {
+		return beaten(running)
 	}
 	return nil, nil
 }

@@ -24,7 +24,7 @@ func TestStaleClaimDoesNothing(t *testing.T) {
 		g := newRig(t)
 		g.claimed = func(jobs.Claim) error { return jobs.ErrStale }
 		g.take()
-		if len(g.claims) != 1 || len(g.requested)+len(g.outcomes)+len(g.given)+len(g.attempts)+len(g.errs) != 0 {
+		if len(under(g, &g.claims)) != 1 || len(under(g, &g.requested))+len(under(g, &g.outcomes))+len(under(g, &g.given))+len(under(g, &g.attempts))+len(under(g, &g.errs)) != 0 {
 			t.Errorf("after a stale claim: %+v", g)
 		}
 	})
@@ -49,11 +49,11 @@ func TestClaimIsTriedUntilItsFateIsKnown(t *testing.T) {
 		if o := g.outcome(); o.Status != jobs.StatusSucceeded {
 			t.Errorf("outcome %+v, want the answer", o)
 		}
-		if n := len(g.claims); n > 2000 || len(g.errs) != 1 {
-			t.Errorf("%d claims and %d reports in 10 min, want at most 2000 and 1", n, len(g.errs))
+		if n := len(under(g, &g.claims)); n > 2000 || len(under(g, &g.errs)) != 1 {
+			t.Errorf("%d claims and %d reports in 10 min, want at most 2000 and 1", n, len(under(g, &g.errs)))
 		}
-		for _, c := range g.claims {
-			if c.Call != g.claims[0].Call {
+		for _, c := range under(g, &g.claims) {
+			if c.Call != under(g, &g.claims)[0].Call {
 				t.Fatal("a repeated claim has another call's id")
 			}
 		}
@@ -68,8 +68,8 @@ func TestRefusedClaimIsLetGo(t *testing.T) {
 		g.take()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if len(g.claims) > 10 || g.queue.Len() != 0 {
-			t.Errorf("%d claims and %d tasks held, want few and none", len(g.claims), g.queue.Len())
+		if len(under(g, &g.claims)) > 10 || g.queue.Len() != 0 {
+			t.Errorf("%d claims and %d tasks held, want few and none", len(under(g, &g.claims)), g.queue.Len())
 		}
 	})
 }
@@ -89,15 +89,15 @@ func TestInvariant2AnswerOutlivesTheStore(t *testing.T) {
 		}
 		g.finished = func(o jobs.Outcome) ([]uuid.UUID, error) { return []uuid.UUID{o.Task.Execution}, down() }
 		g.take()
-		g.beaten = func([]jobs.Task) ([]jobs.Task, error) { return nil, down() }
+		g.note(func() { g.beaten = func([]jobs.Task) ([]jobs.Task, error) { return nil, down() } })
 		time.Sleep(20*time.Minute + time.Second)
 		synctest.Wait()
 		a := g.attempt()
-		if a.Result != run.Succeeded || len(g.requested) != 1 || len(g.attempts) != 1 {
-			t.Errorf("attempts %+v after %d calls, want one that succeeded", g.attempts, len(g.requested))
+		if a.Result != run.Succeeded || len(under(g, &g.requested)) != 1 || len(under(g, &g.attempts)) != 1 {
+			t.Errorf("attempts %+v after %d calls, want one that succeeded", under(g, &g.attempts), len(under(g, &g.requested)))
 		}
-		if len(g.outcomes) > 3000 || len(g.errs) > 2 {
-			t.Errorf("%d tries to finish and %d reports, want no spin and no flood", len(g.outcomes), len(g.errs))
+		if len(under(g, &g.outcomes)) > 3000 || len(under(g, &g.errs)) > 2 {
+			t.Errorf("%d tries to finish and %d reports, want no spin and no flood", len(under(g, &g.outcomes)), len(under(g, &g.errs)))
 		}
 	})
 }
@@ -119,8 +119,8 @@ func TestWorkerThatCannotRenewStartsNoCall(t *testing.T) {
 		g.take()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if len(g.requested) != 1 || len(g.claims) != 1 {
-			t.Errorf("%d calls and %d claims, want only those from before", len(g.requested), len(g.claims))
+		if len(under(g, &g.requested)) != 1 || len(under(g, &g.claims)) != 1 {
+			t.Errorf("%d calls and %d claims, want only those from before", len(under(g, &g.requested)), len(under(g, &g.claims)))
 		}
 		close(release)
 		synctest.Wait()
@@ -130,8 +130,8 @@ func TestWorkerThatCannotRenewStartsNoCall(t *testing.T) {
 		g.note(func() { g.beaten = nil })
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if len(g.outcomes) != 2 {
-			t.Errorf("%d outcomes once it can beat again, want 2", len(g.outcomes))
+		if len(under(g, &g.outcomes)) != 2 {
+			t.Errorf("%d outcomes once it can beat again, want 2", len(under(g, &g.outcomes)))
 		}
 	})
 }
@@ -142,8 +142,8 @@ func TestInvariant2StaleAnswerChangesNothing(t *testing.T) {
 		g := newRig(t)
 		g.finished = func(jobs.Outcome) ([]uuid.UUID, error) { return nil, jobs.ErrStale }
 		g.take()
-		if len(g.outcomes) != 1 || len(g.given) != 0 || len(g.signals) != 0 || g.attempt().Result != run.Stale {
-			t.Errorf("outcomes %d, reschedulings %d, signals %v, attempt %+v", len(g.outcomes), len(g.given), g.signals, g.attempt())
+		if len(under(g, &g.outcomes)) != 1 || len(under(g, &g.given)) != 0 || len(under(g, &g.signals)) != 0 || g.attempt().Result != run.Stale {
+			t.Errorf("outcomes %d, reschedulings %d, signals %v, attempt %+v", len(under(g, &g.outcomes)), len(under(g, &g.given)), under(g, &g.signals), g.attempt())
 		}
 	})
 }
@@ -161,9 +161,9 @@ func TestAnswerThatTheStoreRefusesEndsTheJob(t *testing.T) {
 		g.take()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		last := g.outcomes[len(g.outcomes)-1]
-		if last.Status != jobs.StatusFailed || last.Error.Code != "malformed" || len(g.outcomes) > 10 {
-			t.Errorf("last of %d outcomes %+v, want failed as malformed", len(g.outcomes), last)
+		last := under(g, &g.outcomes)[len(under(g, &g.outcomes))-1]
+		if last.Status != jobs.StatusFailed || last.Error.Code != "malformed" || len(under(g, &g.outcomes)) > 10 {
+			t.Errorf("last of %d outcomes %+v, want failed as malformed", len(under(g, &g.outcomes)), last)
 		}
 	})
 }
@@ -214,8 +214,8 @@ func TestCancelDoesNotTouchOthers(t *testing.T) {
 		g.note(func() { g.beaten = func([]jobs.Task) ([]jobs.Task, error) { return []jobs.Task{other}, nil } })
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if len(g.given)+len(g.outcomes) != 0 {
-			t.Errorf("a call was ended by another's cancel: %+v %+v", g.given, g.outcomes)
+		if len(under(g, &g.given))+len(under(g, &g.outcomes)) != 0 {
+			t.Errorf("a call was ended by another's cancel: %+v %+v", under(g, &g.given), under(g, &g.outcomes))
 		}
 	})
 }
@@ -229,8 +229,8 @@ func TestCancelBetweenRegisteringAndTheCallIsNotLost(t *testing.T) {
 			return nil
 		}
 		g.take()
-		if r := g.rescheduling(); len(g.requested) != 0 || r.Call.Status != jobs.CallCancelled {
-			t.Errorf("%d calls, rescheduling %+v; want none", len(g.requested), r)
+		if r := g.rescheduling(); len(under(g, &g.requested)) != 0 || r.Call.Status != jobs.CallCancelled {
+			t.Errorf("%d calls, rescheduling %+v; want none", len(under(g, &g.requested)), r)
 		}
 	})
 }
@@ -256,14 +256,14 @@ func TestDrainLetsRunningCallsFinish(t *testing.T) {
 			return answer, nil
 		}
 		g.take()
-		start, beats := time.Now(), len(g.beats)
+		start, beats := time.Now(), len(under(g, &g.beats))
 		g.stop()
 		<-g.done
 		if took := time.Since(start); took != 5*time.Minute || g.outcome().Status != jobs.StatusSucceeded {
 			t.Errorf("drained in %v, want the 5 min of the call", took)
 		}
-		if len(g.retired) != 1 || g.retired[0] != g.worker.ID || len(g.beats)-beats < 299 {
-			t.Errorf("retired %v after %d beats, want itself, having lived on", g.retired, len(g.beats)-beats)
+		if len(under(g, &g.retired)) != 1 || under(g, &g.retired)[0] != g.worker.ID || len(under(g, &g.beats))-beats < 299 {
+			t.Errorf("retired %v after %d beats, want itself, having lived on", under(g, &g.retired), len(under(g, &g.beats))-beats)
 		}
 	})
 }
@@ -297,8 +297,8 @@ func TestDrainStartsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-g.done
-		if len(g.requested) != 0 || len(g.retired) != 1 {
-			t.Errorf("%d calls after the stop, retired %v", len(g.requested), g.retired)
+		if len(under(g, &g.requested)) != 0 || len(under(g, &g.retired)) != 1 {
+			t.Errorf("%d calls after the stop, retired %v", len(under(g, &g.requested)), under(g, &g.retired))
 		}
 	})
 }
@@ -327,20 +327,20 @@ func TestBeatsUntilItIsHeard(t *testing.T) {
 		var tries atomic.Int64
 		g := newRig(t, func(c *run.Config) { c.Store = deafStore{c.Store, &tries} })
 		g.take()
-		if len(g.claims) != 0 {
+		if len(under(g, &g.claims)) != 0 {
 			t.Fatal("claimed before the first beat succeeded")
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if g.outcome().Status != jobs.StatusSucceeded || len(g.errs) != 1 {
-			t.Errorf("outcomes %+v, reports %v", g.outcomes, g.errs)
+		if g.outcome().Status != jobs.StatusSucceeded || len(under(g, &g.errs)) != 1 {
+			t.Errorf("outcomes %+v, reports %v", under(g, &g.outcomes), under(g, &g.errs))
 		}
-		for i, w := range g.beats {
-			if w.ID != g.worker.ID || w.Name != "w" || (i > 0 && w.Beat <= g.beats[i-1].Beat) {
+		for i, w := range under(g, &g.beats) {
+			if w.ID != g.worker.ID || w.Name != "w" || (i > 0 && w.Beat <= under(g, &g.beats)[i-1].Beat) {
 				t.Fatalf("beat %d: %+v, want a number that moves on", i, w)
 			}
 		}
-		if n := len(g.beats); n < 45 || n > 61 {
+		if n := len(under(g, &g.beats)); n < 45 || n > 61 {
 			t.Errorf("%d beats in a minute, want about one a second", n)
 		}
 	})
@@ -366,8 +366,8 @@ func TestQueueThatFailsIsConsumedAgain(t *testing.T) {
 		g := newRig(t, func(c *run.Config) { c.Queue = brokenQueue{c.Queue, &tries} })
 		time.Sleep(time.Minute)
 		g.take()
-		if g.outcome().Status != jobs.StatusSucceeded || len(g.errs) > 2 {
-			t.Errorf("outcomes %+v, reports %v", g.outcomes, g.errs)
+		if g.outcome().Status != jobs.StatusSucceeded || len(under(g, &g.errs)) > 2 {
+			t.Errorf("outcomes %+v, reports %v", under(g, &g.outcomes), under(g, &g.errs))
 		}
 	})
 }
