@@ -74,7 +74,7 @@ func (c *contract) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	answer.Body = io.NopCloser(bytes.NewReader(got))
-	if err := c.check(r, sent, answer, got); err != nil {
+	if err := c.check(r, sent, answer, got); err != nil { //nolint:contextcheck // the exchange is over
 		c.t.Errorf("%s %s answered %d, which openapi.yaml does not have: %v\n%s",
 			r.Method, r.URL, answer.StatusCode, err, got)
 	}

@@ -91,7 +91,7 @@ func TestDecodeJobRefuses(t *testing.T) {
 		"unknown":               {`{"request":{},"model":"m"}`, []string{"/model", "not a known field"}},
 		"another case":          {`{"request":{},"Priority":"low"}`, []string{"/Priority", "not a known field"}},
 		"unknown, escaped":      {`{"request":{},"a/b~c":1}`, []string{"/a~1b~0c", "not a known field"}},
-		"unknown null":          {`{"request":{},"modle":null}`, []string{"/modle", "not a known field"}},
+		"unknown null":          {`{"request":{},"mode":null}`, []string{"/mode", "not a known field"}},
 		"unknown in cache":      {`{"request":{},"cache":{"ttl":"1s"}}`, []string{"/cache/ttl", "not a known field"}},
 		"webhook":               {`{"request":{},"webhook":"x"}`, []string{"/webhook", "not supported by this version"}},
 		"on_unavailable":        {`{"request":{},"on_unavailable":"wait"}`, []string{"/on_unavailable", "not supported by this version"}},

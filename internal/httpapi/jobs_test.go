@@ -224,7 +224,9 @@ func TestPages(t *testing.T) {
 	path := "/v1/jobs?limit=2"
 	for range 4 {
 		var page struct {
-			Data       []struct{ ID uuid.UUID }
+			Data []struct {
+				ID uuid.UUID `json:"id"`
+			} `json:"data"`
 			NextCursor *string `json:"next_cursor"`
 		}
 		if err := json.Unmarshal([]byte(h.do("GET", path, "").body), &page); err != nil {

@@ -151,7 +151,7 @@ func writeProblem(x *exchange, p problem) error {
 	}
 	if p.Status == http.StatusServiceUnavailable {
 		// Spread, so that those who were turned away do not come back together.
-		x.header().Set("Retry-After", strconv.Itoa(1+rand.IntN(5)))
+		x.header().Set("Retry-After", strconv.Itoa(1+rand.IntN(5))) //nolint:gosec // nobody gains by guessing it
 	}
 	return x.Blob(p.Status, "application/problem+json", append(body, '\n'))
 }

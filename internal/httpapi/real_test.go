@@ -115,16 +115,15 @@ func (r *realHarness) run(result string) {
 
 // told is what a test looks at in a job.
 type told struct {
-	ID           string
-	Status       string
-	Deduplicated bool
-	Cached       bool
-	Age          *int
-	Provider     *string
-	Priority     string
-	Metadata     map[string]string
-	Result       json.RawMessage
-	Error        *struct{ Code string }
+	ID           string            `json:"id"`
+	Status       string            `json:"status"`
+	Deduplicated bool              `json:"deduplicated"`
+	Cached       bool              `json:"cached"`
+	Age          *int              `json:"age"`
+	Provider     *string           `json:"provider"`
+	Metadata     map[string]string `json:"metadata"`
+	Result       json.RawMessage   `json:"result"`
+	Error        *errorJSON        `json:"error"`
 }
 
 func (a answer) job(t testing.TB) told {
@@ -138,7 +137,9 @@ func (a answer) job(t testing.TB) told {
 
 func (a answer) ids(t testing.TB) []string {
 	t.Helper()
-	var page struct{ Data []told }
+	var page struct {
+		Data []told `json:"data"`
+	}
 	if err := json.Unmarshal([]byte(a.body), &page); err != nil || a.status != 200 {
 		t.Fatalf("not a list: %d %s", a.status, a.body)
 	}

@@ -38,7 +38,7 @@ func (a *API) Serve(ctx context.Context, l net.Listener) error {
 	case <-ctx.Done():
 	}
 	err := a.drain(base, server)
-	<-served
+	_ = <-served // http.ErrServerClosed, by our own doing
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -248,6 +249,41 @@ func TestSlowReader(t *testing.T) {
 		if _, err := conn.Write([]byte("x")); err == nil {
 			t.Error("the connection is open still")
 		}
+	})
+}
+
+// The deadline of one answer is not that of the next on the same connection,
+// which may have to be asked for its body first.
+func TestKeptConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, Config{Service: granting(), WriteTimeout: 10 * time.Second})
+		conn, err := h.dial(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		answers := bufio.NewReader(conn)
+		next := func(request string, want int) {
+			t.Helper()
+			if _, err := io.WriteString(conn, request); err != nil {
+				t.Fatal(err)
+			}
+			res, err := http.ReadResponse(answers, nil)
+			if err != nil {
+				t.Fatalf("instead of %d: %v", want, err)
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+			if res.StatusCode != want {
+				t.Errorf("%d, want %d", res.StatusCode, want)
+			}
+		}
+		next("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 200)
+		time.Sleep(20 * time.Second)
+		next(fmt.Sprintf("POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+
+			"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(smallest)), 100)
+		next(smallest, 202)
 	})
 }
 

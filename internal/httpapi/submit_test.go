@@ -187,7 +187,7 @@ func TestBodyLimit(t *testing.T) {
 func TestBodyThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	h := start(t, Config{})
-	r := httptest.NewRequest("POST", "/v1/jobs", io.MultiReader(strings.NewReader(smallest[:10]), failingReader{}))
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/jobs", io.MultiReader(strings.NewReader(smallest[:10]), failingReader{}))
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	h.api.ServeHTTP(w, r)
