@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	expireEvery = 250 * time.Millisecond
+	expireEvery = 500 * time.Millisecond
 	expireBatch = 500
 )
 

@@ -25,11 +25,9 @@ type reconciler struct {
 	lease *lease
 }
 
+// step looks first and takes the lease only when there is something to ask the
+// queue about: most of the time there is not, and a lease is a write.
 func (r *reconciler) step(ctx context.Context) error {
-	held, err := r.lease.hold(ctx)
-	if err != nil || !held {
-		return err
-	}
 	store := r.c.cfg.Store
 	old, err := store.Unclaimed(ctx, time.Now().UTC().Add(-unclaimedFor), unclaimedLimit)
 	if err != nil {
@@ -37,6 +35,9 @@ func (r *reconciler) step(ctx context.Context) error {
 	}
 	if len(old) == 0 {
 		return nil
+	}
+	if held, err := r.lease.hold(ctx); err != nil || !held {
+		return err
 	}
 	missing, err := r.c.cfg.Queue.Missing(ctx, old)
 	if err != nil {

@@ -1,0 +1,629 @@
+package control_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/jobs/control"
+	"github.com/penstock-dev/penstock/jobs/dispatch"
+	"github.com/penstock-dev/penstock/jobs/queue/queuetest"
+	"github.com/penstock-dev/penstock/jobs/run"
+	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/storage/sqlite"
+)
+
+// fleet is several processes over one real store and one queue.
+type fleet struct {
+	t       *testing.T
+	store   *sqlite.Store
+	queue   *queuetest.Queue
+	catalog *jobs.Catalog
+	// away cuts every process off from the store.
+	away atomic.Bool
+	// call is what the provider does, in which process.
+	call func(ctx context.Context, p *process, req providers.Request) (providers.Response, error)
+
+	mu    sync.Mutex
+	calls []callMade
+	jobs  []jobs.Job
+}
+
+type callMade struct {
+	by  *process
+	key string
+	at  time.Time
+}
+
+// process is one that does all: dispatches, runs, controls.
+type process struct {
+	f    *fleet
+	name string
+	// dead cuts this process off from store and queue: to all others it is as
+	// dead as by kill -9.
+	dead atomic.Bool
+	kill context.CancelFunc
+}
+
+func newFleet(t *testing.T) *fleet {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "p.db"), Relaxed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Errorf("close the store: %v", err)
+		}
+	})
+	target := jobs.Target{Provider: "sim", Model: "m"}
+	return &fleet{
+		t: t, store: store, queue: queuetest.New(),
+		catalog: jobs.NewCatalog([]jobs.Route{{
+			Name: "default", Targets: []jobs.Target{target}, MaxAttempts: 5, Timeouts: jobs.DefaultTimeouts(),
+		}}, nil, jobs.Route{}),
+		call: func(context.Context, *process, providers.Request) (providers.Response, error) { return whole, nil },
+	}
+}
+
+var whole = providers.Response{Body: json.RawMessage(`{"ok":true}`), HTTPStatus: 200}
+
+// start starts a process with so many places for calls.
+func (f *fleet) start(name string, concurrency int) *process {
+	f.t.Helper()
+	p := &process{f: f, name: name}
+	id := uuid.Must(uuid.NewV7())
+	store, queue := cutStore{f.store, p}, &cutQueue{f.queue, p, nil}
+	ctx, stop := context.WithCancel(f.t.Context())
+	alive, kill := context.WithCancel(ctx)
+	queue.alive = alive.Done()
+	p.kill = func() {
+		p.dead.Store(true)
+		kill()
+	}
+	dispatcher, err := dispatch.New(dispatch.Config{
+		Store: store, Queue: queue, Catalog: f.catalog, Pools: map[string]int{"sim": 20}, Holder: id,
+	})
+	f.must(err)
+	runner, err := run.New(run.Config{
+		Store: store, Queue: queue, Signals: queue, Catalog: f.catalog, Worker: jobs.Worker{ID: id, Name: name},
+		Providers: map[string]providers.Provider{"sim": p}, Concurrency: map[string]int{"sim": concurrency},
+		DrainTimeout: time.Second, FlushTimeout: time.Second,
+	})
+	f.must(err)
+	controller, err := control.New(control.Config{Store: store, Queue: queue, Signals: queue, Holder: id})
+	f.must(err)
+	var parts sync.WaitGroup
+	for _, part := range []func(context.Context) error{
+		dispatcher.Run, runner.Run, controller.Run,
+		func(ctx context.Context) error {
+			return f.queue.Listen(ctx, func(s jobs.Signal) {
+				dispatcher.Wake()
+				runner.Stop(s.Executions)
+			}, jobs.SignalReady, jobs.SignalStopped)
+		},
+	} {
+		parts.Go(func() { f.check(part(ctx)) })
+	}
+	f.t.Cleanup(func() {
+		stop()
+		parts.Wait()
+	})
+	return p
+}
+
+func (f *fleet) check(err error) {
+	if err != nil {
+		f.t.Errorf("a part returned %v, want nil", err)
+	}
+}
+
+func (f *fleet) must(err error) {
+	f.t.Helper()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// Call implements [providers.Provider].
+func (p *process) Call(
+	ctx context.Context, req providers.Request, _ func(providers.Chunk),
+) (providers.Response, error) {
+	p.f.mu.Lock()
+	p.f.calls = append(p.f.calls, callMade{p, req.IdempotencyKey, time.Now()})
+	p.f.mu.Unlock()
+	return p.f.call(ctx, p, req)
+}
+
+// made returns the calls made so far.
+func (f *fleet) made() []callMade {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls
+}
+
+// submit takes n jobs in that have so long.
+func (f *fleet) submit(n int, tenant string, left time.Duration) []jobs.Job {
+	f.t.Helper()
+	var all []jobs.Job
+	for range n {
+		now := time.Now().UTC()
+		s, err := f.store.Submit(f.t.Context(), jobs.Submission{
+			Job: jobs.Job{
+				ID: uuid.Must(uuid.NewV7()), Tenant: tenant, Endpoint: providers.ChatCompletions, Model: "default",
+				Deadline: now.Add(left), CreatedAt: now, RequestHash: fmt.Sprintf("%064d", len(f.jobs)),
+			},
+			Request: jobs.Request{
+				Endpoint: providers.ChatCompletions, Route: "default", Body: json.RawMessage(`{}`), Cost: 100,
+			},
+			Execution: uuid.Must(uuid.NewV7()), Dedupe: true,
+		})
+		f.must(err)
+		f.jobs = append(f.jobs, s.Job)
+		all = append(all, s.Job)
+	}
+	f.must(f.queue.Send(f.t.Context(), jobs.Signal{Kind: jobs.SignalReady}))
+	return all
+}
+
+// job returns the job as it is now.
+func (f *fleet) job(j jobs.Job) jobs.Job {
+	f.t.Helper()
+	now, err := f.store.Job(f.t.Context(), j.Tenant, j.ID)
+	f.must(err)
+	return now
+}
+
+// allEnded asserts that every job ended so, told of it once, and used no try.
+func (f *fleet) allEnded(want jobs.Status) {
+	f.t.Helper()
+	for _, j := range f.jobs {
+		now := f.job(j)
+		events, err := f.store.Events(f.t.Context(), j.Tenant, j.ID)
+		f.must(err)
+		if now.Status != want || len(events) != 1 || now.Tries != 0 {
+			f.t.Errorf("job %s is %s (%+v) with %d events and %d tries, want %s, 1 and 0",
+				j.ID, now.Status, now.Error, len(events), now.Tries, want)
+		}
+	}
+}
+
+var errCut = jobs.Unavailable(errors.New("cut off"))
+
+// cut returns an error when the process reaches nothing.
+func (p *process) cut() error {
+	if p.dead.Load() || p.f.away.Load() {
+		return errCut
+	}
+	return nil
+}
+
+// cutStore is the store as a process sees it that may be cut off.
+type cutStore struct {
+	*sqlite.Store
+	p *process
+}
+
+func (s cutStore) Routes(ctx context.Context) ([]string, error) {
+	if err := s.p.cut(); err != nil {
+		return nil, err
+	}
+	return s.Store.Routes(ctx)
+}
+
+func (s cutStore) Ready(ctx context.Context, q jobs.ReadyQuery) ([]jobs.Candidate, error) {
+	if err := s.p.cut(); err != nil {
+		return nil, err
+	}
+	return s.Store.Ready(ctx, q)
+}
+
+func (s cutStore) Outstanding(ctx context.Context) ([]jobs.Outstanding, error) {
+	if err := s.p.cut(); err != nil {
+		return nil, err
+	}
+	return s.Store.Outstanding(ctx)
+}
+
+func (s cutStore) Release(ctx context.Context, rs []jobs.Release, at time.Time) ([]jobs.Task, error) {
+	if err := s.p.cut(); err != nil {
+		return nil, err
+	}
+	return s.Store.Release(ctx, rs, at)
+}
+
+func (s cutStore) Lease(ctx context.Context, name string, holder uuid.UUID, ttl time.Duration) (bool, error) {
+	if err := s.p.cut(); err != nil {
+		return false, err
+	}
+	return s.Store.Lease(ctx, name, holder, ttl)
+}
+
+func (s cutStore) Unlease(ctx context.Context, name string, holder uuid.UUID) error {
+	if err := s.p.cut(); err != nil {
+		return err
+	}
+	return s.Store.Unlease(ctx, name, holder)
+}
+
+func (s cutStore) Claim(ctx context.Context, c jobs.Claim) (jobs.Work, error) {
+	if err := s.p.cut(); err != nil {
+		return jobs.Work{}, err
+	}
+	return s.Store.Claim(ctx, c)
+}
+
+func (s cutStore) Finish(ctx context.Context, o jobs.Outcome) ([]uuid.UUID, error) {
+	if err := s.p.cut(); err != nil {
+		return nil, err
+	}
+	return s.Store.Finish(ctx, o)
+}
+
+func (s cutStore) Reschedule(ctx context.Context, r jobs.Rescheduling) error {
+	if err := s.p.cut(); err != nil {
+		return err
+	}
+	return s.Store.Reschedule(ctx, r)
+}
+
+func (s cutStore) Beat(ctx context.Context, w jobs.Worker, running []jobs.Task) ([]jobs.Task, error) {
+	if err := s.p.cut(); err != nil {
+		return nil, err
+	}
+	return s.Store.Beat(ctx, w, running)
+}
+
+func (s cutStore) Retire(ctx context.Context, worker uuid.UUID) error {
+	if err := s.p.cut(); err != nil {
+		return err
+	}
+	return s.Store.Retire(ctx, worker)
+}
+
+func (s cutStore) Workers(ctx context.Context) ([]jobs.Worker, error) {
+	if err := s.p.cut(); err != nil {
+		return nil, err
+	}
+	return s.Store.Workers(ctx)
+}
+
+func (s cutStore) Reclaim(ctx context.Context, w jobs.Worker, at time.Time) (jobs.Reclaimed, error) {
+	if err := s.p.cut(); err != nil {
+		return jobs.Reclaimed{}, err
+	}
+	return s.Store.Reclaim(ctx, w, at)
+}
+
+func (s cutStore) Unclaimed(ctx context.Context, before time.Time, limit int) ([]jobs.Task, error) {
+	if err := s.p.cut(); err != nil {
+		return nil, err
+	}
+	return s.Store.Unclaimed(ctx, before, limit)
+}
+
+func (s cutStore) Requeue(ctx context.Context, tasks []jobs.Task) (int, error) {
+	if err := s.p.cut(); err != nil {
+		return 0, err
+	}
+	return s.Store.Requeue(ctx, tasks)
+}
+
+func (s cutStore) Expire(ctx context.Context, now time.Time, limit int) (jobs.Expired, error) {
+	if err := s.p.cut(); err != nil {
+		return jobs.Expired{}, err
+	}
+	return s.Store.Expire(ctx, now, limit)
+}
+
+func (s cutStore) Settle(ctx context.Context) ([]uuid.UUID, error) {
+	if err := s.p.cut(); err != nil {
+		return nil, err
+	}
+	return s.Store.Settle(ctx)
+}
+
+func (s cutStore) Maintain(ctx context.Context, now time.Time) error {
+	if err := s.p.cut(); err != nil {
+		return err
+	}
+	return s.Store.Maintain(ctx, now)
+}
+
+// cutQueue is the queue as a process sees it that may be cut off.
+type cutQueue struct {
+	*queuetest.Queue
+	p     *process
+	alive <-chan struct{}
+}
+
+func (q *cutQueue) Enqueue(ctx context.Context, tasks []jobs.Task) error {
+	if q.p.dead.Load() {
+		return errCut
+	}
+	return q.Queue.Enqueue(ctx, tasks)
+}
+
+func (q *cutQueue) Missing(ctx context.Context, tasks []jobs.Task) ([]jobs.Task, error) {
+	if q.p.dead.Load() {
+		return nil, errCut
+	}
+	return q.Queue.Missing(ctx, tasks)
+}
+
+// Consume stops taking tasks when the process is dead. Those it has, it keeps.
+func (q *cutQueue) Consume(
+	ctx context.Context, provider string, concurrency int, handle func(context.Context, jobs.Task),
+) error {
+	taking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-q.alive:
+			cancel()
+		case <-taking.Done():
+		}
+	}()
+	err := q.Queue.Consume(taking, provider, concurrency, handle)
+	<-ctx.Done()
+	return err
+}
+
+// TestKilledWorkersJobsRunElsewhereWithin15Seconds: the process killed is also
+// the one that dispatches and that holds the other leases.
+func TestKilledWorkersJobsRunElsewhereWithin15Seconds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		first := make(chan struct{}) // never closed while it matters: a killed process answers nobody
+		f.call = func(ctx context.Context, p *process, _ providers.Request) (providers.Response, error) {
+			if p.name == "first" {
+				select {
+				case <-first:
+				case <-ctx.Done():
+				}
+			}
+			return whole, nil
+		}
+		p := f.start("first", 20)
+		synctest.Wait()
+		f.submit(20, "a", time.Hour)
+		time.Sleep(10 * time.Second)
+		f.start("second", 20)
+		time.Sleep(10 * time.Second)
+		if n := len(f.made()); n != 20 {
+			t.Fatalf("%d calls before the kill, want 20 in the first process", n)
+		}
+		p.kill()
+		killed := time.Now()
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		made := f.made()
+		if len(made) != 40 || made[39].by.name != "second" {
+			t.Fatalf("%d calls 15 s after the kill, want 20 more in the second process", len(made))
+		}
+		t.Logf("the last of 20 jobs ran elsewhere %v after the kill", made[39].at.Sub(killed))
+		f.allEnded(jobs.StatusSucceeded)
+
+		// Invariant 2: it comes back with its answers; nothing changes.
+		p.dead.Store(false)
+		close(first)
+		time.Sleep(10 * time.Second)
+		f.allEnded(jobs.StatusSucceeded)
+	})
+}
+
+// TestInvariant5ThreeCrashesPoison: a request that kills its worker ends.
+func TestInvariant5ThreeCrashesPoison(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.call = func(ctx context.Context, p *process, _ providers.Request) (providers.Response, error) {
+			if p.name != "survivor" {
+				p.kill()
+			}
+			<-ctx.Done()
+			return providers.Response{}, &providers.Error{Class: providers.Cancelled}
+		}
+		f.start("mortal 1", 1)
+		synctest.Wait()
+		j := f.submit(1, "a", time.Hour)[0]
+		for n := 2; n <= jobs.MaxCrashes+1; n++ {
+			time.Sleep(time.Second)
+			f.start(fmt.Sprint("mortal ", n), 1)
+			time.Sleep(20 * time.Second)
+		}
+		synctest.Wait()
+		got := f.job(j)
+		if got.Status != jobs.StatusFailed || got.Error.Code != jobs.CodePoisoned || len(f.made()) != jobs.MaxCrashes {
+			t.Errorf("after %d calls the job is %s (%+v), want poisoned after %d", len(f.made()), got.Status, got.Error, jobs.MaxCrashes)
+		}
+	})
+}
+
+// TestInvariant1QueueIsDisposable: the queue is emptied again and again.
+func TestInvariant1QueueIsDisposable(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.call = func(context.Context, *process, providers.Request) (providers.Response, error) {
+			time.Sleep(3 * time.Second)
+			return whole, nil
+		}
+		f.start("first", 5)
+		f.start("second", 5)
+		f.submit(150, "a", time.Hour)
+		for range 20 {
+			time.Sleep(1700 * time.Millisecond)
+			f.queue.Lose()
+		}
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		f.allEnded(jobs.StatusSucceeded)
+	})
+}
+
+// TestInvariant1StoreAway: while the store is away deadlines pass; within 5 s
+// of its return those jobs have ended, and all others go on.
+func TestInvariant1StoreAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.call = func(context.Context, *process, providers.Request) (providers.Response, error) {
+			time.Sleep(30 * time.Second)
+			return whole, nil
+		}
+		f.start("first", 5)
+		f.start("second", 5)
+		late := f.submit(30, "late", 10*time.Minute)
+		time.Sleep(10 * time.Second)
+		f.away.Store(true)
+		time.Sleep(15 * time.Minute)
+		f.away.Store(false)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		ended := make(map[jobs.Status]int)
+		for _, j := range late {
+			ended[f.job(j).Status]++
+		}
+		// The ten that were running had their answer in time; it was kept.
+		if ended[jobs.StatusExpired] < 20 || ended[jobs.StatusExpired]+ended[jobs.StatusSucceeded] != 30 {
+			t.Errorf("5 s after the store's return: %v, want 20 expired and each of the 10 others ended", ended)
+		}
+		f.jobs = nil
+		f.submit(10, "b", time.Hour)
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		f.allEnded(jobs.StatusSucceeded)
+	})
+}
+
+// TestInvariant5OutageIsNoCrash: the store was away from all; nobody's silence
+// means anything.
+func TestInvariant5OutageIsNoCrash(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.call = func(context.Context, *process, providers.Request) (providers.Response, error) {
+			time.Sleep(5 * time.Minute)
+			return whole, nil
+		}
+		f.start("first", 5)
+		f.start("second", 5)
+		f.submit(10, "a", time.Hour)
+		time.Sleep(10 * time.Second)
+		for range 5 {
+			f.away.Store(true)
+			time.Sleep(40 * time.Second)
+			f.away.Store(false)
+			time.Sleep(7 * time.Second)
+		}
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if n := len(f.made()); n != 10 {
+			t.Errorf("%d calls for 10 jobs, want none repeated", n)
+		}
+		f.allEnded(jobs.StatusSucceeded)
+	})
+}
+
+func TestCancelledJobsCallIsCancelledAndRecorded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.call = func(ctx context.Context, _ *process, _ providers.Request) (providers.Response, error) {
+			<-ctx.Done()
+			return providers.Response{}, &providers.Error{Class: providers.Cancelled, Partial: "half"}
+		}
+		f.start("first", 5)
+		j := f.submit(1, "a", time.Hour)[0]
+		time.Sleep(10 * time.Second)
+		_, stopped, err := f.store.Cancel(t.Context(), j.Tenant, j.ID, time.Now().UTC())
+		f.must(err)
+		f.must(f.queue.Send(t.Context(), jobs.Signal{
+			Kind: jobs.SignalStopped, Executions: []uuid.UUID{stopped[0].Execution},
+		}))
+		synctest.Wait()
+		calls, err := f.store.Calls(t.Context(), j.Tenant, j.ID)
+		f.must(err)
+		if len(calls) != 1 || calls[0].Status != jobs.CallCancelled || calls[0].Partial != "half" {
+			t.Errorf("calls %+v, want one, cancelled at once", calls)
+		}
+		f.allEnded(jobs.StatusCancelled)
+	})
+}
+
+// TestInvariant1AnHourOfTrouble: errors of all kinds, lost queues, dying and
+// new processes, for a simulated hour; every job ends once.
+func TestInvariant1AnHourOfTrouble(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		var n atomic.Int64
+		f.call = func(ctx context.Context, _ *process, _ providers.Request) (providers.Response, error) {
+			k := n.Add(1)
+			if err := waitFor(ctx, time.Duration(k%90)*time.Second); err != nil {
+				return providers.Response{}, &providers.Error{Class: providers.Cancelled}
+			}
+			switch k % 7 {
+			case 1, 2:
+				return providers.Response{}, &providers.Error{Class: providers.RateLimited, RetryAfter: 10 * time.Second}
+			case 3:
+				return providers.Response{}, &providers.Error{Class: providers.ServerError}
+			}
+			return whole, nil
+		}
+		p := f.start("0", 10)
+		for minute := range 60 {
+			f.submit(4, fmt.Sprint("tenant ", minute%3), time.Hour)
+			time.Sleep(time.Minute)
+			switch minute % 10 {
+			case 3:
+				f.queue.Lose()
+			case 6:
+				p.kill()
+				p = f.start(fmt.Sprint(minute), 10)
+			}
+		}
+		time.Sleep(15 * time.Minute)
+		synctest.Wait()
+		f.eachEndedOnce()
+	})
+}
+
+// eachEndedOnce asserts that every job is terminal and told of it once.
+func (f *fleet) eachEndedOnce() {
+	f.t.Helper()
+	statuses := make(map[jobs.Status]int)
+	for _, j := range f.jobs {
+		now := f.job(j)
+		statuses[now.Status]++
+		events, err := f.store.Events(f.t.Context(), j.Tenant, j.ID)
+		f.must(err)
+		if !now.Status.Terminal() || len(events) != 1 || now.FinishedAt.After(now.Deadline.Add(time.Second)) {
+			f.t.Errorf("job %+v with %d events, want it ended once, by its deadline", now, len(events))
+		}
+	}
+	f.t.Logf("%d jobs, %d calls: %v", len(f.jobs), len(f.made()), statuses)
+}
+
+func waitFor(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
