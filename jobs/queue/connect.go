@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -134,3 +135,13 @@ func explain(err error) error {
 	}
 	return errors.New("the URL is not understood")
 }
+
+// RedirectLog makes go-redis tell report what it otherwise writes to standard
+// error, such as one line for each failed dial. It holds for the whole process:
+// call it once, before Connect.
+func RedirectLog(report func(message string)) { redis.SetLogger(redirected(report)) }
+
+type redirected func(message string)
+
+// Printf has the signature that go-redis asks for.
+func (r redirected) Printf(_ context.Context, format string, args ...any) { r(fmt.Sprintf(format, args...)) }

@@ -29,6 +29,9 @@ const (
 // enqueues or the poll interval is over: asynq's own sleep cannot be
 // interrupted.
 //
+// It takes nothing any more once the consumer is stopping: asynq would until it
+// is told, and then give the task back for others to find seconds later.
+//
 // It shortens the first lease: a worker that dies between taking a task and
 // claiming it in the store is found out within firstLease.
 //
@@ -61,6 +64,9 @@ func (c *patientClient) EvalSha(ctx context.Context, sha string, keys []string, 
 	if !c.takesTask(keys) {
 		return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	}
+	if c.stopped() {
+		return redis.NewCmdResult(nil, redis.Nil)
+	}
 	cmd := c.UniversalClient.EvalSha(ctx, sha, keys, shortenLease(args)...)
 	c.wait(keys[0], cmd.Err())
 	return cmd
@@ -74,6 +80,15 @@ func (c *patientClient) Eval(ctx context.Context, script string, keys []string, 
 	cmd := c.UniversalClient.Eval(ctx, script, keys, shortenLease(args)...)
 	c.wait(keys[0], cmd.Err())
 	return cmd
+}
+
+func (c *patientClient) stopped() bool {
+	select {
+	case <-c.stopping:
+		return true
+	default:
+		return false
+	}
 }
 
 // takesTask reports whether the script with these keys is the one that moves a
