@@ -49,10 +49,12 @@ func (s *Server) call(answer func(*exchange) error) http.HandlerFunc {
 		if x.failEarly() {
 			return
 		}
-		if err := answer(x); err != nil {
-			return
+		switch err := answer(x); {
+		case errors.Is(err, errLeft):
+			panic(http.ErrAbortHandler) // returning would end the answer as if it were whole
+		case err == nil:
+			x.end("ok")
 		}
-		x.end("ok")
 	}
 }
 
@@ -122,7 +124,10 @@ func (x *exchange) failEarly() bool {
 		writeError(x.w, http.StatusOK, "", "server_error", "simulated failure")
 		return true
 	case KindSlowHeaders:
-		return x.wait(orForEver(x.faults.SlowFor)) != nil
+		if x.wait(orForEver(x.faults.SlowFor)) != nil {
+			panic(http.ErrAbortHandler)
+		}
+		return false
 	default:
 		return false
 	}

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/penstock-dev/penstock/providers"
@@ -238,4 +239,25 @@ func TestCallLogIsARing(t *testing.T) {
 	if calls[0].BodySHA256 != calls[1].BodySHA256 || calls[1].BodySHA256 == calls[2].BodySHA256 {
 		t.Errorf("the hashes do not tell the bodies apart: %+v", calls)
 	}
+}
+
+// TestCloseEndsCallsOfAnyServer: the handler may be behind a server that is
+// not ours to close.
+func TestCloseEndsCallsOfAnyServer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := newServer(t, simulated.Config{Faults: &simulated.Faults{
+			Errors: map[string]float64{simulated.KindSlowHeaders: 1},
+		}})
+		began, ended := time.Now(), make(chan any)
+		go func() {
+			defer func() { ended <- recover() }()
+			ask(server, "POST", providers.ChatCompletions, `{"model":"m","messages":[{}]}`)
+		}()
+		synctest.Wait()
+		_ = server.Close()
+		if cause := <-ended; cause != http.ErrAbortHandler || time.Since(began) != 0 {
+			t.Errorf("the call ended with %v after %s, want an abort at once", cause, time.Since(began))
+		}
+	})
 }
