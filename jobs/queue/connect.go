@@ -144,4 +144,6 @@ func RedirectLog(report func(message string)) { redis.SetLogger(redirected(repor
 type redirected func(message string)
 
 // Printf has the signature that go-redis asks for.
-func (r redirected) Printf(_ context.Context, format string, args ...any) { r(fmt.Sprintf(format, args...)) }
+func (r redirected) Printf(_ context.Context, format string, args ...any) {
+	r(fmt.Sprintf(format, args...))
+}

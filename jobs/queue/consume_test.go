@@ -75,7 +75,7 @@ func TestPanicErrorNamesRuntimeErrors(t *testing.T) {
 			t.Errorf("Error() = %q", got)
 		}
 	}()
-	var none []int
+	none := make([]int, 0)
 	none[len(none)]++
 }
 

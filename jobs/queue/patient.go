@@ -120,7 +120,7 @@ func (c *patientClient) wait(queue string, err error) {
 		c.sleep(errorPause, nil)
 	case queue == c.last:
 		// Spread, so that a fleet does not look all at once.
-		c.sleep(c.poll/2+rand.N(c.poll), c.woken)
+		c.sleep(c.poll/2+rand.N(c.poll), c.woken) //nolint:gosec // hides nothing
 	}
 }
 

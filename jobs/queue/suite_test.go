@@ -15,6 +15,7 @@ import (
 func TestQueueOnEmbeddedRedis(t *testing.T) {
 	t.Parallel()
 	queuetest.RunInBubble(t, func(t *testing.T) (jobs.Queue, func()) {
+		t.Helper()
 		client := embedded(t)
 		return newQueue(t, client, queue.Config{}), func() { flush(t, client) }
 	})
@@ -23,6 +24,7 @@ func TestQueueOnEmbeddedRedis(t *testing.T) {
 func TestQueueOnRedis(t *testing.T) {
 	t.Parallel()
 	queuetest.Run(t, func(t *testing.T) (jobs.Queue, func()) {
+		t.Helper()
 		client := connect(t, testenv.Redis(t))
 		return newQueue(t, client, queue.Config{}), func() { flush(t, client) }
 	})

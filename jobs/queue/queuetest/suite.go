@@ -198,7 +198,10 @@ func boundedConcurrency(t *testing.T, s *subject) {
 	started, release := make(chan struct{}, len(tasks)), make(chan struct{})
 	s.consume(t, provider, concurrency, func(context.Context, jobs.Task) {
 		now := running.Add(1)
-		for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
+		for {
+			if seen := most.Load(); now <= seen || most.CompareAndSwap(seen, now) {
+				break
+			}
 		}
 		started <- struct{}{}
 		<-release
