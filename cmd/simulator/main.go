@@ -104,6 +104,8 @@ func serve(ctx context.Context, simulator *simulated.Server, addr string, stdout
 		_ = simulator.Close()
 		_ = server.Close()
 	}
-	_ = <-served // http.ErrServerClosed
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
 	return simulator.Close()
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -256,7 +257,8 @@ func TestCloseEndsCallsOfAnyServer(t *testing.T) {
 		}()
 		synctest.Wait()
 		_ = server.Close()
-		if cause := <-ended; cause != http.ErrAbortHandler || time.Since(began) != 0 {
+		cause, _ := (<-ended).(error)
+		if !errors.Is(cause, http.ErrAbortHandler) || time.Since(began) != 0 {
 			t.Errorf("the call ended with %v after %s, want an abort at once", cause, time.Since(began))
 		}
 	})
