@@ -28,7 +28,7 @@ func Run(t *testing.T, open func(t *testing.T) jobs.Store) {
 	}{
 		{"submit", submitRules()},
 		{"attach", attachRules()},
-		{"race", raceRules()},
+		{"race", append(raceRules(), upkeepRaceRules()...)},
 		{"cache", cacheRules()},
 		{"idempotency", idempotencyRules()},
 		{"dispatch", dispatchRules()},
