@@ -18,8 +18,8 @@ func (s *Store) Calls(ctx context.Context, tenant string, id uuid.UUID) (calls [
 			c.http_status, c.latency_ms, c.ttft_ms, c.input_tokens, c.output_tokens, c.cached_tokens,
 			c.reasoning_tokens, (c.reserved_usd * 1000000000)::bigint, (c.cost_usd * 1000000000)::bigint,
 			c.provider_request_id, c.partial, c.created_at
-		FROM jobs j JOIN calls c ON c.execution_id = j.execution_id
-		WHERE j.id = $1 AND j.tenant = $2 AND NOT j.cached
+		FROM calls c
+		WHERE c.execution_id = (SELECT j.execution_id FROM jobs j WHERE j.id = $1 AND j.tenant = $2 AND NOT j.cached)
 		ORDER BY c.created_at, c.id`
 	err = s.read(ctx, "list calls", func(ctx context.Context) error {
 		if err := s.jobExists(ctx, tenant, id); err != nil {
@@ -79,7 +79,7 @@ func recordCalls(t *txn, all []jobs.Call) {
 			AS v (id, execution_id, fence, tenant, request_hash, provider, model, status, error_class,
 				http_status, latency_ms, ttft_ms, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
 				reserved, cost, provider_request_id, partial, created_at)
-		WHERE EXISTS (SELECT FROM requests r WHERE r.execution_id = v.execution_id)
+		WHERE (SELECT true FROM requests r WHERE r.execution_id = v.execution_id)
 		ORDER BY execution_id, id
 		ON CONFLICT (execution_id, id) DO UPDATE SET
 			provider = excluded.provider, model = excluded.model, status = excluded.status,

@@ -54,11 +54,11 @@ func (s *Store) Delete(ctx context.Context, tenant string, id uuid.UUID) error {
 // submission copies a result that is going.
 func lockEnded(ctx context.Context, t *txn, tenant string, id uuid.UUID) (uuid.UUID, error) {
 	const data = `
-		SELECT FROM requests r JOIN jobs j ON j.execution_id = r.execution_id
-		WHERE j.id = $1 AND j.tenant = $2 FOR UPDATE OF r`
+		SELECT FROM requests
+		WHERE execution_id = (SELECT j.execution_id FROM jobs j WHERE j.id = $1 AND j.tenant = $2) FOR UPDATE`
 	const result = `
-		SELECT FROM results r JOIN jobs j ON j.execution_id = r.execution_id
-		WHERE j.id = $1 AND j.tenant = $2 FOR UPDATE OF r`
+		SELECT FROM results
+		WHERE execution_id = (SELECT j.execution_id FROM jobs j WHERE j.id = $1 AND j.tenant = $2) FOR UPDATE`
 	const job = `SELECT execution_id, status FROM jobs WHERE id = $1 AND tenant = $2 FOR UPDATE`
 	var execution uuid.UUID
 	var status jobs.Status
@@ -80,9 +80,8 @@ func lockEnded(ctx context.Context, t *txn, tenant string, id uuid.UUID) (uuid.U
 // deleteUnused removes what an execution left if no job is served by it.
 func deleteUnused(t *txn, execution uuid.UUID) {
 	const unused = ` WHERE execution_id = $1 AND NOT EXISTS (
-		SELECT FROM jobs j WHERE j.execution_id = $1 AND j.id >= $2)`
-	since := jobsSince(execution)
-	t.exec(`DELETE FROM calls`+unused, execution, since)
-	t.exec(`DELETE FROM results`+unused, execution, since)
-	t.exec(`DELETE FROM requests`+unused, execution, since)
+		SELECT FROM jobs j WHERE j.execution_id = $1)`
+	t.exec(`DELETE FROM calls`+unused, execution)
+	t.exec(`DELETE FROM results`+unused, execution)
+	t.exec(`DELETE FROM requests`+unused, execution)
 }

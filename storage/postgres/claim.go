@@ -47,11 +47,11 @@ func take(t *txn, claims []jobs.Claim) {
 		), taken AS (
 			UPDATE releases r SET worker = c.worker, call_id = c.call_id, claimed_at = c.at
 			FROM c JOIN workers w ON w.id = c.worker
-			WHERE r.execution_id = c.execution_id AND r.fence = c.fence AND r.worker IS NULL
+			WHERE r.execution_id = c.execution_id AND r.execution_id = ANY ($1) AND r.fence = c.fence AND r.worker IS NULL
 			RETURNING r.execution_id, r.fence, r.tenant, r.provider, r.model, r.call_id, r.claimed_at
 		), started AS (
 			UPDATE queue q SET started_at = coalesce(q.started_at, taken.claimed_at)
-			FROM taken WHERE q.id = taken.execution_id
+			FROM taken WHERE q.id = taken.execution_id AND q.id = ANY ($1)
 			RETURNING q.id, q.hash
 		)
 		INSERT INTO calls (id, execution_id, fence, tenant, request_hash, provider, model, created_at)
@@ -74,10 +74,15 @@ func readWork(t *txn, claims []jobs.Claim, results []group.Result[jobs.Work]) {
 			q.tries, q.stop_at
 		FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[])
 			WITH ORDINALITY AS c (execution_id, fence, worker, call_id, n)
-		JOIN releases r ON r.execution_id = c.execution_id
-			AND r.fence = c.fence AND r.worker = c.worker AND r.call_id = c.call_id
-		JOIN queue q ON q.id = r.execution_id
-		JOIN requests req ON req.execution_id = q.id`
+		CROSS JOIN LATERAL (
+			SELECT r.priority, r.provider, r.model FROM releases r
+			WHERE r.execution_id = c.execution_id AND r.fence = c.fence AND r.worker = c.worker AND r.call_id = c.call_id
+			OFFSET 0
+		) r
+		CROSS JOIN LATERAL (SELECT * FROM queue q WHERE q.id = c.execution_id OFFSET 0) q
+		CROSS JOIN LATERAL (
+			SELECT r.endpoint, r.body FROM requests r WHERE r.execution_id = c.execution_id OFFSET 0
+		) req`
 	t.each(func(rows pgx.Rows) error {
 		var n int
 		var body []byte

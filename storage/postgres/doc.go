@@ -5,6 +5,13 @@
 // callers do at once are coalesced: a batch is one transaction of two to four
 // round trips, whatever its size, and its SQL is set-based.
 //
+// # Plans
+//
+// Plans are kept, and must not hang on what a table held when they were made. A
+// join with a list of arguments can be planned either way round, so the table's
+// side is bounded too: key = ANY (list). A single row that belongs to another is
+// a subselect, or a LATERAL one with OFFSET 0, which is not turned into a join.
+//
 // # Locks
 //
 // Every method takes its locks in this order: idempotency records by key, the

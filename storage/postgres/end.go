@@ -46,9 +46,9 @@ func (s *Store) lockStates(ctx context.Context, t *txn, ids []uuid.UUID) (map[uu
 		SELECT k.id, q.tenant, q.hash, q.id IS NOT NULL, q.fence, q.tries, q.stop_at, q.started_at, q.payer_job_id,
 			q.no_store, q.settling, r.fence
 		FROM unnest($1::uuid[]) AS k (id)
-		LEFT JOIN queue q ON q.id = k.id
-		LEFT JOIN results r ON r.execution_id = k.id
-		WHERE q.id IS NOT NULL OR r.execution_id IS NOT NULL`
+		LEFT JOIN LATERAL (SELECT * FROM queue q WHERE q.id = k.id OFFSET 0) q ON true
+		LEFT JOIN LATERAL (SELECT r.fence FROM results r WHERE r.execution_id = k.id OFFSET 0) r ON true
+		WHERE q.id IS NOT NULL OR r.fence IS NOT NULL`
 	const live = `
 		SELECT k.id, l.job_id, l.deadline
 		FROM unnest($1::uuid[]) AS k (id)
@@ -221,7 +221,7 @@ func leaveQueue(t *txn, endings []*ending) {
 	const settle = `
 		UPDATE queue q SET settling = true, dedupe_key = q.id::text, visible_at = 'infinity', payer_job_id = v.payer
 		FROM unnest($1::uuid[], $2::uuid[]) AS v (id, payer)
-		WHERE q.id = v.id`
+		WHERE q.id = v.id AND q.id = ANY ($1)`
 	var over, settling, payers []uuid.UUID
 	for _, e := range endings {
 		if e.more {

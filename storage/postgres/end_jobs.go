@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,9 +25,19 @@ type jobEnd struct {
 	pays bool
 }
 
+// maxEnds is how many jobs one statement ends: a join of two lists of that
+// length is no work.
+const maxEnds = 250
+
 // endJobs queues the end of live jobs whose execution is locked, with the
 // events that tell of it.
-func endJobs(t *txn, ends []jobEnd) {
+func endJobs(t *txn, all []jobEnd) {
+	for ends := range slices.Chunk(all, maxEnds) {
+		endSome(t, ends)
+	}
+}
+
+func endSome(t *txn, ends []jobEnd) {
 	const update = `
 		UPDATE jobs j SET status = v.status, finished_at = v.at,
 			started_at = CASE WHEN v.started_at IS NULL THEN NULL ELSE greatest(v.started_at, j.created_at) END,
@@ -39,13 +50,13 @@ func endJobs(t *txn, ends []jobEnd) {
 				$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::text[], $14::text[])
 			AS v (id, execution_id, status, at, started_at, tries, provider,
 				input_tokens, output_tokens, cached_tokens, reasoning_tokens, pays, error_code, error_message)
-		WHERE j.id = v.id AND j.status = 'queued'`
+		WHERE j.id = v.id AND j.id = ANY ($1) AND j.status = 'queued'`
 	const leave = `
-		DELETE FROM live_jobs l USING unnest($1::uuid[], $2::uuid[]) AS v (execution_id, job_id)
-		WHERE l.execution_id = v.execution_id AND l.job_id = v.job_id`
-	if len(ends) == 0 {
-		return
-	}
+		DELETE FROM live_jobs WHERE ctid = ANY (ARRAY (
+			SELECT l.ctid FROM unnest($1::uuid[], $2::uuid[]) AS v (execution_id, job_id)
+			CROSS JOIN LATERAL (
+				SELECT l.ctid FROM live_jobs l WHERE l.execution_id = v.execution_id AND l.job_id = v.job_id OFFSET 0
+			) l))`
 	ids := column(ends, func(e jobEnd) uuid.UUID { return e.job })
 	executions := column(ends, func(e jobEnd) uuid.UUID { return e.execution })
 	t.exec(update, ids, executions,

@@ -15,7 +15,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (expired j
 	const query = `
 		SELECT l.execution_id, l.job_id FROM live_jobs l
 		WHERE l.deadline <= $1
-			AND NOT EXISTS (SELECT FROM queue q WHERE q.id = l.execution_id AND q.settling)
+			AND (SELECT q.settling FROM queue q WHERE q.id = l.execution_id) IS NOT TRUE
 		ORDER BY l.deadline LIMIT $2`
 	err = s.write(ctx, "expire jobs", func(ctx context.Context, t *txn) error {
 		expired = jobs.Expired{}

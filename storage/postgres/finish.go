@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -119,9 +118,9 @@ func (s *Store) endedWith(ctx context.Context, execution uuid.UUID) (ended []uui
 	const query = `
 		SELECT j.id FROM results r JOIN jobs j ON j.execution_id = r.execution_id
 		WHERE r.execution_id = $1 AND NOT j.cached AND j.finished_at = r.finished_at
-			AND j.status IN (r.status, 'expired') AND j.id >= $2`
+			AND j.status IN (r.status, 'expired')`
 	err = s.read(ctx, "list the jobs that ended", func(ctx context.Context) error {
-		rows, err := s.pool.Query(ctx, query, execution, jobsSince(execution))
+		rows, err := s.pool.Query(ctx, query, execution)
 		if err != nil {
 			return err
 		}
@@ -129,12 +128,4 @@ func (s *Store) endedWith(ctx context.Context, execution uuid.UUID) (ended []uui
 		return err
 	})
 	return ended, err
-}
-
-// jobsSince returns the least id of the jobs of an execution: the first is as
-// old as it is, but for the skew of clocks. It bounds the partitions to look
-// into.
-func jobsSince(execution uuid.UUID) uuid.UUID {
-	seconds, nanoseconds := execution.Time().UnixTime()
-	return floorID(time.Unix(seconds, nanoseconds).Add(-24 * time.Hour))
 }

@@ -68,5 +68,7 @@ func inRounds[T any, K comparable](items []T, key func(T) K, commit func(which [
 
 // lockExecutions queues the locking of those executions that live.
 func lockExecutions(t *txn, ids []uuid.UUID) {
-	t.exec(`SELECT FROM queue WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE`, ids)
+	t.exec(lockQuery, ids)
 }
+
+const lockQuery = `SELECT FROM queue WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE`

@@ -24,10 +24,15 @@ const (
 		r.worker IS NOT NULL OR q.settling, q.visible_at < 'infinity' AND q.visible_at > $1, q.waiting_on,
 		q.tries, q.provider, q.started_at`
 	jobTables = `
-		LEFT JOIN queue q ON q.id = CASE WHEN j.status = 'queued' THEN j.execution_id END
-		LEFT JOIN releases r ON r.execution_id = q.id`
+		LEFT JOIN LATERAL (
+			SELECT * FROM queue q WHERE q.id = CASE WHEN j.status = 'queued' THEN j.execution_id END OFFSET 0
+		) q ON true
+		LEFT JOIN LATERAL (SELECT r.worker FROM releases r WHERE r.execution_id = q.id OFFSET 0) r ON true`
 	resultTable = `
-		LEFT JOIN results res ON res.execution_id = CASE WHEN j.status = 'succeeded' THEN j.execution_id END`
+		LEFT JOIN LATERAL (
+			SELECT r.body FROM results r
+			WHERE r.execution_id = CASE WHEN j.status = 'succeeded' THEN j.execution_id END OFFSET 0
+		) res ON true`
 )
 
 const selectJob = `SELECT ` + jobColumns + `, res.body FROM jobs j` + jobTables + resultTable + `
@@ -56,8 +61,8 @@ func notFound(err error) error {
 	return err
 }
 
-const selectJobs = `SELECT ` + jobColumns + `, res.body
-	FROM unnest($2::uuid[]) AS k (id) JOIN jobs j ON j.id = k.id` + jobTables + resultTable
+const selectJobs = `SELECT ` + jobColumns + `, res.body FROM unnest($2::uuid[]) AS k (id)
+	CROSS JOIN LATERAL (SELECT * FROM jobs j WHERE j.id = k.id OFFSET 0) j` + jobTables + resultTable
 
 // viewJobs queues the reading of jobs of any tenant: the caller knows that they
 // are its own.
@@ -141,9 +146,8 @@ func (l liveState) fill(j *jobs.Job) {
 // Request returns the body the job was submitted with.
 func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (r jobs.Request, err error) {
 	const query = `
-		SELECT r.endpoint, r.route, r.body, r.sample, r.cost
-		FROM jobs j JOIN requests r ON r.execution_id = j.execution_id
-		WHERE j.id = $1 AND j.tenant = $2`
+		SELECT endpoint, route, body, sample, cost FROM requests
+		WHERE execution_id = (SELECT j.execution_id FROM jobs j WHERE j.id = $1 AND j.tenant = $2)`
 	err = s.read(ctx, "read a request", func(ctx context.Context) error {
 		var body []byte
 		row := s.pool.QueryRow(ctx, query, id, tenant)

@@ -79,8 +79,10 @@ func lockDepartures(ctx context.Context, t *txn, leavers []leaver) ([]departure,
 	const query = `
 		SELECT l.execution_id, l.job_id, l.tenant, q.started_at, q.tries, q.provider, q.payer_job_id, q.settling
 		FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS v (execution_id, job_id, n)
-		JOIN live_jobs l ON l.execution_id = v.execution_id AND l.job_id = v.job_id
-		JOIN queue q ON q.id = v.execution_id
+		CROSS JOIN LATERAL (
+			SELECT * FROM live_jobs l WHERE l.execution_id = v.execution_id AND l.job_id = v.job_id OFFSET 0
+		) l
+		CROSS JOIN LATERAL (SELECT * FROM queue q WHERE q.id = v.execution_id OFFSET 0) q
 		ORDER BY v.n`
 	executions := column(leavers, func(l leaver) uuid.UUID { return l.execution })
 	lockExecutions(t, executions)
@@ -99,8 +101,7 @@ func lockDepartures(ctx context.Context, t *txn, leavers []leaver) ([]departure,
 func emptied(ctx context.Context, t *txn, ends []jobEnd) ([]uuid.UUID, error) {
 	const query = `
 		SELECT DISTINCT v.id FROM unnest($1::uuid[]) AS v (id)
-		WHERE NOT EXISTS (
-			SELECT FROM live_jobs l WHERE l.execution_id = v.id AND l.job_id <> ALL ($2::uuid[]))`
+		WHERE (SELECT true FROM live_jobs l WHERE l.execution_id = v.id AND l.job_id <> ALL ($2::uuid[]) LIMIT 1) IS NULL`
 	var ids []uuid.UUID
 	t.each(func(rows pgx.Rows) error {
 		var id uuid.UUID
@@ -120,10 +121,10 @@ func goOn(ctx context.Context, t *txn, ids []uuid.UUID) ([]jobs.Task, error) {
 	const abandon = `
 		WITH gone AS (
 			DELETE FROM queue q WHERE q.id = ANY ($1::uuid[])
-				AND NOT EXISTS (SELECT FROM live_jobs l WHERE l.execution_id = q.id)
+				AND (SELECT true FROM live_jobs l WHERE l.execution_id = q.id LIMIT 1) IS NULL
 			RETURNING q.id, q.fence, q.provider, q.priority, q.settling
 		), released AS (
-			DELETE FROM releases r USING gone WHERE r.execution_id = gone.id
+			DELETE FROM releases r USING gone WHERE r.execution_id = gone.id AND r.execution_id = ANY ($1)
 			RETURNING r.execution_id, r.provider, r.priority
 		)
 		SELECT gone.id, gone.fence, coalesce(released.provider, gone.provider), coalesce(released.priority, gone.priority)
@@ -132,14 +133,12 @@ func goOn(ctx context.Context, t *txn, ids []uuid.UUID) ([]jobs.Task, error) {
 	const reorder = `
 		UPDATE queue q SET deadline = s.deadline, stop_at = s.stop_at, priority = s.priority,
 			payer_job_id = CASE WHEN s.payer_stays THEN q.payer_job_id ELSE s.oldest END
-		FROM unnest($1::uuid[]) AS v (id)
-		JOIN queue old ON old.id = v.id
-		CROSS JOIN LATERAL (
+		FROM queue old CROSS JOIN LATERAL (
 			SELECT min(l.deadline) AS deadline, max(l.deadline) AS stop_at, min(l.priority) AS priority,
 				bool_or(l.job_id = old.payer_job_id) AS payer_stays, (array_agg(l.job_id ORDER BY l.job_id))[1] AS oldest
-			FROM live_jobs l WHERE l.execution_id = v.id
+			FROM live_jobs l WHERE l.execution_id = old.id
 		) s
-		WHERE q.id = v.id AND NOT q.settling AND s.oldest IS NOT NULL`
+		WHERE q.id = old.id AND old.id = ANY ($1::uuid[]) AND q.id = ANY ($1) AND NOT q.settling AND s.oldest IS NOT NULL`
 	var stopped []jobs.Task
 	t.each(appendTask(&stopped), abandon, ids)
 	t.exec(reorder, ids)

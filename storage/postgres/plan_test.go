@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/penstock-dev/penstock/jobs"
 )
 
 // backlog fills the queue with n live executions, nine in ten of them the first
 // tenant's, and as many ended jobs, behind the store's back.
-func backlog(t *testing.T, s *Store, n int) {
+func backlog(t *testing.T, s *Store, prefix string, n int) {
 	t.Helper()
 	const fill = `
 		WITH v AS (
@@ -35,43 +35,58 @@ func backlog(t *testing.T, s *Store, n int) {
 		SELECT ($2 || lpad(to_hex(n), 8, '0'))::uuid, tenant, ($2 || lpad(to_hex(n), 8, '0'))::uuid, 'succeeded', 'e', 'm',
 			0, deadline, now(), md5(n::text), false, false, ''
 		FROM v`
-	prefix := floorID(time.Now()).String()[:28]
 	if _, err := s.pool.Exec(t.Context(), fill, n, prefix); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// planOf returns the plan that the store's connections use for a statement,
-// with what it really did.
-func planOf(t *testing.T, s *Store, sql string, args ...any) string {
+// prepared is a statement that was prepared, and run, before its tables were
+// filled: that is when a planner that goes by statistics takes the plan that is
+// wrong later.
+type prepared struct {
+	t    *testing.T
+	s    *Store
+	name string
+	args string
+}
+
+func prepare(t *testing.T, s *Store, name, sql string, args ...any) prepared {
 	t.Helper()
-	var plan []string
-	err := pgx.BeginFunc(t.Context(), s.pool, func(tx pgx.Tx) error {
-		values := make([]string, len(args))
-		types := make([]string, len(args))
-		for i, a := range args {
-			values[i], types[i] = literal(t, a)
+	values := make([]string, len(args))
+	types := make([]string, len(args))
+	for i, a := range args {
+		values[i], types[i] = literal(t, a)
+	}
+	p := prepared{t: t, s: s, name: name, args: strings.Join(values, ", ")}
+	p.run(fmt.Sprintf("PREPARE %s (%s) AS %s", name, strings.Join(types, ", "), sql))
+	p.run(fmt.Sprintf("EXECUTE %s (%s)", name, p.args))
+	return p
+}
+
+// run sends sql on the store's one connection and returns the first column.
+func (p prepared) run(sql string) []string {
+	p.t.Helper()
+	var lines []string
+	err := p.s.pool.AcquireFunc(p.t.Context(), func(conn *pgxpool.Conn) error {
+		results, err := conn.Conn().PgConn().Exec(p.t.Context(), sql).ReadAll()
+		for _, r := range results {
+			for _, row := range r.Rows {
+				lines = append(lines, string(row[0]))
+			}
 		}
-		prepare := fmt.Sprintf("PREPARE planned (%s) AS %s", strings.Join(types, ", "), sql)
-		if _, err := tx.Exec(t.Context(), prepare, pgx.QueryExecModeSimpleProtocol); err != nil {
-			return err
-		}
-		explain := fmt.Sprintf("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) EXECUTE planned (%s)", strings.Join(values, ", "))
-		rows, err := tx.Query(t.Context(), explain, pgx.QueryExecModeSimpleProtocol)
-		if err != nil {
-			return err
-		}
-		plan, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(t.Context(), "DEALLOCATE planned", pgx.QueryExecModeSimpleProtocol)
 		return err
 	})
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	return strings.Join(plan, "\n")
+	return lines
+}
+
+// plan returns the statement's plan, with what it really did.
+func (p prepared) plan() string {
+	p.t.Helper()
+	const options = "ANALYZE, BUFFERS, COSTS OFF, TIMING OFF"
+	return strings.Join(p.run(fmt.Sprintf("EXPLAIN (%s) EXECUTE %s (%s)", options, p.name, p.args)), "\n")
 }
 
 func literal(t *testing.T, v any) (value, kind string) {
@@ -87,6 +102,13 @@ func literal(t *testing.T, v any) (value, kind string) {
 		return "'" + v.Format(time.RFC3339Nano) + "'", "timestamptz"
 	case uuid.UUID:
 		return "'" + v.String() + "'", "uuid"
+	case []string:
+		return "'{" + strings.Join(v, ",") + "}'", "text[]"
+	case []bool:
+		return fmt.Sprintf("'{%v}'", v[0]), "boolean[]"
+	case []time.Time:
+		return "'{" + strings.Join(column(v, func(t time.Time) string { return t.Format(time.RFC3339Nano) }), ",") + "}'",
+			"timestamptz[]"
 	case []uuid.UUID:
 		return "'{" + strings.Join(column(v, uuid.UUID.String), ",") + "}'", "uuid[]"
 	default:
@@ -95,63 +117,52 @@ func literal(t *testing.T, v any) (value, kind string) {
 	}
 }
 
-// scanned fails the test when a plan reads a whole table.
-func scanned(t *testing.T, plan string, tables ...string) {
-	t.Helper()
-	for _, table := range tables {
-		if strings.Contains(plan, "Seq Scan on "+table) {
-			t.Fatalf("the plan reads all of %s:\n%s", table, plan)
-		}
-	}
-}
-
-// A statement is prepared while its tables are empty and never analysed: that
-// is when a planner that goes by statistics takes the plan that is wrong later.
 func TestPlansHoldForABacklog(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, Config{MaxConns: 1, Timeout: 5 * time.Minute})
-	ready := func() []jobs.Candidate {
-		got, err := s.Ready(t.Context(), jobs.ReadyQuery{
-			Route: "default", Now: time.Now(), Tenants: 32, PerTenant: 8,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got
-	}
-	ready()
-	backlog(t, s, 50_000)
-	if got := len(ready()); got != 32*8 {
-		t.Fatalf("ready: got %d, want %d", got, 32*8)
-	}
-
-	plan := planOf(t, s, readyQuery, "default", int16(0), time.Now(), "", 32, 8)
-	scanned(t, plan, "queue")
-	if n := buffers(t, plan); n > 2000 {
-		t.Fatalf("ready read %d buffers of a backlog of 50,000, want at most 2,000:\n%s", n, plan)
-	}
-
-	id := firstJob(t, s)
-	plan = planOf(t, s, selectJob, time.Now(), id, "t0")
-	scanned(t, plan, "queue", "jobs", "results", "releases")
-	if n := buffers(t, plan); n > 30 {
-		t.Fatalf("reading a job read %d buffers, want at most 30:\n%s", n, plan)
-	}
-	onePartition(t, plan, "jobs")
-	onePartition(t, plan, "results")
-
-	plan = planOf(t, s, selectJobs, time.Now(), []uuid.UUID{id})
-	scanned(t, plan, "queue", "jobs", "results", "releases")
-	onePartition(t, plan, "jobs")
-}
-
-func firstJob(t *testing.T, s *Store) (id uuid.UUID) {
-	t.Helper()
-	if err := s.pool.QueryRow(t.Context(), `SELECT id FROM jobs WHERE tenant = 't0' ORDER BY id LIMIT 1`).Scan(&id); err != nil {
+	prefix := floorID(time.Now()).String()[:28]
+	id := uuid.MustParse(prefix + "00000001")
+	if err := s.Maintain(t.Context(), time.Now().Add(-20*week)); err != nil {
 		t.Fatal(err)
 	}
-	return id
+	ready := prepare(t, s, "ready", readyQuery, "default", int16(0), time.Now(), "", 32, 8)
+	job := prepare(t, s, "job", selectJob, time.Now(), id, "t0")
+	several := prepare(t, s, "several", selectJobs, time.Now(), []uuid.UUID{id})
+	find := prepare(t, s, "find", findQuery, []string{"0"}, []string{"t0"}, []bool{true},
+		[]time.Time{time.Now().Add(-time.Hour)}, floorID(time.Now().Add(-8*24*time.Hour)))
+	lock := prepare(t, s, "lock", lockQuery, []uuid.UUID{id})
+	backlog(t, s, prefix, 50_000)
+
+	for _, c := range []struct {
+		name      string
+		statement prepared
+		buffers   int
+	}{
+		{"ready", ready, 2000}, {"job", job, 30}, {"several", several, 30}, {"find", find, 30}, {"lock", lock, 10},
+	} {
+		plan := c.statement.plan()
+		if strings.Contains(plan, "Seq Scan") {
+			t.Errorf("%s reads a whole table:\n%s", c.name, plan)
+		}
+		if n := buffers(t, plan); n > c.buffers {
+			t.Errorf("%s read %d buffers of a backlog of 50,000, want at most %d:\n%s", c.name, n, c.buffers, plan)
+		}
+	}
+	onePartition(t, job.plan(), "jobs")
+	onePartition(t, job.plan(), "results")
+	onePartition(t, several.plan(), "jobs")
+	if strings.Contains(find.plan(), "results_"+longAgo()) {
+		t.Errorf("a search for a fresh result looks into a partition that can hold none:\n%s", find.plan())
+	}
+	got, err := s.Ready(t.Context(), jobs.ReadyQuery{Route: "default", Now: time.Now(), Tenants: 32, PerTenant: 8})
+	if err != nil || len(got) != 32*8 {
+		t.Fatalf("ready: got %d, %v, want %d", len(got), err, 32*8)
+	}
 }
+
+// longAgo is the date of a week that has a partition and is past the reach of a
+// fresh result.
+func longAgo() string { return time.Now().Add(-20 * week).UTC().Truncate(week).Format("20060102") }
 
 // buffers returns how many pages the first node of a plan touched.
 func buffers(t *testing.T, plan string) int {
@@ -186,4 +197,120 @@ func onePartition(t *testing.T, plan, table string) {
 	if read != 1 {
 		t.Fatalf("the plan reads %d partitions of %s, want 1:\n%s", read, table, plan)
 	}
+}
+
+// Whatever a store does, it reads of a backlog what it needs: the plans that it
+// keeps were made when the tables were empty, and known to be.
+func TestNothingReadsTheBacklog(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{MaxConns: 1, Timeout: 5 * time.Minute})
+	prefix := floorID(time.Now()).String()[:28]
+	admin := prepared{t: t, s: s}
+	for range 7 { // more often than a plan is made anew
+		everything(t, s)
+	}
+	for _, table := range append(partitioned(), "queue", "releases", "live_jobs", "idempotency") {
+		admin.run("DELETE FROM " + table)
+	}
+	admin.run("VACUUM ANALYZE")
+	everything(t, s)
+	admin.run("ALTER TABLE queue SET (autovacuum_enabled = off); ALTER TABLE live_jobs SET (autovacuum_enabled = off)")
+	everything(t, s)
+	backlog(t, s, prefix, 50_000)
+
+	before := readRows(t, s)
+	everything(t, s)
+	for table, n := range readRows(t, s) {
+		if read := n - before[table]; read > 2000 {
+			t.Errorf("%s: one of everything read %d rows of a backlog of 50,000, want at most 2,000", table, read)
+		}
+	}
+}
+
+// readRows returns how many rows of each table were read so far, partitions
+// with their parent.
+func readRows(t *testing.T, s *Store) map[string]int {
+	t.Helper()
+	admin := prepared{t: t, s: s}
+	admin.run("SELECT pg_stat_force_next_flush()")
+	rows := map[string]int{}
+	for _, line := range admin.run(`
+		SELECT regexp_replace(relname, '_(2.*|default)$', '') || ' ' || seq_tup_read + coalesce(idx_tup_fetch, 0)
+			|| ' ' || coalesce((SELECT sum(idx_tup_read) FROM pg_stat_user_indexes i WHERE i.relid = s.relid), 0)
+		FROM pg_stat_user_tables s`) {
+		var table string
+		var fetched, scanned int
+		if _, err := fmt.Sscan(line, &table, &fetched, &scanned); err != nil {
+			t.Fatal(err)
+		}
+		rows[table] += max(fetched, scanned)
+	}
+	return rows
+}
+
+// everything does one of each thing that a store does.
+func everything(t *testing.T, s *Store) {
+	t.Helper()
+	ctx := t.Context()
+	must := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := uuid.NewString()
+	submit := func(hash string) jobs.Job {
+		t.Helper()
+		sub := testSubmission(name + hash)
+		sub.Request.Route, sub.MaxAge = name, time.Hour
+		sub.Idempotency = &jobs.Idempotency{Key: sub.Job.ID.String()}
+		got, err := s.Submit(ctx, sub)
+		must(got, err)
+		again, err := s.Submit(ctx, sub)
+		must(again, err)
+		return got.Job
+	}
+	first := submit("a")
+	submit("a")
+	cancelled, expired, finished, given := submit("cancelled"), submit("b"), submit("c"), submit("d")
+	w := jobs.Worker{ID: uuid.New(), Name: "w"}
+	must(s.Beat(ctx, w, nil))
+	ready, err := s.Ready(ctx, jobs.ReadyQuery{Route: name, Now: time.Now(), Tenants: 10, PerTenant: 10})
+	must(ready, err)
+	tasks, err := s.Release(ctx, column(ready, func(c jobs.Candidate) jobs.Release {
+		return jobs.Release{Execution: c.Execution, Fence: c.Fence, Provider: "sim", Model: "m"}
+	}), time.Now())
+	must(tasks, err)
+	if len(tasks) != 5 {
+		t.Fatalf("released %d, want 5", len(tasks))
+	}
+	must(s.Requeue(ctx, tasks[:1]))
+	works := map[uuid.UUID]jobs.Work{}
+	for _, task := range tasks[1:] {
+		works[task.Execution], err = s.Claim(ctx, jobs.Claim{Task: task, Worker: w.ID, Call: uuid.New(), At: time.Now()})
+		must(nil, err)
+	}
+	must(s.Beat(ctx, w, tasks))
+	must(s.Finish(ctx, benchOutcome(works[finished.ExecutionID], []byte(`{}`))))
+	must(s.Finish(ctx, benchOutcome(works[finished.ExecutionID], []byte(`{}`))))
+	submit("c")
+	back := benchOutcome(works[given.ExecutionID], nil)
+	must(nil, s.Reschedule(ctx, jobs.Rescheduling{Task: back.Task, Call: back.Call, RunAt: time.Now()}))
+	for _, j := range []jobs.Job{first, cancelled, expired} {
+		_, _, err := s.Cancel(ctx, j.Tenant, j.ID, time.Now())
+		must(nil, err)
+	}
+	must(s.Request(ctx, "acme", first.ID))
+	must(s.Calls(ctx, "acme", first.ID))
+	must(s.Events(ctx, "acme", first.ID))
+	must(s.Jobs(ctx, jobs.JobQuery{Tenant: "acme", Limit: 10}))
+	must(s.Unclaimed(ctx, time.Now(), 10))
+	must(s.Outstanding(ctx))
+	must(s.Routes(ctx))
+	must(s.Expire(ctx, time.Now(), 100))
+	must(s.Settle(ctx))
+	must(nil, s.Delete(ctx, "acme", cancelled.ID))
+	must(s.Workers(ctx))
+	must(nil, s.Retire(ctx, w.ID))
+	must(s.Job(ctx, "acme", first.ID))
 }

@@ -16,7 +16,7 @@ func (s *Store) Release(ctx context.Context, releases []jobs.Release, at time.Ti
 		WITH moved AS (
 			UPDATE queue q SET fence = q.fence + 1, visible_at = 'infinity', waiting_on = ''
 			FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS v (id, fence, provider, model)
-			WHERE q.id = v.id AND q.fence = v.fence AND q.visible_at <= $5
+			WHERE q.id = v.id AND q.id = ANY ($1) AND q.fence = v.fence AND q.visible_at <= $5
 			RETURNING q.id, q.fence, q.priority, q.tenant, v.provider, v.model
 		)
 		INSERT INTO releases (execution_id, fence, provider, model, priority, tenant, released_at)
@@ -97,10 +97,10 @@ func (s *Store) Requeue(ctx context.Context, tasks []jobs.Task) (n int, err erro
 	const requeue = `
 		WITH taken AS (
 			DELETE FROM releases r USING unnest($1::uuid[], $2::bigint[]) AS v (id, fence)
-			WHERE r.execution_id = v.id AND r.fence = v.fence AND r.worker IS NULL
+			WHERE r.execution_id = v.id AND r.execution_id = ANY ($1) AND r.fence = v.fence AND r.worker IS NULL
 			RETURNING r.execution_id
 		), ready AS (
-			UPDATE queue q SET visible_at = 'epoch' FROM taken WHERE q.id = taken.execution_id
+			UPDATE queue q SET visible_at = 'epoch' FROM taken WHERE q.id = taken.execution_id AND q.id = ANY ($1)
 			RETURNING q.id
 		)
 		SELECT count(*) FROM ready`

@@ -38,13 +38,13 @@ func giveBack(t *txn, all []jobs.Rescheduling, which []int, results []group.Resu
 				WITH ORDINALITY AS v (id, fence, run_at, waiting_on, tries, target, provider, n)
 		), back AS (
 			DELETE FROM releases r USING v
-			WHERE r.execution_id = v.id AND r.fence = v.fence AND r.worker IS NOT NULL
+			WHERE r.execution_id = v.id AND r.execution_id = ANY ($1) AND r.fence = v.fence AND r.worker IS NOT NULL
 			RETURNING r.execution_id
 		)
 		UPDATE queue q SET visible_at = v.run_at, waiting_on = v.waiting_on, tries = q.tries + v.tries,
 			target = v.target, provider = v.provider
 		FROM v JOIN back ON back.execution_id = v.id
-		WHERE q.id = v.id
+		WHERE q.id = v.id AND q.id = ANY ($1)
 		RETURNING v.n`
 	now := column(which, func(i int) jobs.Rescheduling { return all[i] })
 	for _, i := range which {
@@ -76,7 +76,7 @@ func giveBack(t *txn, all []jobs.Rescheduling, which []int, results []group.Resu
 func lockDeletable(t *txn, ids []uuid.UUID) {
 	const lock = `
 		SELECT FROM requests r
-		WHERE r.execution_id = ANY ($1::uuid[]) AND NOT EXISTS (SELECT FROM queue q WHERE q.id = r.execution_id)
+		WHERE r.execution_id = ANY ($1::uuid[]) AND (SELECT true FROM queue q WHERE q.id = r.execution_id) IS NULL
 		ORDER BY r.execution_id FOR KEY SHARE OF r`
 	t.exec(lock, ids)
 }

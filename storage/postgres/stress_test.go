@@ -217,5 +217,93 @@ func (c *crowd) check() {
 			AND NOT EXISTS (SELECT FROM results r WHERE r.execution_id = j.execution_id AND r.status = 'succeeded')`, 0)
 	count("executions billed more than once", `
 		SELECT count(*) FROM (SELECT FROM jobs j WHERE j.cost_usd > 0 GROUP BY execution_id HAVING count(*) > 1) x`, 0)
-	count("deadlocks", `SELECT deadlocks::integer FROM pg_stat_database WHERE datname = current_database()`, 0)
+	noDeadlocks(c.t, c.s)
+}
+
+// noDeadlocks fails the test if the database had to break one off. Servers count
+// when a connection ends, so it ends all first.
+func noDeadlocks(t *testing.T, s *Store) {
+	t.Helper()
+	const alone = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+		AND backend_type = 'client backend'`
+	s.pool.Reset()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for others := 1; others > 0; {
+		if err := s.pool.QueryRow(ctx, alone).Scan(&others); err != nil {
+			t.Fatalf("wait until all connections have ended: %v", err)
+		}
+	}
+	var n int
+	const deadlocks = `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`
+	if err := s.pool.QueryRow(ctx, deadlocks).Scan(&n); err != nil || n != 0 {
+		t.Errorf("deadlocks: got %d, %v, want none", n, err)
+	}
+}
+
+// Batches that make and attach to the same executions, each in an order of its
+// own, take their locks in one.
+func TestBatchesOfTheSameHashesDoNotDeadlock(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{})
+	for round := range 10 {
+		var group sync.WaitGroup
+		for range 4 {
+			var batch []jobs.Submission
+			for _, n := range rand.Perm(40) {
+				batch = append(batch, testSubmission(fmt.Sprint(round, "-", n)))
+			}
+			group.Go(func() {
+				results, err := s.submitAll(context.Background(), batch)
+				if err != nil {
+					t.Error(err)
+				}
+				for _, r := range results {
+					if r.Err != nil {
+						t.Error(r.Err)
+					}
+				}
+			})
+		}
+		group.Wait()
+	}
+	var executions int
+	if err := s.pool.QueryRow(t.Context(), `SELECT count(*) FROM queue`).Scan(&executions); err != nil || executions != 400 {
+		t.Errorf("executions: got %d, %v, want 400", executions, err)
+	}
+	noDeadlocks(t, s)
+}
+
+// What a stale worker tells of a call goes with what was deleted, and not after.
+func TestAStaleCallDoesNotOutliveItsExecution(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{})
+	for round := range 25 {
+		sub := testSubmission(fmt.Sprint(round))
+		if _, err := s.Submit(t.Context(), sub); err != nil {
+			t.Fatal(err)
+		}
+		work := runOne(t, s)
+		if _, _, err := s.Cancel(t.Context(), "acme", sub.Job.ID, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		o := benchOutcome(work, []byte(`{}`))
+		o.Call.ID = uuid.Must(uuid.NewV7()) // a second call, not recorded yet
+		var group sync.WaitGroup
+		group.Go(func() {
+			if _, err := s.Finish(context.Background(), o); !errors.Is(err, jobs.ErrStale) {
+				t.Errorf("finish what was cancelled: got error %v, want %v", err, jobs.ErrStale)
+			}
+		})
+		group.Go(func() {
+			if err := s.Delete(context.Background(), "acme", sub.Job.ID); err != nil {
+				t.Error(err)
+			}
+		})
+		group.Wait()
+	}
+	var left int
+	if err := s.pool.QueryRow(t.Context(), `SELECT count(*) FROM calls`).Scan(&left); err != nil || left != 0 {
+		t.Fatalf("calls of deleted executions: got %d, %v, want none", left, err)
+	}
 }

@@ -39,23 +39,27 @@ func copyResults(ctx context.Context, t *txn, all []*submission) (open []*submis
 	return slices.DeleteFunc(slices.Clone(all), func(m *submission) bool { return slices.Contains(copied, m) }), nil
 }
 
+// findQuery probes the index of each partition that can hold a result.
+const findQuery = `
+	SELECT c.n, r.execution_id
+	FROM unnest($1::text[], $2::text[], $3::boolean[], $4::timestamptz[])
+		WITH ORDINALITY AS c (hash, tenant, dedupe, after, n)
+	CROSS JOIN LATERAL (
+		SELECT r.execution_id FROM results r
+		WHERE r.hash = c.hash AND r.tenant = c.tenant AND r.cacheable AND r.finished_at > c.after
+			AND r.execution_id >= $5
+		ORDER BY r.finished_at DESC LIMIT 1
+	) r
+	LEFT JOIN LATERAL (
+		SELECT q.id FROM queue q WHERE q.dedupe_key = c.hash AND q.tenant = c.tenant LIMIT 1
+	) live ON c.dedupe
+	WHERE live.id IS NULL`
+
 // findResults returns the execution whose result each submission may copy, if
 // there is one. A result is not older than its execution's last deadline, which
 // is at most [jobs.MaxTimeout] after the execution was made: that bounds the
 // partitions to look into.
 func findResults(ctx context.Context, t *txn, willing []*submission) (map[*submission]uuid.UUID, error) {
-	const find = `
-		SELECT c.n, r.execution_id
-		FROM unnest($1::text[], $2::text[], $3::boolean[], $4::timestamptz[])
-			WITH ORDINALITY AS c (hash, tenant, dedupe, after, n)
-		CROSS JOIN LATERAL (
-			SELECT r.execution_id FROM results r
-			WHERE r.hash = c.hash AND r.tenant = c.tenant AND r.cacheable AND r.finished_at > c.after
-				AND r.execution_id >= $5
-			ORDER BY r.finished_at DESC LIMIT 1
-		) r
-		WHERE NOT (c.dedupe AND EXISTS (
-			SELECT FROM queue q WHERE q.dedupe_key = c.hash AND q.tenant = c.tenant))`
 	after := column(willing, func(m *submission) time.Time { return m.Job.CreatedAt.Add(-m.MaxAge) })
 	const skew = 24 * time.Hour
 	oldest := slices.MinFunc(after, time.Time.Compare).Add(-jobs.MaxTimeout - skew)
@@ -69,7 +73,7 @@ func findResults(ctx context.Context, t *txn, willing []*submission) (map[*submi
 		}
 		found[willing[n-1]] = execution
 		return nil
-	}, find,
+	}, findQuery,
 		column(willing, func(m *submission) string { return m.Job.RequestHash }),
 		column(willing, func(m *submission) string { return m.Job.Tenant }),
 		column(willing, func(m *submission) bool { return m.Dedupe }),
@@ -82,12 +86,11 @@ func findResults(ctx context.Context, t *txn, willing []*submission) (map[*submi
 // there; one that is gone already is not copied.
 func readResults(ctx context.Context, t *txn, found map[*submission]uuid.UUID) ([]*submission, error) {
 	const lock = `
-		SELECT FROM unnest($1::uuid[]) AS k (id) JOIN results r ON r.execution_id = k.id
-		ORDER BY r.execution_id FOR KEY SHARE OF r`
+		SELECT FROM results WHERE execution_id = ANY ($1::uuid[]) ORDER BY execution_id FOR KEY SHARE`
 	const read = `
-		SELECT r.execution_id, r.body, r.finished_at, r.provider,
-			r.input_tokens, r.output_tokens, r.cached_tokens, r.reasoning_tokens
-		FROM unnest($1::uuid[]) AS k (id) JOIN results r ON r.execution_id = k.id`
+		SELECT execution_id, body, finished_at, provider,
+			input_tokens, output_tokens, cached_tokens, reasoning_tokens
+		FROM results WHERE execution_id = ANY ($1::uuid[])`
 	wanted := map[uuid.UUID][]*submission{}
 	for m, execution := range found {
 		wanted[execution] = append(wanted[execution], m)

@@ -83,13 +83,13 @@ func readKeys(ctx context.Context, t *txn, keyed []*submission) ([]keyRecord, er
 		RETURNING key, tenant`
 	const lock = `
 		SELECT FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (key, tenant, n)
-		JOIN idempotency i ON i.key = k.key AND i.tenant = k.tenant
+		JOIN idempotency i ON i.key = k.key AND i.tenant = k.tenant AND i.key = ANY ($1)
 		ORDER BY n FOR UPDATE OF i`
 	const read = `
 		SELECT k.n, i.fingerprint, i.job_id, i.created_at,
-			EXISTS (SELECT FROM jobs j WHERE j.id = i.job_id AND j.tenant = i.tenant)
+			coalesce((SELECT true FROM jobs j WHERE j.id = i.job_id AND j.tenant = i.tenant), false)
 		FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (key, tenant, n)
-		JOIN idempotency i ON i.key = k.key AND i.tenant = k.tenant`
+		JOIN idempotency i ON i.key = k.key AND i.tenant = k.tenant AND i.key = ANY ($1)`
 
 	records := make([]keyRecord, len(keyed))
 	made := map[[2]string]bool{}
@@ -124,7 +124,7 @@ func takeOverKeys(t *txn, lapsed []*submission) {
 		UPDATE idempotency i SET fingerprint = k.fingerprint, job_id = k.job_id, created_at = k.created_at
 		FROM unnest($1::text[], $2::text[], $3::bytea[], $4::uuid[], $5::timestamptz[])
 			AS k (key, tenant, fingerprint, job_id, created_at)
-		WHERE i.key = k.key AND i.tenant = k.tenant`
+		WHERE i.key = k.key AND i.tenant = k.tenant AND i.key = ANY ($1)`
 	t.exec(update,
 		column(lapsed, func(m *submission) string { return m.Idempotency.Key }),
 		column(lapsed, func(m *submission) string { return m.Job.Tenant }),

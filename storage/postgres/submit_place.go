@@ -96,17 +96,21 @@ func insertExecutions(ctx context.Context, t *txn, missing []*placement) error {
 		ORDER BY n
 		ON CONFLICT (dedupe_key, tenant) DO NOTHING
 		RETURNING id`
+	// Only what is settled gets another key: whoever waited for it looks again.
 	const lock = `
-		SELECT k.n, q.id, q.priority
-		FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (dedupe_key, tenant, n)
-		JOIN queue q ON q.dedupe_key = k.dedupe_key AND q.tenant = k.tenant
-		WHERE q.xmin <> pg_current_xact_id()::xid -- not one just made
-		ORDER BY q.id FOR NO KEY UPDATE OF q`
+		SELECT q.id, q.dedupe_key, q.tenant, q.priority FROM queue q
+		WHERE q.id = ANY (ARRAY (
+				SELECT found.id FROM unnest($1::text[], $2::text[]) AS k (dedupe_key, tenant)
+				CROSS JOIN LATERAL (
+					SELECT q.id FROM queue q WHERE q.dedupe_key = k.dedupe_key AND q.tenant = k.tenant OFFSET 0
+				) found))
+			AND NOT q.settling AND q.xmin <> pg_current_xact_id()::xid -- not one just made
+		ORDER BY q.id FOR NO KEY UPDATE`
 
 	first := func(p *placement) *submission { return p.members[0] }
-	byID := map[uuid.UUID]*placement{}
+	byID, byKey := map[uuid.UUID]*placement{}, map[[2]string]*placement{}
 	for _, p := range missing {
-		byID[first(p).Execution] = p
+		byID[first(p).Execution], byKey[[2]string{p.key, p.tenant}] = p, p
 	}
 	ids := column(missing, func(p *placement) uuid.UUID { return first(p).Execution })
 	tenants := column(missing, func(p *placement) string { return p.tenant })
@@ -129,13 +133,14 @@ func insertExecutions(ctx context.Context, t *txn, missing []*placement) error {
 		column(missing, func(p *placement) uuid.UUID { return first(p).Job.ID }),
 		column(missing, (*placement).noStore))
 	t.each(func(rows pgx.Rows) error {
-		var n int
 		var id uuid.UUID
+		var key, tenant string
 		var priority jobs.Priority
-		if err := rows.Scan(&n, &id, &priority); err != nil {
+		if err := rows.Scan(&id, &key, &tenant, &priority); err != nil {
 			return err
 		}
-		missing[n-1].execution, missing[n-1].priority = id, priority
+		p := byKey[[2]string{key, tenant}]
+		p.execution, p.priority = id, priority
 		return nil
 	}, lock, keys, tenants)
 	return t.flush(ctx)
@@ -151,7 +156,7 @@ func raise(t *txn, places []*placement) {
 				AS v (id, priority, deadline, stop_at, no_store)
 		), taken AS (
 			DELETE FROM releases r USING v
-			WHERE r.execution_id = v.id AND r.worker IS NULL AND v.priority < r.priority
+			WHERE r.execution_id = v.id AND r.execution_id = ANY ($1) AND r.worker IS NULL AND v.priority < r.priority
 			RETURNING r.execution_id
 		)
 		UPDATE queue q SET
@@ -161,7 +166,7 @@ func raise(t *txn, places []*placement) {
 			no_store = q.no_store OR v.no_store,
 			visible_at = CASE WHEN taken.execution_id IS NULL THEN q.visible_at ELSE 'epoch' END
 		FROM v LEFT JOIN taken ON taken.execution_id = v.id
-		WHERE q.id = v.id
+		WHERE q.id = v.id AND q.id = ANY ($1)
 		RETURNING q.id, q.visible_at <= $6`
 	attached := map[uuid.UUID]*placement{}
 	var found []*placement

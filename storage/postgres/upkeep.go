@@ -61,11 +61,9 @@ func (s *Store) Maintain(ctx context.Context, now time.Time) error {
 // dropKeys leaves records that someone holds for the next time.
 func (s *Store) dropKeys(ctx context.Context, before time.Time) error {
 	const drop = `
-		WITH old AS MATERIALIZED (
-			SELECT key, tenant FROM idempotency WHERE created_at < $1
-			ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
-		)
-		DELETE FROM idempotency i USING old WHERE i.key = old.key AND i.tenant = old.tenant`
+		DELETE FROM idempotency WHERE ctid = ANY (ARRAY (
+			SELECT ctid FROM idempotency WHERE created_at < $1
+			ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))`
 	for {
 		var dropped int64
 		err := s.bounded(ctx, "drop idempotency records", func(ctx context.Context) error {

@@ -16,7 +16,7 @@ func (s *Store) Beat(ctx context.Context, w jobs.Worker, running []jobs.Task) (o
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, beat = excluded.beat`
 	const look = `
 		SELECT v.n FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS v (id, fence, n)
-		WHERE NOT EXISTS (SELECT FROM queue q WHERE q.id = v.id AND q.fence = v.fence AND NOT q.settling)
+		WHERE (SELECT true FROM queue q WHERE q.id = v.id AND q.fence = v.fence AND NOT q.settling) IS NULL
 		ORDER BY v.n`
 	err = s.write(ctx, "beat", func(_ context.Context, t *txn) error {
 		obsolete = nil
