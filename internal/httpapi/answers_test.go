@@ -137,6 +137,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 
 func TestProblems(t *testing.T) {
 	t.Parallel()
+	unknown := &jobs.Error{Code: jobs.CodeUnknownModel, Pointer: "/request/model", Message: "no"}
 	for name, c := range map[string]struct {
 		err    error
 		status int
@@ -144,10 +145,10 @@ func TestProblems(t *testing.T) {
 		detail string
 	}{
 		"invalid field":        {jobs.Invalid("/request/model", "is required"), 400, "invalid_field", "/request/model: is required"},
-		"unknown model":        {&jobs.Error{Code: jobs.CodeUnknownModel, Pointer: "/request/model", Message: "no"}, 400, "unknown_model", "/request/model: no"},
+		"unknown model":        {unknown, 400, "unknown_model", "/request/model: no"},
 		"not found":            {jobs.ErrNotFound, 404, "not_found", "no such job"},
 		"conflict":             {jobs.ErrLive, 409, "conflict", "the job has not ended; cancel it first"},
-		"idempotency mismatch": {jobs.ErrIdempotencyMismatch, 422, "idempotency_mismatch", "this Idempotency-Key was used for another submission"},
+		"idempotency mismatch": {jobs.ErrIdempotencyMismatch, 422, "idempotency_mismatch", "used for another submission"},
 		"store away":           {jobs.Unavailable(errors.New("dial 10.0.0.7")), 503, "store_unavailable", "unknown: repeat with the same key"},
 		"store too slow":       {context.DeadlineExceeded, 503, "store_unavailable", "unknown: repeat with the same key"},
 		"unknown code":         {&jobs.Error{Code: "odd", Message: "secret"}, 500, "internal", "request_id"},

@@ -66,7 +66,6 @@ func (a *API) boundConnection(x *exchange) {
 	if x.Request().ContentLength != 0 {
 		_ = conn.SetReadDeadline(time.Now().Add(a.cfg.BodyTimeout))
 	}
-	_ = conn.SetWriteDeadline(time.Time{})
 	x.Response().Before(func() { _ = conn.SetWriteDeadline(time.Now().Add(a.cfg.WriteTimeout)) })
 }
 

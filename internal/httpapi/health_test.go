@@ -134,8 +134,9 @@ func TestLog(t *testing.T) {
 	service := granting()
 	h := start(t, Config{Service: service, TrustTenantHeader: true})
 	const secret = "s3cret"
-	body := `{"request":{"model":"` + secret + `","messages":["` + secret + `"]},"metadata":{"` + secret + `":"` + secret + `"},"user":"` + secret + `"}`
-	h.do("POST", "/v1/jobs", body, "Idempotency-Key", secret, "Penstock-Tenant", "acme", "X-Request-Id", "mine", "Authorization", secret)
+	body := strings.ReplaceAll(`{"request":{"model":"*","messages":["*"]},"metadata":{"*":"*"},"user":"*"}`, "*", secret)
+	h.do("POST", "/v1/jobs", body,
+		"Idempotency-Key", secret, "Penstock-Tenant", "acme", "X-Request-Id", "mine", "Authorization", secret)
 	h.do("POST", "/v1/jobs", `{"`+secret+`":1,"request":{"`+secret+`":1}}`)
 	h.do("GET", "/v1/jobs?metadata["+secret+"]="+secret+"&model="+secret, "")
 	h.do("GET", "/v1/jobs?"+secret+"=1", "")

@@ -153,9 +153,11 @@ func TestList(t *testing.T) {
 		"created_after=2030-01-31T13:00:00%2B01:00&created_before=2030-01-31T12:00:00.5Z": {
 			CreatedAfter: noon, CreatedBefore: noon.Add(500 * time.Millisecond), Limit: 20,
 		},
-		"metadata[order]=1842&metadata[a%20b]=%C3%A9": {Metadata: map[string]string{"order": "1842", "a b": "é"}, Limit: 20},
-		"metadata[a[b]]=x":                            {Metadata: map[string]string{"a[b]": "x"}, Limit: 20},
-		"cursor=" + encodeCursor(after):               {Before: after, Limit: 20},
+		"metadata[order]=1842&metadata[a%20b]=%C3%A9": {
+			Metadata: map[string]string{"order": "1842", "a b": "é"}, Limit: 20,
+		},
+		"metadata[a[b]]=x":              {Metadata: map[string]string{"a[b]": "x"}, Limit: 20},
+		"cursor=" + encodeCursor(after): {Before: after, Limit: 20},
 	} {
 		t.Run(query, func(t *testing.T) {
 			t.Parallel()

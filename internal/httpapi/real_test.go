@@ -212,7 +212,8 @@ func TestRealIdempotency(t *testing.T) {
 	if got := later.job(t); later.status != 202 || got.ID != first.ID || got.Status != "succeeded" {
 		t.Errorf("later: %d %s", later.status, later.body)
 	}
-	if a := r.do("POST", "/v1/jobs", asking("b", ""), "Idempotency-Key", "k"); a.status != 422 || a.problem(t).Code != "idempotency_mismatch" {
+	a := r.do("POST", "/v1/jobs", asking("b", ""), "Idempotency-Key", "k")
+	if a.status != 422 || a.problem(t).Code != "idempotency_mismatch" {
 		t.Errorf("other body: %d %s", a.status, a.body)
 	}
 	other := r.do("POST", "/v1/jobs", asking("a", ""), "Idempotency-Key", "k", "Penstock-Tenant", "other")

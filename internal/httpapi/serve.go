@@ -38,7 +38,9 @@ func (a *API) Serve(ctx context.Context, l net.Listener) error {
 	case <-ctx.Done():
 	}
 	err := a.drain(base, server)
-	_ = <-served // http.ErrServerClosed, by our own doing
+	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("serve %s: %w", l.Addr(), end))
+	}
 	return err
 }
 
