@@ -30,9 +30,8 @@ type fleet struct {
 	client    *http.Client
 }
 
-// startFleet starts a provider, an API and the given number of workers on
-// stores of their own.
-func startFleet(t *testing.T, faults string, workers int) *fleet {
+// startFleet starts a provider, an API and two workers on stores of their own.
+func startFleet(t *testing.T) *fleet {
 	t.Helper()
 	dir := t.TempDir()
 	f := &fleet{
@@ -45,14 +44,14 @@ func startFleet(t *testing.T, faults string, workers int) *fleet {
 providers: {sim: {type: openai, base_url: "http://%s/v1", api_key: "${SIM_KEY}", concurrency: 40}}
 routes: {default: {targets: [sim/sim-1]}}
 `, f.simulator))
-	write(t, filepath.Join(dir, "faults.json"), faults)
+	write(t, filepath.Join(dir, "faults.json"), slow)
 	f.env = []string{
 		"PENSTOCK_CONFIG=" + config, "PENSTOCK_DATABASE_URL=" + f.database, "PENSTOCK_REDIS_URL=" + f.redis.URL(),
 		"SIM_KEY=" + secret, "PENSTOCK_LOG=json,debug",
 	}
 	start(t, nil, "simulator", "-addr", f.simulator, "-config", filepath.Join(dir, "faults.json"))
 	f.startAPI()
-	for range workers {
+	for range 2 {
 		f.startWorker()
 	}
 	return f
@@ -158,11 +157,11 @@ func (f *fleet) submitUntilAccepted(i int) string {
 // prompt begins every prompt, which must show nowhere.
 const prompt = "a prompt nobody else may read "
 
-// waitAll polls until every job has ended, and returns them.
-func (f *fleet) waitAll(ids []string, within time.Duration) map[string]job {
+// waitAll polls until every job has ended, within a minute, and returns them.
+func (f *fleet) waitAll(ids []string) map[string]job {
 	f.t.Helper()
 	ended := map[string]job{}
-	eventually(f.t, within, fmt.Sprintf("%d jobs ended", len(ids)), func() bool {
+	eventually(f.t, time.Minute, fmt.Sprintf("%d jobs ended", len(ids)), func() bool {
 		for _, id := range ids {
 			if _, ok := ended[id]; ok {
 				continue

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
 	"github.com/redis/go-redis/v9"
 )
 
@@ -21,12 +20,12 @@ const slow = `{"latency": "250ms", "sigma": 0.3, "per_token": "5ms"}`
 // Invariants 1, 2 and 3: every accepted job ends once, whatever is pulled.
 func TestInvariant1KilledWorker(t *testing.T) {
 	t.Parallel()
-	f := startFleet(t, slow, 2)
+	f := startFleet(t)
 	ids := f.submitAll(inFlight)
 	eventually(t, 20*time.Second, "calls under way", func() bool { return len(f.calls()) > 100 })
 	killed := time.Now()
 	f.workers[0].kill()
-	f.check(ids, f.waitAll(ids, time.Minute))
+	f.check(ids, f.waitAll(ids))
 
 	first, repeated, latest := map[string]bool{}, 0, time.Duration(0)
 	for _, c := range f.calls() {
@@ -48,14 +47,14 @@ func TestInvariant1KilledWorker(t *testing.T) {
 
 func TestInvariant1KilledAPI(t *testing.T) {
 	t.Parallel()
-	f := startFleet(t, slow, 2)
+	f := startFleet(t)
 	submitted := make(chan []string)
 	go func() { submitted <- f.submitAll(inFlight) }()
 	eventually(t, 20*time.Second, "calls under way", func() bool { return len(f.calls()) > 50 })
 	f.api.kill()
 	f.startAPI()
 	ids := <-submitted
-	f.check(ids, f.waitAll(ids, time.Minute))
+	f.check(ids, f.waitAll(ids))
 	if n := len(f.calls()); n != inFlight {
 		t.Errorf("%d calls for %d jobs: the death of an API must repeat none", n, inFlight)
 	}
@@ -63,7 +62,7 @@ func TestInvariant1KilledAPI(t *testing.T) {
 
 func TestInvariant1FlushedRedis(t *testing.T) {
 	t.Parallel()
-	f := startFleet(t, slow, 2)
+	f := startFleet(t)
 	ids := f.submitAll(inFlight)
 	options, err := redis.ParseURL(f.redis.URL())
 	if err != nil {
@@ -77,12 +76,12 @@ func TestInvariant1FlushedRedis(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f.check(ids, f.waitAll(ids, time.Minute))
+	f.check(ids, f.waitAll(ids))
 }
 
 func TestInvariant1EverythingAtOnce(t *testing.T) {
 	t.Parallel()
-	f := startFleet(t, slow, 2)
+	f := startFleet(t)
 	submitted := make(chan []string)
 	go func() { submitted <- f.submitAll(inFlight) }()
 	eventually(t, 20*time.Second, "calls under way", func() bool { return len(f.calls()) > 100 })
@@ -93,7 +92,7 @@ func TestInvariant1EverythingAtOnce(t *testing.T) {
 	f.startAPI()
 	f.startWorker()
 	ids := <-submitted
-	f.check(ids, f.waitAll(ids, time.Minute))
+	f.check(ids, f.waitAll(ids))
 }
 
 // check proves of every accepted job that it succeeded, once, and that a second
@@ -160,7 +159,7 @@ routes: {default: {targets: [sim/sim-1]}}
 	first.kill()
 	start(t, env, "api", "-embedded")
 	ready(t, f.apiAddr)
-	for id, j := range f.waitAll(ids, time.Minute) {
+	for id, j := range f.waitAll(ids) {
 		if j.Status != "succeeded" || len(j.Result) == 0 {
 			t.Errorf("job %s: %s %v", id, j.Status, j.Error)
 		}

@@ -11,13 +11,13 @@ import (
 // A worker that is told to stop lets its calls end: none is made twice.
 func TestStopRepeatsNoCall(t *testing.T) {
 	t.Parallel()
-	f := startFleet(t, slow, 2)
+	f := startFleet(t)
 	ids := f.submitAll(100)
 	eventually(t, 20*time.Second, "calls under way", func() bool { return len(f.calls()) > 20 })
 	if code := f.workers[0].terminate(t); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
-	f.check(ids, f.waitAll(ids, time.Minute))
+	f.check(ids, f.waitAll(ids))
 	if n := len(f.calls()); n != len(ids) {
 		t.Errorf("%d calls for %d jobs", n, len(ids))
 	}

@@ -124,6 +124,7 @@ func TestUpkeepIsLeasedHourlyAndAtTheStart(t *testing.T) {
 			return nil, nil
 		}
 		stop := d.run(t)
+		synctest.Wait()
 		d.run(t)
 		synctest.Wait()
 		if d.count("maintain") != 1 {

@@ -62,7 +62,7 @@ func TestDeadWorkerIsReclaimedWithin8Seconds(t *testing.T) {
 func TestInvariant5ObserverThatWasAwayKnowsNothing(t *testing.T) {
 	t.Parallel()
 	w := jobs.Worker{ID: uuid.New(), Beat: 7}
-	still := func() ([]jobs.Worker, error) { return []jobs.Worker{w}, nil }
+	still := func() ([]jobs.Worker, error) { return []jobs.Worker{w}, nil } //nolint:unparam // a func field
 	for name, interrupt := range map[string]func(d *double){
 		"a look failed": func(d *double) {
 			d.set(func() { d.workers = func() ([]jobs.Worker, error) { return nil, errors.New("connection reset") } })

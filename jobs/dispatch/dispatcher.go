@@ -122,7 +122,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 			d.wait(ctx, delay, &due)
 			continue
 		}
-		d.reports.failure(d.cfg.Observer, ctx, err)
+		d.reports.failure(ctx, d.cfg.Observer, err)
 		_ = backoff.Wait(ctx, outage.Equal(failures)) // ends early only with ctx, which the loop looks at
 		failures++
 	}

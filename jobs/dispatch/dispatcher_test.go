@@ -148,10 +148,18 @@ func TestLeaseIsHandedOverAtAStop(t *testing.T) {
 		f, l := newFleet(t), &leaders{}
 		_, stop := f.start(map[string]int{"sim": 1}, l.observe("first"))
 		synctest.Wait()
-		f.start(map[string]int{"sim": 1}, l.observe("second"))
+		second, _ := f.start(map[string]int{"sim": 1}, l.observe("second"))
 		time.Sleep(time.Minute)
 		if l.last != "first" {
 			t.Fatalf("leader is %q while the first lives", l.last)
+		}
+		time.Sleep(500 * time.Millisecond) // between two polls of the first
+		synctest.Wait()
+		f.asked()
+		second.Wake()
+		synctest.Wait()
+		if n := f.asked(); n != 0 {
+			t.Errorf("who has not the lease made %d queries when woken", n)
 		}
 		stopped := time.Now()
 		stop()
@@ -235,6 +243,14 @@ func TestQueueAwayIsReportedOnceAndNotRepeated(t *testing.T) {
 			t.Errorf("%d reports, %d tries to enqueue, %d released; want 1, 1 and one window of 3",
 				len(errs), f.enqueues, len(f.released))
 		}
+		for range 10 { // as if a reconciler took them back
+			f.finishAll()
+			time.Sleep(2 * time.Second)
+		}
+		synctest.Wait()
+		if len(errs) != 1 || f.enqueues > 21 {
+			t.Errorf("%d reports, %d tries to enqueue in 20 s more; want still 1, and one a pass", len(errs), f.enqueues)
+		}
 	})
 }
 
@@ -280,7 +296,7 @@ func TestTargetIsTheCandidates(t *testing.T) {
 			time.Sleep(time.Second)
 			synctest.Wait()
 			log := f.logged()
-			if len(log) != 1 || log[0].Provider != want.Provider || log[0].Release.Model != want.Model {
+			if len(log) != 1 || log[0].Provider != want.Provider || log[0].Model != want.Model {
 				t.Errorf("target %d: released %+v, want to %v", i, log, want)
 			}
 		}

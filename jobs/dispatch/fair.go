@@ -97,6 +97,7 @@ func (s *share) next() (item, outcome) {
 			return it, picked
 		case short:
 			return item{}, short
+		case none: // the next priority
 		}
 	}
 	return item{}, none
@@ -278,7 +279,7 @@ func (t *turn) end() {
 	t.ring.visiting = ""
 	if t.visited && t.at < len(t.order) {
 		name := t.order[t.at]
-		if b := t.tenants[name]; len(b.items) > 0 && b.items[0].Cost <= t.ring.deficit[name] {
+		if t.tenants[name].goesOn(t.ring.deficit[name]) {
 			t.ring.visiting = name
 		} else {
 			t.leave()
@@ -292,6 +293,15 @@ func (t *turn) end() {
 		}
 		return len(b.items) == 0 && !b.cut
 	})
+}
+
+// goesOn reports whether a tenant with this deficit may have more to take in
+// the same visit.
+func (b *backlog) goesOn(deficit int64) bool {
+	if len(b.items) == 0 {
+		return b.cut && deficit > 0
+	}
+	return b.items[0].Cost <= deficit
 }
 
 // waiting reports whether anything is ready.

@@ -205,6 +205,73 @@ func TestTenantsShareByCost(t *testing.T) {
 	}
 }
 
+// TestSavedUpTurnEnds: who has saved up for a dear job and then has cheap ones
+// that are more urgent may spend what it saved, and no more.
+func TestSavedUpTurnEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		d, _ := f.start(map[string]int{"sim": 1})
+		synctest.Wait()
+		releases := func(n int) map[string]int {
+			var log []running
+			for range n {
+				d.Wake()
+				synctest.Wait()
+				log = append(log, f.logged()...)
+				f.finishAll()
+			}
+			return count(log, byTenant)
+		}
+		soon := time.Now().Add(time.Minute)
+		f.add(1, jobs.Candidate{Tenant: "saver", Cost: 1000, Deadline: soon.Add(time.Hour)})
+		f.add(1000, jobs.Candidate{Tenant: "other", Cost: 10, Deadline: soon})
+		if got := releases(80); got["saver"] != 0 {
+			t.Fatalf("released %v, want the saver to save still", got)
+		}
+		f.set(func() {
+			key := jobs.ReadyQuery{Route: "sim/model"}
+			dear := f.ready[key]["saver"]
+			f.ready[key]["saver"] = nil
+			for range 1000 {
+				f.put(jobs.Candidate{
+					Execution: uuid.Must(uuid.NewV7()), Tenant: "saver", Route: "sim/model", Cost: 10, Deadline: soon,
+				})
+			}
+			f.put(dear[0])
+		})
+		if got := releases(200); got["saver"] < 130 || got["saver"] > 150 {
+			t.Errorf("released %v, want the saver to have its 80 and half of the rest", got)
+		}
+	})
+}
+
+// TestUnseenWorkKeepsItsPlace: what a look cut off is more urgent than what
+// another look showed.
+func TestUnseenWorkKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		d, _ := f.start(map[string]int{"sim": 9})
+		synctest.Wait()
+		for _, tenant := range []string{"a", "b", "c"} {
+			f.add(1, jobs.Candidate{Tenant: tenant})
+		}
+		d.Wake() // now it expects three tenants, and reads a part of each
+		synctest.Wait()
+		f.finishAll()
+		f.logged()
+		soon := time.Now().Add(time.Minute)
+		f.add(20, jobs.Candidate{Tenant: "a", Deadline: soon})
+		f.add(20, jobs.Candidate{Tenant: "a", Deadline: soon.Add(time.Hour), Route: "sim/other"})
+		d.Wake()
+		synctest.Wait()
+		if got := count(f.logged(), func(r running) string { return r.Route }); got["sim/model"] != 9 {
+			t.Errorf("released %v, want the nine most urgent", got)
+		}
+	})
+}
+
 func TestEveryTenantOfManyHasItsTurn(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{1, 7, 200} {

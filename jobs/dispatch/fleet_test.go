@@ -255,13 +255,11 @@ func (f *fleet) finish(id uuid.UUID) {
 	delete(f.released, id)
 }
 
-// finishAll ends every release and returns how many there were.
-func (f *fleet) finishAll() int {
+// finishAll ends every release.
+func (f *fleet) finishAll() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := len(f.released)
 	clear(f.released)
-	return n
 }
 
 func (f *fleet) set(change func()) {

@@ -69,7 +69,7 @@ type reports struct {
 }
 
 // failure reports the first of a row of failures; the end of ctx is none.
-func (r *reports) failure(o Observer, ctx context.Context, err error) {
+func (r *reports) failure(ctx context.Context, o Observer, err error) {
 	if !r.failing && ctx.Err() == nil {
 		o.error(err)
 	}

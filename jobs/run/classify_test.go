@@ -156,7 +156,7 @@ func TestInvariant6HintIsObeyedAndJitterBounded(t *testing.T) {
 						if !runAt.Equal(runAt.Truncate(time.Millisecond)) {
 							t.Fatalf("RunAt %v is not of whole milliseconds: a store might round it down", runAt)
 						}
-						wait := runAt.Sub(time.Now())
+						wait := time.Until(runAt)
 						low, high = min(low, wait), max(high, wait)
 					}
 					if low < hint || low > hint+ceiling/10 {
@@ -278,15 +278,20 @@ func TestNoTimeForAnotherTry(t *testing.T) {
 
 func TestTargetIsFoundAgainAfterAChangeOfConfiguration(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		g := newRig(t)
-		g.work.Route, g.work.Target = "default", 7
-		g.call = failing(providers.Error{Class: providers.NotFound})
-		g.take()
-		if what, _, _ := g.became(); what != "next target" {
-			t.Errorf("became %q, want the target after the one called", what)
-		}
-	})
+	for _, stored := range []int{-1, 0, 1, 7} {
+		t.Run(fmt.Sprint("stored as ", stored), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t)
+				g.work.Route, g.work.Target = "default", stored
+				g.call = failing(providers.Error{Class: providers.NotFound})
+				g.take()
+				if what, _, _ := g.became(); what != "next target" {
+					t.Errorf("became %q, want the target after the one called", what)
+				}
+			})
+		})
+	}
 }
 
 func TestUnknownRouteIsRunWithDefaults(t *testing.T) {

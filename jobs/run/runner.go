@@ -77,26 +77,26 @@ func New(cfg Config) (*Runner, error) {
 func (c Config) check() error {
 	switch {
 	case c.Store == nil:
-		return errors.New("Store is missing")
+		return errors.New("the config lacks Store")
 	case c.Queue == nil:
-		return errors.New("Queue is missing")
+		return errors.New("the config lacks Queue")
 	case c.Signals == nil:
-		return errors.New("Signals is missing")
+		return errors.New("the config lacks Signals")
 	case c.Catalog == nil:
-		return errors.New("Catalog is missing")
+		return errors.New("the config lacks Catalog")
 	case c.Worker.ID == uuid.Nil:
-		return errors.New("Worker.ID is missing")
+		return errors.New("the config lacks Worker.ID")
 	case c.Retry.Base < 0 || c.Retry.Cap < c.Retry.Base:
-		return fmt.Errorf("Retry is %+v; Base must not be negative nor above Cap", c.Retry)
+		return fmt.Errorf("the config has Retry %+v; Base must not be negative nor above Cap", c.Retry)
 	case c.DrainTimeout < 0 || c.FlushTimeout < 0 || c.StaleAfter < 0:
 		return errors.New("DrainTimeout, FlushTimeout and StaleAfter must not be negative")
 	}
 	for name, n := range c.Concurrency {
 		if n < 1 {
-			return fmt.Errorf("Concurrency[%q] is %d; it must be at least 1", name, n)
+			return fmt.Errorf("the config has Concurrency[%q] %d; it must be at least 1", name, n)
 		}
 		if c.Providers[name] == nil {
-			return fmt.Errorf("Concurrency[%q] has no provider of this name", name)
+			return fmt.Errorf("the config has Concurrency[%q] and no provider of this name", name)
 		}
 	}
 	return nil
