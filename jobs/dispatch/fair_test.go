@@ -283,6 +283,8 @@ func TestEveryTenantOfManyHasItsTurn(t *testing.T) {
 				for i := range tenants {
 					f.add(20, jobs.Candidate{Tenant: fmt.Sprintf("t%03d", i), Cost: 10 + int64(i%3)})
 				}
+				// One behind all others, seen by every look at another route.
+				f.add(20, jobs.Candidate{Tenant: "z", Cost: 10, Route: "sim/other"})
 				d, _ := f.start(map[string]int{"sim": size})
 				var log []running
 				for len(log) < 5*tenants {
