@@ -21,7 +21,7 @@ func (s *Store) Calls(ctx context.Context, tenant string, id uuid.UUID) (calls [
 		FROM calls c
 		WHERE c.execution_id = (SELECT j.execution_id FROM jobs j WHERE j.id = $1 AND j.tenant = $2 AND NOT j.cached)
 		ORDER BY c.created_at, c.id`
-	err = s.read(ctx, "list calls", func(ctx context.Context) error {
+	err = s.bounded(ctx, "list calls", func(ctx context.Context) error {
 		if err := s.jobExists(ctx, tenant, id); err != nil {
 			return err
 		}

@@ -119,7 +119,7 @@ func (s *Store) endedWith(ctx context.Context, execution uuid.UUID) (ended []uui
 		SELECT j.id FROM results r JOIN jobs j ON j.execution_id = r.execution_id
 		WHERE r.execution_id = $1 AND NOT j.cached AND j.finished_at = r.finished_at
 			AND j.status IN (r.status, 'expired')`
-	err = s.read(ctx, "list the jobs that ended", func(ctx context.Context) error {
+	err = s.bounded(ctx, "list the jobs that ended", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, query, execution)
 		if err != nil {
 			return err

@@ -40,7 +40,7 @@ const selectJob = `SELECT ` + jobColumns + `, res.body FROM jobs j` + jobTables 
 
 // Job returns the job or [jobs.ErrNotFound].
 func (s *Store) Job(ctx context.Context, tenant string, id uuid.UUID) (job jobs.Job, err error) {
-	err = s.read(ctx, "read a job", func(ctx context.Context) error {
+	err = s.bounded(ctx, "read a job", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, selectJob, time.Now(), id, tenant)
 		if err != nil {
 			return err
@@ -148,7 +148,7 @@ func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (r job
 	const query = `
 		SELECT endpoint, route, body, sample, cost FROM requests
 		WHERE execution_id = (SELECT j.execution_id FROM jobs j WHERE j.id = $1 AND j.tenant = $2)`
-	err = s.read(ctx, "read a request", func(ctx context.Context) error {
+	err = s.bounded(ctx, "read a request", func(ctx context.Context) error {
 		var body []byte
 		row := s.pool.QueryRow(ctx, query, id, tenant)
 		err := row.Scan(&r.Endpoint, &r.Route, &body, &r.Sample, &r.Cost)
@@ -172,7 +172,7 @@ func (s *Store) jobExists(ctx context.Context, tenant string, id uuid.UUID) erro
 func (s *Store) Events(ctx context.Context, tenant string, id uuid.UUID) (events []jobs.Event, err error) {
 	const query = `
 		SELECT id, tenant, job_id, type, created_at FROM events WHERE job_id = $1 AND tenant = $2 ORDER BY id`
-	err = s.read(ctx, "list events", func(ctx context.Context) error {
+	err = s.bounded(ctx, "list events", func(ctx context.Context) error {
 		if err := s.jobExists(ctx, tenant, id); err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ func (s *Store) Jobs(ctx context.Context, q jobs.JobQuery) (list []jobs.Job, err
 	if err != nil {
 		return nil, err
 	}
-	err = s.read(ctx, "list jobs", func(ctx context.Context) error {
+	err = s.bounded(ctx, "list jobs", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, sql, args...)
 		if err != nil {
 			return err

@@ -127,7 +127,7 @@ func readMigrations() ([]migration, error) {
 
 // Ping says whether the database answers and has the schema this program knows.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.read(ctx, "ping", s.checkSchema)
+	return s.bounded(ctx, "ping", s.checkSchema)
 }
 
 // checkSchema fails with [ErrOlderSchema] or [ErrNewerSchema] unless the schema

@@ -148,6 +148,9 @@ func TestPlansHoldForABacklog(t *testing.T) {
 			t.Errorf("%s read %d buffers of a backlog of 50,000, want at most %d:\n%s", c.name, n, c.buffers, plan)
 		}
 	}
+	if plan := job.plan(); !strings.Contains(plan, "id = $2") {
+		t.Errorf("reading a job is planned at each call:\n%s", plan)
+	}
 	onePartition(t, job.plan(), "jobs")
 	onePartition(t, job.plan(), "results")
 	onePartition(t, several.plan(), "jobs")

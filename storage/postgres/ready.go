@@ -35,7 +35,7 @@ const readyQuery = `
 
 // Ready lists executions that may be released: see [jobs.DispatchStore].
 func (s *Store) Ready(ctx context.Context, q jobs.ReadyQuery) (ready []jobs.Candidate, err error) {
-	err = s.read(ctx, "list what is ready", func(ctx context.Context) error {
+	err = s.bounded(ctx, "list what is ready", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, readyQuery,
 			q.Route, int16(q.Priority), q.Now, q.AfterTenant, q.Tenants, q.PerTenant)
 		if err != nil {
@@ -62,7 +62,7 @@ func (s *Store) Routes(ctx context.Context) (routes []string, err error) {
 			) next
 		)
 		SELECT route FROM r`
-	err = s.read(ctx, "list routes", func(ctx context.Context) error {
+	err = s.bounded(ctx, "list routes", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, query)
 		if err != nil {
 			return err
@@ -76,7 +76,7 @@ func (s *Store) Routes(ctx context.Context) (routes []string, err error) {
 // Outstanding counts what is released and not finished.
 func (s *Store) Outstanding(ctx context.Context) (counts []jobs.Outstanding, err error) {
 	const query = `SELECT provider, tenant, count(*) FROM releases GROUP BY provider, tenant ORDER BY provider, tenant`
-	err = s.read(ctx, "count what is outstanding", func(ctx context.Context) error {
+	err = s.bounded(ctx, "count what is outstanding", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, query)
 		if err != nil {
 			return err

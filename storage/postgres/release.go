@@ -74,7 +74,7 @@ func (s *Store) Unclaimed(ctx context.Context, before time.Time, limit int) (tas
 		SELECT execution_id, fence, provider, priority FROM releases
 		WHERE worker IS NULL AND released_at < $1
 		ORDER BY released_at, execution_id LIMIT $2`
-	err = s.read(ctx, "list unclaimed releases", func(ctx context.Context) error {
+	err = s.bounded(ctx, "list unclaimed releases", func(ctx context.Context) error {
 		tasks = nil
 		rows, err := s.pool.Query(ctx, query, before, limit)
 		if err != nil {

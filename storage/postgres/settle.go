@@ -14,7 +14,7 @@ import (
 // Settle continues what a Finish or a Reclaim left: see [jobs.ControlStore].
 func (s *Store) Settle(ctx context.Context) ([]uuid.UUID, error) {
 	var left []uuid.UUID
-	err := s.read(ctx, "list what is left to settle", func(ctx context.Context) error {
+	err := s.bounded(ctx, "list what is left to settle", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, `SELECT id FROM queue WHERE settling ORDER BY id`)
 		if err != nil {
 			return err

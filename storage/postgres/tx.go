@@ -100,11 +100,8 @@ func rollback(ctx context.Context, conn *pgx.Conn) {
 	}
 }
 
-// read runs do, which only reads, within the store's timeout.
-func (s *Store) read(ctx context.Context, doing string, do func(ctx context.Context) error) error {
-	return s.bounded(ctx, doing, do)
-}
-
+// bounded runs do within the store's timeout. doing says what is tried, for the
+// error.
 func (s *Store) bounded(ctx context.Context, doing string, do func(ctx context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

@@ -41,7 +41,7 @@ func (s *Store) Beat(ctx context.Context, w jobs.Worker, running []jobs.Task) (o
 
 // Workers lists the known workers.
 func (s *Store) Workers(ctx context.Context) (workers []jobs.Worker, err error) {
-	err = s.read(ctx, "list workers", func(ctx context.Context) error {
+	err = s.bounded(ctx, "list workers", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, `SELECT id, name, beat FROM workers ORDER BY id`)
 		if err != nil {
 			return err
