@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -72,11 +73,30 @@ func TestInvariant1FlushedRedis(t *testing.T) {
 	defer client.Close()
 	for _, seen := range []int{50, 150, 300} {
 		eventually(t, 20*time.Second, "calls under way", func() bool { return len(f.calls()) > seen })
+		holdsNoPayload(t, client)
 		if err := client.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	f.check(ids, f.waitAll(ids))
+}
+
+// holdsNoPayload is invariant 10 for Redis: ids, and a window of them.
+func holdsNoPayload(t *testing.T, client *redis.Client) {
+	t.Helper()
+	keys, err := client.Keys(t.Context(), "*").Result()
+	if err != nil || len(keys) == 0 || len(keys) > 200 {
+		t.Fatalf("Redis has %d keys (%v), want a small window", len(keys), err)
+	}
+	for _, key := range keys {
+		dump, err := client.Dump(t.Context(), key).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			t.Fatal(err)
+		}
+		if strings.Contains(dump, prompt) || strings.Contains(dump, secret) {
+			t.Errorf("the key %s holds a prompt or a key", key)
+		}
+	}
 }
 
 func TestInvariant1EverythingAtOnce(t *testing.T) {
