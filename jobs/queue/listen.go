@@ -57,12 +57,13 @@ func (l *listener) run(ctx context.Context) {
 func (l *listener) session(ctx context.Context) error {
 	subscription := l.client.Subscribe(ctx)
 	defer subscription.Close()
-	// Reading does not end with ctx; closing ends it.
-	stop := context.AfterFunc(ctx, func() { _ = subscription.Close() })
-	defer stop()
 	if err := subscription.Subscribe(ctx, l.channels...); err != nil {
 		return err
 	}
+	// Reading does not end with ctx; closing ends it. Closing waits while a
+	// connection is being made, which the client's timeouts bound.
+	stop := context.AfterFunc(ctx, func() { _ = subscription.Close() })
+	defer stop()
 	asked := false
 	for {
 		received, err := subscription.ReceiveTimeout(ctx, quiet)
