@@ -10,7 +10,7 @@ import (
 
 // asynq gives every queue a hash tag of its own, asynq:{<queue>}:…, so that
 // all keys of one script are in one slot of a Redis Cluster. This layout is
-// asynq's (v0.26.0, internal/base/base.go); keys_test.go says when it moves.
+// asynq's (v0.26.0, internal/base/base.go); layout_test.go says when it moves.
 //
 // No key here has a TTL: a task's keys go when its handler returns, when the
 // reconciler has asked for it, or when asynq's recoverer has brought it back.

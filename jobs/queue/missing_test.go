@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -115,8 +116,40 @@ func assertGone(t *testing.T, client redis.UniversalClient, task jobs.Task) {
 	}
 }
 
-// A worker that died between taking a task and claiming it is found out when
-// the first lease ends.
+// A worker that fell silent between taking a task and claiming it is found out
+// when the first lease ends, not after asynq's 30 s and more.
+func TestMissingFindsTaskOfSilentWorker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := embedded(t)
+		link := linked(client)
+		q := newQueue(t, client, queue.Config{})
+		taken, started, release := task(), make(chan struct{}), make(chan struct{})
+		consume(t, q, 1, func(context.Context, jobs.Task) {
+			close(started)
+			<-release
+		})
+		if err := q.Enqueue(t.Context(), []jobs.Task{taken}); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, started, patience, "the task")
+		for _, step := range []struct {
+			after   time.Duration
+			missing int
+		}{{8 * time.Second, 0}, {3 * time.Second, 1}} {
+			// No heartbeat gets through, and none comes in the moment of the look.
+			link.cut.Store(true)
+			time.Sleep(step.after)
+			link.cut.Store(false)
+			missing, err := q.Missing(t.Context(), []jobs.Task{taken})
+			if err != nil || len(missing) != step.missing {
+				t.Errorf("%v later Missing() = %v, %v, want %d tasks", step.after, missing, err, step.missing)
+			}
+		}
+		close(release)
+	})
+}
+
 func TestMissingAcrossQueuesAndChunks(t *testing.T) {
 	t.Parallel()
 	client := connect(t, testenv.Redis(t))
