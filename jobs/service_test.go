@@ -191,3 +191,33 @@ func TestList(t *testing.T) {
 		t.Fatalf("second page: got %d jobs, more %v (%v)", len(page), more, err)
 	}
 }
+
+func TestAnAcceptedSubmissionIsReplayedAfterItsDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newService(t)
+		n := newJob(hello)
+		n.Deadline = time.Now().Add(time.Hour)
+		n.IdempotencyKey, n.Fingerprint = "k", [32]byte{1}
+		first := mustSubmit(t, s, n)
+		time.Sleep(2 * time.Hour)
+
+		again, err := s.Submit(t.Context(), n)
+		if err != nil || !again.Replayed || again.Job.ID != first.ID {
+			t.Errorf("repeated: %+v, %v; want job %s, replayed", again, err, first.ID)
+		}
+		other := n
+		other.Fingerprint = [32]byte{2}
+		if _, err := s.Submit(t.Context(), other); !errors.Is(err, jobs.ErrIdempotencyMismatch) {
+			t.Errorf("another submission: %v", err)
+		}
+		other.IdempotencyKey = "l"
+		var invalid *jobs.Error
+		if _, err := s.Submit(t.Context(), other); !errors.As(err, &invalid) || invalid.Code != jobs.CodeInvalidField {
+			t.Errorf("under a new key: %v", err)
+		}
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -38,6 +38,10 @@ type SubmitStore interface {
 	// a new execution is made. Concurrent submissions are coalesced into one
 	// transaction, and a bad one fails alone.
 	Submit(ctx context.Context, s Submission) (Submitted, error)
+	// Replay returns the job of the live idempotency record that would decide a
+	// submission made at the given time, as the job is now. [ErrNotFound] when
+	// there is none, [ErrIdempotencyMismatch] when it names another submission.
+	Replay(ctx context.Context, tenant string, i Idempotency, at time.Time) (Job, error)
 	// Cancel ends the job as cancelled unless it has ended already, and returns
 	// it as it then is. If it was its execution's last job, the execution is
 	// abandoned and returned in stopped.

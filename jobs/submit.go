@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -60,9 +61,10 @@ type NewJob struct {
 // execution under way, or already succeeded from an earlier answer. After nil
 // no crash loses it. Bad input is an *[Error] that names the field.
 func (s *Service) Submit(ctx context.Context, n NewJob) (Submitted, error) {
-	sub, err := s.submission(n, now())
+	at := now()
+	sub, err := s.submission(n, at)
 	if err != nil {
-		return Submitted{}, err
+		return s.replay(ctx, n, at, err)
 	}
 	done, err := s.store.Submit(ctx, sub)
 	if err != nil {
@@ -72,6 +74,23 @@ func (s *Service) Submit(ctx context.Context, n NewJob) (Submitted, error) {
 		s.send(ctx, Signal{Kind: SignalReady})
 	}
 	return done, nil
+}
+
+// replay answers a submission that is invalid by now. What was accepted once
+// stays so under its key: its deadline may have passed since, its route may be
+// gone.
+func (s *Service) replay(ctx context.Context, n NewJob, at time.Time, invalid error) (Submitted, error) {
+	if n.IdempotencyKey == "" {
+		return Submitted{}, invalid
+	}
+	job, err := s.store.Replay(ctx, n.Tenant, Idempotency{Key: n.IdempotencyKey, Fingerprint: n.Fingerprint}, at)
+	if errors.Is(err, ErrNotFound) {
+		return Submitted{}, invalid
+	}
+	if err != nil {
+		return Submitted{}, err
+	}
+	return Submitted{Job: job, Replayed: true}, nil
 }
 
 // submission validates n, gives ids and takes the hash.

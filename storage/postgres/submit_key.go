@@ -13,6 +13,28 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 )
 
+// Replay returns the job of a live idempotency record: see [jobs.SubmitStore].
+func (s *Store) Replay(ctx context.Context, tenant string, i jobs.Idempotency, at time.Time) (jobs.Job, error) {
+	const query = `SELECT fingerprint, job_id FROM idempotency WHERE key = $1 AND tenant = $2 AND created_at >= $3`
+	var fingerprint []byte
+	var first uuid.UUID
+	err := s.bounded(ctx, "look up an idempotency key", func(ctx context.Context) error {
+		row := s.pool.QueryRow(ctx, query, i.Key, tenant, at.Add(-jobs.IdempotencyWindow))
+		return notFound(row.Scan(&fingerprint, &first))
+	})
+	if err != nil {
+		return jobs.Job{}, err
+	}
+	job, err := s.Job(ctx, tenant, first)
+	if err != nil {
+		return jobs.Job{}, err
+	}
+	if !bytes.Equal(fingerprint, i.Fingerprint[:]) {
+		return jobs.Job{}, jobs.ErrIdempotencyMismatch
+	}
+	return job, nil
+}
+
 // keyRecord is what an idempotency record says.
 type keyRecord struct {
 	// made says that this transaction made it.

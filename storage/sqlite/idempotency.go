@@ -3,7 +3,6 @@ package sqlite
 import (
 	"bytes"
 	"context"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,32 +10,35 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 )
 
-// replay answers from a live idempotency record. It reports false if the
-// submission is new.
-func replay(ctx context.Context, t *statements, sub jobs.Submission) (jobs.Submitted, bool, error) {
-	if sub.Idempotency == nil {
-		return jobs.Submitted{}, false, nil
-	}
+// Replay returns the job of a live idempotency record: see [jobs.SubmitStore].
+func (s *Store) Replay(ctx context.Context, tenant string, i jobs.Idempotency, at time.Time) (jobs.Job, error) {
+	return read(ctx, s, "look up an idempotency key", func(ctx context.Context, t *statements) (jobs.Job, error) {
+		return replay(ctx, t, tenant, i, at)
+	})
+}
+
+// replay returns the job of a live idempotency record or [jobs.ErrNotFound].
+func replay(ctx context.Context, t *statements, tenant string, i jobs.Idempotency, at time.Time) (jobs.Job, error) {
 	var fingerprint []byte
 	var first uuid.UUID
 	ok, err := found(t.row(ctx, `
-		SELECT fingerprint, job_id FROM idempotency WHERE key = ? AND tenant = ? AND created_at > ?`,
-		sub.Idempotency.Key, sub.Job.Tenant, micros(sub.Job.CreatedAt.Add(-jobs.IdempotencyWindow))).
+		SELECT fingerprint, job_id FROM idempotency WHERE key = ? AND tenant = ? AND created_at >= ?`,
+		i.Key, tenant, micros(at.Add(-jobs.IdempotencyWindow))).
 		Scan(&fingerprint, &first))
-	if err != nil || !ok {
-		return jobs.Submitted{}, false, err
-	}
-	j, err := jobByID(ctx, t, sub.Job.Tenant, first)
-	if errors.Is(err, jobs.ErrNotFound) {
-		return jobs.Submitted{}, false, nil
-	}
 	if err != nil {
-		return jobs.Submitted{}, false, err
+		return jobs.Job{}, err
 	}
-	if !bytes.Equal(fingerprint, sub.Idempotency.Fingerprint[:]) {
-		return jobs.Submitted{}, false, jobs.ErrIdempotencyMismatch
+	if !ok {
+		return jobs.Job{}, jobs.ErrNotFound
 	}
-	return jobs.Submitted{Job: j, Replayed: true}, true, nil
+	j, err := jobByID(ctx, t, tenant, first)
+	if err != nil {
+		return jobs.Job{}, err
+	}
+	if !bytes.Equal(fingerprint, i.Fingerprint[:]) {
+		return jobs.Job{}, jobs.ErrIdempotencyMismatch
+	}
+	return j, nil
 }
 
 // rememberKey records the submission under its key, in place of a record that
@@ -60,7 +62,7 @@ func (s *Store) Maintain(ctx context.Context, now time.Time) error {
 			func(ctx context.Context, t *statements) (int64, error) {
 				return t.exec(ctx, `
 					DELETE FROM idempotency WHERE (key, tenant) IN (
-						SELECT key, tenant FROM idempotency WHERE created_at <= ? LIMIT ?)`,
+						SELECT key, tenant FROM idempotency WHERE created_at < ? LIMIT ?)`,
 					micros(now.Add(-jobs.IdempotencyWindow)), atOnce)
 			})
 		if err != nil || dropped < atOnce {

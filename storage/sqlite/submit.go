@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 
 	"github.com/penstock-dev/penstock/jobs"
 )
@@ -9,9 +10,11 @@ import (
 // Submit keeps s: see [jobs.SubmitStore].
 func (s *Store) Submit(ctx context.Context, sub jobs.Submission) (jobs.Submitted, error) {
 	return change(ctx, s, "submit a job", func(ctx context.Context, t *statements) (jobs.Submitted, error) {
-		replay, ok, err := replay(ctx, t, sub)
-		if err != nil || ok {
-			return replay, err
+		if sub.Idempotency != nil {
+			j, err := replay(ctx, t, sub.Job.Tenant, *sub.Idempotency, sub.Job.CreatedAt)
+			if !errors.Is(err, jobs.ErrNotFound) {
+				return jobs.Submitted{Job: j, Replayed: err == nil}, err
+			}
 		}
 		got, err := place(ctx, t, sub)
 		if err != nil {

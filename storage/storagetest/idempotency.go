@@ -20,6 +20,8 @@ func idempotencyRules() []rule {
 		{"a refused submission takes no key", refusedTakesNoKey},
 		{"a key covers a copied answer", keyCoversCopy},
 		{"maintain keeps what counts", maintainKeeps},
+		{"a key can be looked up", keyIsFound},
+		{"a look-up finds what a submission would", lookUpAgrees},
 	}
 }
 
@@ -142,4 +144,30 @@ func maintainKeeps(f *fixture) {
 	f.must(f.store.Maintain(f.t.Context(), f.at(jobs.IdempotencyWindow+time.Second)), "maintain")
 	equal(f, f.submit("a", withKey("k", "two")).Replayed, false, "replayed after maintenance dropped the record")
 	f.live(first.Job.ID)
+}
+
+func keyIsFound(f *fixture) {
+	first := f.answered("a", time.Minute, withKey("k", "one"))
+	key := *f.submission("a", withKey("k", "one")).Idempotency
+	got, err := f.store.Replay(f.t.Context(), tenant, key, f.at(jobs.IdempotencyWindow))
+	f.must(err, "look the key up")
+	equal(f, got.ID, first.ID, "job")
+	equal(f, got.Status, jobs.StatusSucceeded, "status")
+	equal(f, string(got.Result), answer, "result")
+}
+
+func lookUpAgrees(f *fixture) {
+	first := f.answered("a", time.Minute, withKey("k", "one"))
+	look := func(tenant, key, body string, at time.Time) error {
+		i := *f.submission("a", withKey(key, body)).Idempotency
+		_, err := f.store.Replay(f.t.Context(), tenant, i, at)
+		return err
+	}
+	f.mustBe(look(tenant, "k", "two", f.now), jobs.ErrIdempotencyMismatch, "look up another submission")
+	f.mustBe(look(tenant, "l", "one", f.now), jobs.ErrNotFound, "look up another key")
+	f.mustBe(look("other", "k", "one", f.now), jobs.ErrNotFound, "look up another tenant's key")
+	late := f.at(jobs.IdempotencyWindow + time.Second)
+	f.mustBe(look(tenant, "k", "one", late), jobs.ErrNotFound, "look up after the window")
+	f.must(f.store.Delete(f.t.Context(), tenant, first.ID), "delete")
+	f.mustBe(look(tenant, "k", "two", f.now), jobs.ErrNotFound, "look up the key of a deleted job")
 }
