@@ -2,7 +2,7 @@ package jobs
 
 import (
 	"context"
-	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,7 +14,7 @@ type Service struct {
 	store   serviceStore
 	signals Signals
 	catalog *Catalog
-	waiters *waiters
+	watcher *watcher
 }
 
 type serviceStore interface {
@@ -24,28 +24,31 @@ type serviceStore interface {
 
 // NewService returns a service over the given parts.
 func NewService(store serviceStore, signals Signals, catalog *Catalog) *Service {
-	return &Service{store: store, signals: signals, catalog: catalog, waiters: newWaiters()}
+	return &Service{store: store, signals: signals, catalog: catalog, watcher: newWatcher(store)}
 }
 
-// Run wakes the waiters of jobs that end in any process, until ctx ends.
+// Run wakes those who wait for jobs or watch them, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	return s.signals.Listen(ctx, s.waiters.hear, SignalEnded)
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	looking.Go(func() { s.watcher.run(ctx) })
+	return s.signals.Listen(ctx, s.watcher.hear, SignalEnded)
 }
+
+// Watch wakes its holder when the job changes, in any process, as long as Run
+// runs. The job must have been read as its tenant's.
+func (s *Service) Watch(id uuid.UUID) *Watch { return s.watcher.join(id) }
 
 // Job returns the tenant's job as it is, or [ErrNotFound].
 func (s *Service) Job(ctx context.Context, tenant string, id uuid.UUID) (Job, error) {
 	return s.store.Job(ctx, tenant, id)
 }
 
-// recheck is how long a waiter trusts in being woken. Longer by up to half, so
-// that many waiters do not look at once.
-const recheck = 2 * time.Second
-
 // Wait returns the job once it has ended, or as it is when atMost has passed or
 // ctx has ended.
 func (s *Service) Wait(ctx context.Context, tenant string, id uuid.UUID, atMost time.Duration) (Job, error) {
-	woken, stop := s.waiters.join(id)
-	defer stop()
+	watch := s.Watch(id)
+	defer watch.Stop()
 	over := time.NewTimer(atMost)
 	defer over.Stop()
 	// A caller that left is still owed the look that says how the job stands.
@@ -55,18 +58,13 @@ func (s *Service) Wait(ctx context.Context, tenant string, id uuid.UUID, atMost 
 		if err != nil || job.Status.Terminal() {
 			return job, err
 		}
-		again := time.NewTimer(recheck + rand.N(recheck/2)) //nolint:gosec // spreads load, hides nothing
 		select {
-		case <-woken:
-		case <-again.C:
+		case <-watch.C:
 		case <-over.C:
-			again.Stop()
 			return s.store.Job(look, tenant, id)
 		case <-ctx.Done():
-			again.Stop()
 			return job, nil
 		}
-		again.Stop()
 	}
 }
 

@@ -1,10 +1,13 @@
 package jobs_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -218,6 +221,66 @@ func TestAnAcceptedSubmissionIsReplayedAfterItsDeadline(t *testing.T) {
 		}
 		if err := store.Close(); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// asked counts what a store is asked.
+type asked struct {
+	jobs.Store
+
+	jobs, standings atomic.Int64
+}
+
+func (a *asked) Job(ctx context.Context, tenant string, id uuid.UUID) (jobs.Job, error) {
+	a.jobs.Add(1)
+	return a.Store.Job(ctx, tenant, id)
+}
+
+func (a *asked) Standings(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]jobs.Standing, error) {
+	a.standings.Add(1)
+	return a.Store.Standings(ctx, ids)
+}
+
+func TestManyWaitersAreOneQuestion(t *testing.T) {
+	t.Parallel()
+	const waiters = 100
+	synctest.Test(t, func(t *testing.T) {
+		_, store := newService(t)
+		counting := &asked{Store: store}
+		s := jobs.NewService(counting, queuetest.New(), jobs.NewCatalog(
+			[]jobs.Route{{Name: "default", Targets: []jobs.Target{{Provider: "sim", Model: "sim-1"}}}}, nil, jobs.Route{}))
+		ctx, stop := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { _ = s.Run(ctx) })
+		id := mustSubmit(t, s, newJob(hello)).ID
+		for range waiters {
+			all.Go(func() {
+				if j, err := s.Wait(t.Context(), "acme", id, time.Minute); err != nil || j.Status != jobs.StatusCancelled {
+					t.Errorf("wait: %s, %v", j.Status, err)
+				}
+			})
+		}
+		time.Sleep(31 * time.Second)
+		// Each has looked when it came and when the first look at all told it
+		// more than it knew; since then one question serves them all.
+		if asked := counting.jobs.Load(); asked > 2*waiters+1 {
+			t.Errorf("%d waiters asked for the job %d times", waiters, asked)
+		}
+		if asked := counting.standings.Load(); asked != 15 {
+			t.Errorf("asked for standings %d times in 30 s, want once every 2 s", asked)
+		}
+		// No signal tells of this end.
+		if _, _, err := store.Cancel(t.Context(), "acme", id, time.Now().UTC()); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		stop()
+		all.Wait()
+		if late := time.Since(begun); late > 2*time.Second {
+			t.Errorf("the waiters heard of the end after %v", late)
 		}
 	})
 }

@@ -56,6 +56,9 @@ type ReadStore interface {
 	// Job returns the job or [ErrNotFound], which is also the answer for
 	// another tenant's job.
 	Job(ctx context.Context, tenant string, id uuid.UUID) (Job, error)
+	// Standings tells how jobs of any tenant stand: the caller has read each as
+	// its tenant before. Jobs that are not there are left out.
+	Standings(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]Standing, error)
 	// Jobs lists a tenant's jobs, newest first, without Result.
 	Jobs(ctx context.Context, q JobQuery) ([]Job, error)
 	// Request returns the body the job was submitted with.
@@ -204,6 +207,12 @@ type JobQuery struct {
 	Before uuid.UUID
 	// Limit is at least 1.
 	Limit int
+}
+
+// Standing is how a job stands: what those who watch it are woken for.
+type Standing struct {
+	Status    Status
+	WaitingOn WaitingOn
 }
 
 // ReadyQuery selects executions to release.

@@ -53,6 +53,34 @@ func (s *Store) Job(ctx context.Context, tenant string, id uuid.UUID) (job jobs.
 	return job, err
 }
 
+// Standings tells how jobs stand: see [jobs.ReadStore].
+func (s *Store) Standings(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]jobs.Standing, error) {
+	const query = `
+		SELECT j.id, j.status, r.worker IS NOT NULL OR q.settling, q.visible_at < 'infinity' AND q.visible_at > $2,
+			q.waiting_on
+		FROM unnest($1::uuid[]) AS k (id)
+		CROSS JOIN LATERAL (SELECT j.id, j.status, j.execution_id FROM jobs j WHERE j.id = k.id OFFSET 0) j` + jobTables
+	standings := make(map[uuid.UUID]jobs.Standing, len(ids))
+	err := s.bounded(ctx, "see how jobs stand", func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, query, ids, time.Now())
+		if err != nil {
+			return err
+		}
+		var j jobs.Job
+		var l liveState
+		_, err = pgx.ForEachRow(rows, []any{&j.ID, &j.Status, &l.running, &l.waiting, &l.waitingOn}, func() error {
+			j.WaitingOn = ""
+			if !j.Status.Terminal() {
+				l.fill(&j)
+			}
+			standings[j.ID] = jobs.Standing{Status: j.Status, WaitingOn: j.WaitingOn}
+			return nil
+		})
+		return err
+	})
+	return standings, err
+}
+
 // notFound turns the absence of a row into [jobs.ErrNotFound].
 func notFound(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -28,6 +28,46 @@ func jobByID(ctx context.Context, q *statements, tenant string, jobID uuid.UUID)
 	return j, err
 }
 
+// Standings tells how jobs stand: see [jobs.ReadStore].
+func (s *Store) Standings(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]jobs.Standing, error) {
+	return read(ctx, s, "see how jobs stand",
+		func(ctx context.Context, q *statements) (map[uuid.UUID]jobs.Standing, error) {
+			standings := make(map[uuid.UUID]jobs.Standing, len(ids))
+			for _, jobID := range ids {
+				j, ok, err := standingOf(ctx, q, jobID)
+				if err != nil {
+					return nil, err
+				}
+				if ok {
+					standings[jobID] = j
+				}
+			}
+			return standings, nil
+		})
+}
+
+func standingOf(ctx context.Context, q *statements, jobID uuid.UUID) (jobs.Standing, bool, error) {
+	var s jobs.Standing
+	var running bool
+	var visibleAt int64
+	ok, err := found(q.row(ctx, `
+		SELECT j.status, r.worker IS NOT NULL OR coalesce(q.settling, 0), coalesce(q.visible_at, 0),
+			coalesce(q.waiting_on, '')
+		FROM jobs j
+		LEFT JOIN queue q ON j.status = 'queued' AND q.id = j.execution_id
+		LEFT JOIN releases r ON j.status = 'queued' AND r.execution_id = j.execution_id
+		WHERE j.id = ?`, id(jobID)).Scan(&s.Status, &running, &visibleAt, &s.WaitingOn))
+	switch {
+	case err != nil || !ok:
+		return jobs.Standing{}, false, err
+	case s.Status == jobs.StatusQueued:
+		s.Status, s.WaitingOn = standing(running, when(visibleAt), s.WaitingOn)
+	default:
+		s.WaitingOn = ""
+	}
+	return s, true, nil
+}
+
 // selectJob reads jobs with what is told of them elsewhere: by the execution of
 // a live one, by the result of one that succeeded or failed.
 const (

@@ -18,6 +18,7 @@ func readRules() []rule {
 		{"filters add up", filtersAddUp},
 		{"a list tells each job as it is, without results", listTellsJobs},
 		{"calls are listed oldest first", callsOldestFirst},
+		{"standings tell what the jobs tell", standingsAgree},
 	}
 }
 
@@ -150,4 +151,30 @@ func callsOldestFirst(f *fixture) {
 			equal(f, call.Fence, int64(i+1), fmt.Sprintf("fence of call %d", i))
 		}
 	}
+}
+
+func standingsAgree(f *fixture) {
+	ended := f.answered("ended", time.Minute)
+	waiting, work, _ := f.running("waiting")
+	f.reschedule(f.retry(work, time.Now().Add(time.Hour)))
+	running, _, _ := f.running("running")
+	queued := f.submit("queued").Job
+	other := f.submit("other", withTenant("other")).Job
+	cancelled := f.submit("cancelled").Job
+	f.cancel(cancelled.ID)
+
+	all := []uuid.UUID{running.ID, queued.ID, ended.ID, other.ID, cancelled.ID, waiting.ID}
+	got, err := f.store.Standings(f.t.Context(), append(all, newID(f.t)))
+	f.must(err, "see how jobs stand")
+	equal(f, len(got), len(all), "standings")
+	for _, id := range all {
+		of := tenant
+		if id == other.ID {
+			of = "other"
+		}
+		j := f.jobOf(of, id)
+		equal(f, got[id], jobs.Standing{Status: j.Status, WaitingOn: j.WaitingOn}, "standing")
+	}
+	equal(f, got[running.ID].Status, jobs.StatusRunning, "status of the running job")
+	equal(f, got[waiting.ID].WaitingOn, jobs.WaitingOnRetry, "what the waiting job waits on")
 }
