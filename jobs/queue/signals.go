@@ -3,9 +3,7 @@ package queue
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,27 +13,15 @@ import (
 	"github.com/penstock-dev/penstock/jobs/queue/internal/mailbox"
 )
 
-const (
-	// sendTimeout bounds Send, so that a Redis that is away does not slow a
-	// submission down.
-	sendTimeout = 250 * time.Millisecond
-	// sendPause is how long sending fails at once after it has failed.
-	sendPause = time.Second
-	// maxIDs bounds the ids in one message, about 20 KB.
-	maxIDs = 500
-)
-
-// errPaused says that a signal was not sent because the last one could not be.
-var errPaused = errors.New("not tried: Redis did not answer a moment ago")
+// maxIDs bounds the ids in one message, about 20 KB.
+const maxIDs = 500
 
 // Signals is a [jobs.Signals] on Redis' publish and subscribe. It is safe for
 // use by many goroutines.
 type Signals struct {
 	client redis.UniversalClient
 	report func(error)
-	start  time.Time
-	// pausedUntil is a time since start. While it is ahead, nothing is sent.
-	pausedUntil atomic.Int64
+	pause  pause
 }
 
 var _ jobs.Signals = (*Signals)(nil)
@@ -48,7 +34,7 @@ func NewSignals(client redis.UniversalClient, report func(error)) *Signals {
 	if report == nil {
 		report = func(error) {}
 	}
-	return &Signals{client: client, report: report, start: time.Now()}
+	return &Signals{client: client, report: report, pause: pause{start: time.Now()}}
 }
 
 // Send implements [jobs.Signals]. It takes 250 ms at most; after it has
@@ -58,35 +44,19 @@ func (s *Signals) Send(ctx context.Context, signal jobs.Signal) error {
 	if err != nil {
 		return fmt.Errorf("send %s signal: %w", signal.Kind, err)
 	}
-	if !s.mayTry() {
-		return fmt.Errorf("send %s signal: %w", signal.Kind, errPaused)
-	}
-	bounded, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
-	_, err = s.client.Pipelined(bounded, func(pipe redis.Pipeliner) error {
-		for _, message := range messages {
-			pipe.Publish(bounded, signalChannel(s.client, signal.Kind), message)
-		}
-		return nil
+	err = s.pause.try(ctx, func(ctx context.Context) error {
+		_, err := s.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for _, message := range messages {
+				pipe.Publish(ctx, signalChannel(s.client, signal.Kind), message)
+			}
+			return nil
+		})
+		return err
 	})
-	switch {
-	case err == nil:
-		s.pausedUntil.Store(0)
-		return nil
-	case ctx.Err() == nil: // the caller's own end says nothing about Redis
-		s.pausedUntil.Store(int64(time.Since(s.start) + sendPause))
+	if err != nil {
+		return fmt.Errorf("send %s signal: %w", signal.Kind, err)
 	}
-	return fmt.Errorf("send %s signal: %w", signal.Kind, err)
-}
-
-// mayTry reports whether to send. When a pause is over, one caller tries and
-// the others pause on until it is known how that went.
-func (s *Signals) mayTry() bool {
-	until, now := s.pausedUntil.Load(), int64(time.Since(s.start))
-	if until == 0 {
-		return true
-	}
-	return now >= until && s.pausedUntil.CompareAndSwap(until, now+int64(sendPause))
+	return nil
 }
 
 // Listen implements [jobs.Signals]. hear is called from one goroutine. When it

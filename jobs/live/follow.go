@@ -1,0 +1,181 @@
+package live
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+const (
+	// pingEvery is how long a stream is silent at most.
+	pingEvery = 15 * time.Second
+	// lastPieces bounds how long a job that has succeeded waits for the last
+	// pieces of its answer.
+	lastPieces = lastWords
+)
+
+// Follower makes the streams of jobs. It is safe for use by many goroutines.
+type Follower struct {
+	jobs *jobs.Service
+	hub  *Hub
+}
+
+// NewFollower returns a follower of the jobs that service knows and the runs
+// that hub hears of.
+func NewFollower(service *jobs.Service, hub *Hub) *Follower {
+	return &Follower{jobs: service, hub: hub}
+}
+
+// Follow tells of a job until it has ended, tell fails or ctx ends: its status,
+// each piece of its answer after the given position, and its end. A position
+// that was told of a run that counts no more is answered with a restart.
+// [jobs.ErrNotFound] comes before anything is told.
+func (f *Follower) Follow(
+	ctx context.Context, tenant string, id uuid.UUID, after jobs.StreamPosition, tell func(jobs.StreamEvent) error,
+) error {
+	watch := f.jobs.Watch(id)
+	defer watch.Stop()
+	job, err := f.jobs.Job(ctx, tenant, id)
+	if err != nil {
+		return err
+	}
+	s := stream{Follower: f, job: job, at: after, tell: tell, watch: watch}
+	if job.Status.Terminal() {
+		return s.done()
+	}
+	s.listener = f.hub.Listen(job.ExecutionID)
+	defer s.listener.Close()
+	s.quiet = time.NewTimer(pingEvery)
+	defer s.quiet.Stop()
+	if err := s.status(); err != nil {
+		return err
+	}
+	return s.run(ctx)
+}
+
+// stream is one job's stream on its way to one listener.
+type stream struct {
+	*Follower
+
+	job      jobs.Job
+	at       jobs.StreamPosition
+	tell     func(jobs.StreamEvent) error
+	watch    *jobs.Watch
+	listener *Listener
+	quiet    *time.Timer
+}
+
+func (s *stream) run(ctx context.Context) error {
+	for {
+		heard := s.listener.Heard()
+		if err := s.pieces(heard); err != nil {
+			return err
+		}
+		select {
+		case <-heard.Changed:
+		case <-s.watch.C:
+			if over, err := s.look(ctx); over || err != nil {
+				return err
+			}
+		case <-s.quiet.C:
+			if err := s.say(jobs.StreamEvent{Type: jobs.StreamPing}); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// pieces tells what is new of what was heard.
+func (s *stream) pieces(heard Heard) error {
+	switch {
+	case heard.Fence < s.at.Fence:
+		return nil
+	case heard.Fence > s.at.Fence:
+		if err := s.begin(heard.Fence); err != nil {
+			return err
+		}
+	}
+	for s.at.Seq < len(heard.Pieces) {
+		piece := heard.Pieces[s.at.Seq]
+		s.at.Seq++
+		if err := s.say(jobs.StreamEvent{Type: jobs.StreamDelta, At: s.at, Data: piece}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin turns to a later run. If pieces of another were told, they count no more.
+func (s *stream) begin(fence int64) error {
+	told := s.at.Seq > 0
+	s.at = jobs.StreamPosition{Fence: fence}
+	if told {
+		if err := s.say(jobs.StreamEvent{Type: jobs.StreamRestart, At: s.at}); err != nil {
+			return err
+		}
+	}
+	if s.job.Status != jobs.StatusQueued {
+		return nil
+	}
+	s.job.Status, s.job.WaitingOn = jobs.StatusRunning, ""
+	return s.status()
+}
+
+// look sees how the job stands, and tells it if that is new. over says that the
+// stream has ended.
+func (s *stream) look(ctx context.Context) (over bool, err error) {
+	job, err := s.jobs.Job(ctx, s.job.Tenant, s.job.ID)
+	if err != nil {
+		return false, err
+	}
+	changed := job.Status != s.job.Status || job.WaitingOn != s.job.WaitingOn
+	s.job = job
+	switch {
+	case job.Status.Terminal():
+		return true, s.end(ctx)
+	case changed:
+		return false, s.status()
+	default:
+		return false, nil
+	}
+}
+
+// end tells what is still to come of the answer, and that the job has ended.
+func (s *stream) end(ctx context.Context) error {
+	late := time.NewTimer(lastPieces)
+	defer late.Stop()
+	for waiting := s.job.Status == jobs.StatusSucceeded; ; {
+		heard := s.listener.Heard()
+		if err := s.pieces(heard); err != nil {
+			return err
+		}
+		if !waiting || heard.Over || heard.Fence == 0 {
+			return s.done()
+		}
+		select {
+		case <-heard.Changed:
+		case <-late.C:
+			waiting = false
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *stream) status() error {
+	job := s.job
+	job.Result = nil
+	return s.say(jobs.StreamEvent{Type: jobs.StreamStatus, Job: job})
+}
+
+func (s *stream) done() error { return s.tell(jobs.StreamEvent{Type: jobs.StreamDone, Job: s.job}) }
+
+func (s *stream) say(e jobs.StreamEvent) error {
+	s.quiet.Reset(pingEvery)
+	return s.tell(e)
+}
