@@ -19,6 +19,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/jobs/control"
 	"github.com/penstock-dev/penstock/jobs/dispatch"
+	"github.com/penstock-dev/penstock/jobs/live"
 	"github.com/penstock-dev/penstock/jobs/queue"
 	"github.com/penstock-dev/penstock/jobs/run"
 	"github.com/penstock-dev/penstock/storage"
@@ -27,9 +28,12 @@ import (
 // parts are what a process is made of. A worker has no service, an API no
 // runner.
 type parts struct {
-	store      jobs.Store
-	signals    jobs.Signals
-	service    *jobs.Service
+	store   jobs.Store
+	signals jobs.Signals
+	service *jobs.Service
+	// hub hears of runs, relay tells of them.
+	hub        *live.Hub
+	relay      *live.Relay
 	api        *httpapi.API
 	dispatcher *dispatch.Dispatcher
 	controller *control.Controller
@@ -62,6 +66,8 @@ func build(ctx context.Context, c Config, log zerolog.Logger) (p *parts, err err
 		return nil, err
 	}
 	p.signals = queue.NewSignals(client, o.failed("signals"))
+	bus := queue.NewBus(client, o.failed("bus"))
+	p.hub, p.relay = live.NewHub(bus), live.NewRelay(bus)
 	if err := p.buildCore(c, tasks, o); err != nil {
 		return nil, err
 	}
@@ -132,6 +138,7 @@ func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 		Store: p.store, Queue: tasks, Signals: p.signals, Catalog: catalog, Providers: all, Concurrency: pools,
 		Worker:       jobs.Worker{ID: holder, Name: fmt.Sprintf("%s/%d", host, os.Getpid())},
 		DrainTimeout: c.File.DrainTimeout, Observer: o.run(),
+		Live: func(t jobs.Task) run.Stream { return p.relay.Begin(t) },
 	})
 	return err
 }
@@ -146,7 +153,7 @@ func (p *parts) buildAPI(c Config, client redis.UniversalClient, o *observed) (e
 		TrustTenantHeader: c.File.TrustTenantHeader || onLoopback(c.Addr),
 	}
 	if p.serves {
-		cfg.Service = p.service
+		cfg.Service, cfg.Follower = p.service, live.NewFollower(p.service, p.hub)
 	}
 	p.api, err = httpapi.New(cfg)
 	return err
@@ -162,7 +169,13 @@ func (f pinger) Ping(ctx context.Context) error { return f(ctx) }
 func (p *parts) stages(l net.Listener) [][]part {
 	serve := part{"api", func(ctx context.Context) error { return p.api.Serve(ctx, l) }}
 	dispatching := []part{{"dispatch", p.dispatcher.Run}}
-	rest := []part{{"control", p.controller.Run}, {"signals", p.listen}, {"waiters", p.service.Run}}
+	rest := []part{{"control", p.controller.Run}, {"signals", p.listen}}
+	if p.serves {
+		rest = append(rest, part{"waiters", p.service.Run}, part{"hub", p.hub.Run})
+	}
+	if p.runner != nil {
+		rest = append(rest, part{"relay", p.relay.Run})
+	}
 	switch {
 	case p.runner == nil:
 		return [][]part{{serve}, dispatching, rest}

@@ -46,6 +46,13 @@ type Service interface {
 
 var _ Service = (*jobs.Service)(nil)
 
+// Follower makes the streams of jobs: see jobs/live.
+type Follower interface {
+	Follow(
+		ctx context.Context, tenant string, id uuid.UUID, after jobs.StreamPosition, tell func(...jobs.StreamEvent) error,
+	) error
+}
+
 // Pinger is an outside part that can be asked whether it answers.
 type Pinger interface {
 	Ping(ctx context.Context) error
@@ -57,6 +64,8 @@ type Config struct {
 	// Service takes jobs and tells of them. Without one the API has health and
 	// metrics only, which is what a worker serves.
 	Service Service
+	// Follower serves GET /v1/jobs/{id}/events, which is not there without one.
+	Follower Follower
 	// Store must answer for /readyz to say ready.
 	Store Pinger
 	// Queue, when it does not answer, makes /readyz say degraded: jobs are
@@ -76,8 +85,9 @@ type Config struct {
 	TrustTenantHeader bool
 	// MaxBody is the largest request body in bytes; 8 MiB by default.
 	MaxBody int64
-	// MaxWaiters is how many requests may wait for jobs at once; 10,000 by
-	// default. Those beyond it are answered at once with the job as it is.
+	// MaxWaiters is how many requests may wait for jobs or stream them at once;
+	// 20,000 by default. A wait beyond it is answered at once with the job as it
+	// is, a stream with 429.
 	MaxWaiters int
 	// StoreTimeout bounds one use of the service; 30 s by default. Waiting for a
 	// job comes on top.
@@ -149,7 +159,7 @@ func (c *Config) complete() error {
 		c.MaxBody = 8 << 20
 	}
 	if c.MaxWaiters == 0 {
-		c.MaxWaiters = 10_000
+		c.MaxWaiters = 20_000
 	}
 	return c.completeTimes()
 }

@@ -37,6 +37,7 @@ type fieldError struct {
 const (
 	codeBodyTooLarge     jobs.Code = "body_too_large"
 	codeMethodNotAllowed jobs.Code = "method_not_allowed"
+	codeRateLimited      jobs.Code = "rate_limited"
 	codeInternal         jobs.Code = "internal"
 )
 
@@ -49,6 +50,7 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeConflict:            http.StatusConflict,
 	codeBodyTooLarge:             http.StatusRequestEntityTooLarge,
 	jobs.CodeIdempotencyMismatch: http.StatusUnprocessableEntity,
+	codeRateLimited:              http.StatusTooManyRequests,
 	codeInternal:                 http.StatusInternalServerError,
 	jobs.CodeStoreUnavailable:    http.StatusServiceUnavailable,
 }
@@ -149,7 +151,7 @@ func writeProblem(x *exchange, p problem) error {
 	if err != nil {
 		return err
 	}
-	if p.Status == http.StatusServiceUnavailable {
+	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
 		// Spread, so that those who were turned away do not come back together.
 		x.header().Set("Retry-After", strconv.Itoa(1+rand.IntN(5))) //nolint:gosec // nobody gains by guessing it
 	}

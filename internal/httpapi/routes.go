@@ -21,7 +21,7 @@ func (a *API) routes() []route {
 	if a.cfg.Service == nil {
 		return a.operational()
 	}
-	return append(a.operational(),
+	all := append(a.operational(),
 		route{http.MethodGet, "/openapi.yaml", serveDocument},
 		route{http.MethodPost, "/v1/jobs", a.tenanted(a.submit)},
 		route{http.MethodGet, "/v1/jobs", a.tenanted(a.list)},
@@ -31,6 +31,10 @@ func (a *API) routes() []route {
 		route{http.MethodPost, "/v1/jobs/:id/retry", a.tenanted(a.retry)},
 		route{http.MethodGet, "/v1/jobs/:id/calls", a.tenanted(a.calls)},
 	)
+	if a.cfg.Follower != nil {
+		all = append(all, route{http.MethodGet, "/v1/jobs/:id/events", a.tenanted(a.events)})
+	}
+	return all
 }
 
 // operational are the routes for those who run Penstock.

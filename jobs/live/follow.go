@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +16,8 @@ const (
 	// lastPieces bounds how long a job that has succeeded waits for the last
 	// pieces of its answer.
 	lastPieces = lastWords
+	// maxAtOnce bounds how many pieces are told in one go.
+	maxAtOnce = 256
 )
 
 // Follower makes the streams of jobs. It is safe for use by many goroutines.
@@ -34,7 +37,7 @@ func NewFollower(service *jobs.Service, hub *Hub) *Follower {
 // that was told of a run that counts no more is answered with a restart.
 // [jobs.ErrNotFound] comes before anything is told.
 func (f *Follower) Follow(
-	ctx context.Context, tenant string, id uuid.UUID, after jobs.StreamPosition, tell func(jobs.StreamEvent) error,
+	ctx context.Context, tenant string, id uuid.UUID, after jobs.StreamPosition, tell func(...jobs.StreamEvent) error,
 ) error {
 	watch := f.jobs.Watch(id)
 	defer watch.Stop()
@@ -62,7 +65,7 @@ type stream struct {
 
 	job      jobs.Job
 	at       jobs.StreamPosition
-	tell     func(jobs.StreamEvent) error
+	tell     func(...jobs.StreamEvent) error
 	watch    *jobs.Watch
 	listener *Listener
 	quiet    *time.Timer
@@ -100,10 +103,16 @@ func (s *stream) pieces(heard Heard) error {
 			return err
 		}
 	}
-	for s.at.Seq < len(heard.Pieces) {
-		piece := heard.Pieces[s.at.Seq]
-		s.at.Seq++
-		if err := s.say(jobs.StreamEvent{Type: jobs.StreamDelta, At: s.at, Data: piece}); err != nil {
+	if s.at.Seq >= len(heard.Pieces) {
+		return nil
+	}
+	for some := range slices.Chunk(heard.Pieces[s.at.Seq:], maxAtOnce) {
+		deltas := make([]jobs.StreamEvent, len(some))
+		for i, piece := range some {
+			s.at.Seq++
+			deltas[i] = jobs.StreamEvent{Type: jobs.StreamDelta, At: s.at, Data: piece}
+		}
+		if err := s.say(deltas...); err != nil {
 			return err
 		}
 	}
@@ -175,7 +184,7 @@ func (s *stream) status() error {
 
 func (s *stream) done() error { return s.tell(jobs.StreamEvent{Type: jobs.StreamDone, Job: s.job}) }
 
-func (s *stream) say(e jobs.StreamEvent) error {
+func (s *stream) say(events ...jobs.StreamEvent) error {
 	s.quiet.Reset(pingEvery)
-	return s.tell(e)
+	return s.tell(events...)
 }

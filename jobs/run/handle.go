@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -111,16 +112,28 @@ func (r *Runner) attempt(ctx context.Context, w jobs.Work, route jobs.Route, beg
 	sent := time.Now()
 	if a.held = r.hold(ctx, w, sent); a.held == nil {
 		r.cfg.Observer.started(w)
+		show, end := r.live(ctx, w.Task)
 		a.response, a.failure = r.call(ctx, w, providers.Request{
 			Endpoint: w.Endpoint, Model: w.Model, Body: w.Body,
 			IdempotencyKey: fmt.Sprintf("%s-%d", w.Task.Execution, w.Task.Fence),
 			Timeouts:       bounded(route.Timeouts, w.StopAt.Sub(sent)),
-		})
+		}, show)
 		a.latency = time.Since(sent)
 		a.held = a.blame(context.Cause(ctx))
+		end()
 	}
 	a.ended = time.Now().UTC()
 	return a
+}
+
+// live returns what shows the pieces of a run to those who listen, and what
+// ends that.
+func (r *Runner) live(ctx context.Context, t jobs.Task) (show func(providers.Chunk), end func()) {
+	if r.cfg.Live == nil {
+		return nil, func() {}
+	}
+	s := r.cfg.Live(t)
+	return func(c providers.Chunk) { s.Add(bytes.Clone(c.Data)) }, func() { s.End(context.WithoutCancel(ctx)) }
 }
 
 // blame returns cause if the call failed as a cancelled call does. A failure of
@@ -174,7 +187,7 @@ func bounded(t providers.Timeouts, left time.Duration) providers.Timeouts {
 // this answer is what the adapter could not bear. It is retried, and counts,
 // so that a request that always ends so does end.
 func (r *Runner) call(
-	ctx context.Context, w jobs.Work, req providers.Request,
+	ctx context.Context, w jobs.Work, req providers.Request, show func(providers.Chunk),
 ) (resp providers.Response, failure *providers.Error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -184,7 +197,7 @@ func (r *Runner) call(
 			}
 		}
 	}()
-	resp, err := r.cfg.Providers[w.Provider].Call(ctx, req, nil)
+	resp, err := r.cfg.Providers[w.Provider].Call(ctx, req, show)
 	if err != nil {
 		return providers.Response{}, failureOf(err)
 	}

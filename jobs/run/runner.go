@@ -4,6 +4,7 @@ package run
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -45,7 +46,18 @@ type Config struct {
 	// StaleAfter is the age of the last successful heartbeat from which no call
 	// is started; default 4 s, well below what makes others declare it dead.
 	StaleAfter time.Duration
-	Observer   Observer
+	// Live opens the stream of a run for those who listen; nil when nobody can.
+	Live     func(jobs.Task) Stream
+	Observer Observer
+}
+
+// Stream takes the pieces of a run's answer as they arrive.
+type Stream interface {
+	// Add adds a piece. It does not block.
+	Add(piece json.RawMessage)
+	// End says that no more follow, before the outcome is recorded. It returns
+	// soon.
+	End(ctx context.Context)
 }
 
 // Runner runs executions. Make one with [New].
