@@ -62,6 +62,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		body        string
 		headers     []string
 		metricsFail bool
+		full        bool
 	}{
 		{method: "POST", path: "/v1/jobs", body: smallest, service: granting(), want: 202},
 		{method: "POST", path: "/v1/jobs", body: smallest, service: granting(), want: 200, headers: []string{"Prefer", "wait=5"}},
@@ -105,6 +106,12 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		{method: "GET", path: id + "/calls", service: failing(jobs.ErrNotFound), want: 404},
 		{method: "GET", path: id + "/calls", service: failing(defect), want: 500},
 		{method: "GET", path: id + "/calls", service: failing(away), want: 503},
+		{method: "GET", path: id + "/events", service: granting(), want: 200},
+		{method: "GET", path: id + "/events", want: 400, headers: []string{"Last-Event-ID", "x"}},
+		{method: "GET", path: id + "/events", service: failing(jobs.ErrNotFound), want: 404},
+		{method: "GET", path: id + "/events", full: true, want: 429},
+		{method: "GET", path: id + "/events", service: failing(defect), want: 500},
+		{method: "GET", path: id + "/events", service: failing(away), want: 503},
 		{method: "GET", path: "/healthz", want: 200},
 		{method: "GET", path: "/readyz", want: 200},
 		{method: "GET", path: "/readyz", store: away, want: 503},
@@ -112,6 +119,9 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		{method: "GET", path: "/openapi.yaml", want: 200},
 	} {
 		h := start(t, Config{Service: c.service, Store: ping{c.store}, MaxBody: 1000})
+		if c.full {
+			h.api.waiters.close()
+		}
 		got := h.do(c.method, c.path, c.body, c.headers...)
 		if got.status != c.want {
 			t.Errorf("%s %s: status %d, want %d\n%s", c.method, c.path, got.status, c.want, got.body)
@@ -240,7 +250,7 @@ func TestNoSuchMethod(t *testing.T) {
 func TestHeadIsAsGet(t *testing.T) {
 	t.Parallel()
 	h := start(t, Config{Service: granting()})
-	for _, path := range []string{"/healthz", "/readyz", "/v1/jobs", "/v1/jobs/" + someID} {
+	for _, path := range []string{"/healthz", "/readyz", "/v1/jobs", "/v1/jobs/" + someID, "/v1/jobs/" + someID + "/events"} {
 		if got := h.do("HEAD", path, ""); got.status != 200 || got.body != "" {
 			t.Errorf("HEAD %s: %d %q", path, got.status, got.body)
 		}

@@ -31,6 +31,8 @@ type contract struct {
 	seen map[string]bool
 }
 
+func init() { openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.FileBodyDecoder) }
+
 // loadDocument is done once: it compiles much.
 var loadDocument = sync.OnceValues(func() (*openapi3.T, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(document)

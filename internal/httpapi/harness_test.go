@@ -64,6 +64,19 @@ func (d double) Calls(_ context.Context, tenant string, id uuid.UUID) ([]jobs.Ca
 	return d.calls(tenant, id)
 }
 
+// follows is a Follower of jobs that have ended.
+type follows struct{ Service }
+
+func (f follows) Follow(
+	ctx context.Context, tenant string, id uuid.UUID, _ jobs.StreamPosition, tell func(...jobs.StreamEvent) error,
+) error {
+	job, err := f.Job(ctx, tenant, id)
+	if err != nil {
+		return err
+	}
+	return tell(jobs.StreamEvent{Type: jobs.StreamDone, Job: job})
+}
+
 // ping is a part that answers, or fails with itself.
 type ping struct{ err error }
 
@@ -91,6 +104,9 @@ func start(t testing.TB, cfg Config) *harness {
 	}
 	if cfg.Store == nil {
 		cfg.Store = ping{}
+	}
+	if cfg.Follower == nil {
+		cfg.Follower = follows{cfg.Service}
 	}
 	cfg.Log = zerolog.New(h.log)
 	api, err := New(cfg)

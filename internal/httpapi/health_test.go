@@ -195,7 +195,7 @@ func TestConfig(t *testing.T) {
 		}
 	}
 	api, err := New(Config{Store: ping{}, Log: zerolog.Nop()})
-	if err != nil || api.cfg.MaxBody != 8<<20 || api.cfg.MaxWaiters != 10_000 || api.cfg.DrainTimeout != 30*time.Second {
+	if err != nil || api.cfg.MaxBody != 8<<20 || api.cfg.MaxWaiters != 20_000 || api.cfg.DrainTimeout != 30*time.Second {
 		t.Errorf("defaults: %+v, %v", api.cfg, err)
 	}
 }
