@@ -17,6 +17,8 @@ type Call struct {
 	IdempotencyKey string    `json:"idempotency_key"`
 	// BodySHA256 is the hash of the request's body, 64 hex digits.
 	BodySHA256 string `json:"body_sha256"`
+	// Ended is when Outcome was told, zero before.
+	Ended time.Time `json:"ended,omitzero"`
 	// Outcome is "running" at first, then "ok", the kind of fault it met,
 	// "outage", "limited", "refused" for a request that is wrong in itself, or
 	// "left" when the caller was gone before the end.
@@ -49,7 +51,7 @@ func (l *callLog) begin(call Call) (end func(outcome string)) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if entry := &l.ring[at]; entry.Seq == call.Seq && entry.Outcome == "running" {
-			entry.Outcome = outcome
+			entry.Outcome, entry.Ended = outcome, time.Now()
 		}
 	}
 }

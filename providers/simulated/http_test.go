@@ -237,6 +237,11 @@ func TestCallLogIsARing(t *testing.T) {
 			t.Errorf("call %d: got %+v", i, call)
 		}
 	}
+	for i, call := range calls {
+		if call.Outcome != "ok" || call.Ended.Before(call.Time) {
+			t.Errorf("call %d: outcome %q at %s, want ok after %s", i, call.Outcome, call.Ended, call.Time)
+		}
+	}
 	if calls[0].BodySHA256 != calls[1].BodySHA256 || calls[1].BodySHA256 == calls[2].BodySHA256 {
 		t.Errorf("the hashes do not tell the bodies apart: %+v", calls)
 	}
