@@ -23,6 +23,9 @@ const (
 	// lastWords bounds how long a run that is over waits until its listeners
 	// were told the rest.
 	lastWords = 250 * time.Millisecond
+	// lingering is how long a run that is over is kept for those who have just
+	// heard of it.
+	lingering = time.Second
 )
 
 // Relay tells hubs of the runs of this process. Make one with [NewRelay]; it is
@@ -96,7 +99,7 @@ func (s *Stream) Add(piece json.RawMessage) {
 // End says that nothing will follow, and waits until those who listen were told
 // everything, at most a quarter of a second.
 func (s *Stream) End(ctx context.Context) {
-	defer s.remove()
+	defer time.AfterFunc(lingering, s.remove)
 	if !s.finish() {
 		return
 	}
