@@ -85,7 +85,7 @@ func lastEventID(h http.Header) (jobs.StreamPosition, error) {
 		return jobs.StreamPosition{}, jobs.Invalid("",
 			"the header %s must be the id of an event of this stream, such as 1-42", headerLastEventID)
 	}
-	return jobs.StreamPosition{Fence: int64(fence), Seq: int(seq)}, nil //nolint:gosec // parsed as 62 and 31 bits
+	return jobs.StreamPosition{Fence: int64(fence), Seq: int(seq)}, nil
 }
 
 func setEventHeaders(h http.Header) {

@@ -364,7 +364,9 @@ func TestNobodyListens(t *testing.T) {
 		l := r.listen(job.ID, jobs.StreamPosition{})
 		l.told(r, "running 1-1:1 1-2:2 1-3:3 1-4:4 1-5:5")
 		l.leave()
-		<-l.end
+		if err := <-l.end; err == nil {
+			r.t.Error("a listener that left: no error")
+		}
 		time.Sleep(31 * time.Second)
 		clear(sent)
 		add(s, 6, 9)
