@@ -229,6 +229,7 @@ func TestAnotherRunIsARestart(t *testing.T) {
 		w = r.claim()
 		stale := s
 		s = r.relay.Begin(w.Task)
+		l.told(r, "queued running 1-1:1 1-2:2 queued restart running")
 		add(stale, 9, 9)
 		add(s, 1, 1)
 		s.End(r.t.Context())
