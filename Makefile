@@ -31,6 +31,10 @@ bench: ## Run the benchmarks on real servers (BENCH=regexp picks)
 sim: ## Run the simulations: hours and months of virtual time in seconds
 	scripts/sim.sh -v
 
+.PHONY: chaos
+chaos: ## Pull every plug, alone and in pairs, with 2,000 jobs in flight (SEED=n replays, ROUND=name picks)
+	scripts/chaos.sh '$(SEED)' '$(ROUND)'
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (60s)
 	scripts/fuzz.sh $(FUZZTIME)

@@ -1,211 +1,174 @@
 package e2e
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
+	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
-	"strings"
-	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/penstock-dev/penstock/internal/testenv"
 )
 
-// fleet is the processes of one Penstock and a simulated provider.
+// setup says what a fleet is made of.
+type setup struct {
+	apis, workers int
+	// concurrency is how many calls the whole fleet makes at once.
+	concurrency int
+	// faults is how the provider behaves, as cmd/simulator takes it.
+	faults string
+	// ownPostgres asks for a server that can be stopped.
+	ownPostgres bool
+}
+
+// usual is one API and two workers on a provider whose calls take about 300 ms.
+var usual = setup{apis: 1, workers: 2, concurrency: 40, faults: slow}
+
+// slow is a provider whose calls take about 300 ms.
+const slow = `{"latency": "250ms", "sigma": 0.3, "per_token": "5ms"}`
+
+// fleet is the processes of one Penstock, its servers and a simulated provider.
 type fleet struct {
 	t         *testing.T
 	env       []string
-	api       *process
-	apiAddr   string
-	workers   []*process
+	apis      []*node
+	workers   []*node
 	simulator string
 	database  string
+	postgres  *testenv.Server // nil unless it is the fleet's own
 	redis     *testenv.Server
 	client    *http.Client
 }
 
-// startFleet starts a provider, an API and two workers on stores of their own.
-func startFleet(t *testing.T) *fleet {
+// node is a process of the fleet. It reaches everything through proxies of its
+// own, which stay when it is started again.
+type node struct {
+	*process
+
+	t        *testing.T
+	name     string
+	addr     string
+	program  string
+	env      []string
+	redis    *testenv.Proxy
+	postgres *testenv.Proxy
+	provider *testenv.Proxy
+}
+
+// startFleet starts a provider and the processes, on stores of their own.
+func startFleet(t *testing.T, s setup) *fleet {
 	t.Helper()
 	dir := t.TempDir()
 	f := &fleet{
-		t: t, simulator: freeAddr(t), apiAddr: freeAddr(t), redis: testenv.RedisServer(t), database: testenv.Postgres(t),
-		client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		t: t, simulator: freeAddr(t), redis: testenv.RedisServer(t),
+		client: &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 	}
 	t.Cleanup(f.client.CloseIdleConnections)
+	if s.ownPostgres {
+		f.postgres = testenv.PostgresServer(t)
+		f.database = f.postgres.URL()
+	} else {
+		f.database = testenv.Postgres(t)
+	}
 	config := filepath.Join(dir, "penstock.yaml")
 	write(t, config, fmt.Sprintf(`
-providers: {sim: {type: openai, base_url: "http://%s/v1", api_key: "${SIM_KEY}", concurrency: 40}}
+providers: {sim: {type: openai, base_url: "${SIM_URL}", api_key: "${SIM_KEY}", concurrency: %d}}
 routes: {default: {targets: [sim/sim-1]}}
-`, f.simulator))
-	write(t, filepath.Join(dir, "faults.json"), slow)
-	f.env = []string{
-		"PENSTOCK_CONFIG=" + config, "PENSTOCK_DATABASE_URL=" + f.database, "PENSTOCK_REDIS_URL=" + f.redis.URL(),
-		"SIM_KEY=" + secret, "PENSTOCK_LOG=json,debug",
-	}
+`, s.concurrency))
+	write(t, filepath.Join(dir, "faults.json"), s.faults)
+	f.env = []string{"PENSTOCK_CONFIG=" + config, "SIM_KEY=" + secret, "PENSTOCK_LOG=json,debug"}
 	start(t, nil, "simulator", "-addr", f.simulator, "-config", filepath.Join(dir, "faults.json"))
-	f.startAPI()
-	for range 2 {
-		f.startWorker()
-	}
+	f.startNodes(s)
 	return f
 }
 
 // secret is the API key of the simulated provider, which must show nowhere.
 const secret = "sk-very-secret-indeed"
 
-func write(t *testing.T, path, content string) {
+func (f *fleet) startNodes(s setup) {
+	f.t.Helper()
+	for range s.apis {
+		f.startAPI()
+	}
+	for range s.workers {
+		f.startWorker()
+	}
+}
+
+func (f *fleet) startAPI() *node {
+	f.t.Helper()
+	n := f.node("api", len(f.apis), "PENSTOCK_ADDR")
+	f.apis = append(f.apis, n)
+	return n
+}
+
+func (f *fleet) startWorker() *node {
+	f.t.Helper()
+	n := f.node("worker", len(f.workers), "PENSTOCK_WORKER_ADDR")
+	f.workers = append(f.workers, n)
+	return n
+}
+
+// node starts a process and waits until it is ready.
+func (f *fleet) node(program string, number int, addrVariable string) *node {
+	f.t.Helper()
+	n := &node{
+		t: f.t, name: program + "-" + strconv.Itoa(number), program: program, addr: freeAddr(f.t),
+	}
+	var redisURL, databaseURL, simulatorURL string
+	n.redis, redisURL = through(f.t, f.redis.URL())
+	n.postgres, databaseURL = through(f.t, f.database)
+	n.provider, simulatorURL = through(f.t, "http://"+f.simulator+"/v1")
+	n.env = append(slices.Clone(f.env), addrVariable+"="+n.addr,
+		"PENSTOCK_REDIS_URL="+redisURL, "PENSTOCK_DATABASE_URL="+databaseURL, "SIM_URL="+simulatorURL)
+	n.again()
+	ready(f.t, n.addr)
+	return n
+}
+
+// through returns a proxy to a server, and the server's URL by way of it.
+func through(t *testing.T, server string) (*testenv.Proxy, string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+	u, err := url.Parse(server)
+	if err != nil {
 		t.Fatal(err)
 	}
+	p := testenv.NewProxy(t, u.Host)
+	return p, p.URL(u)
 }
 
-func (f *fleet) startAPI() {
-	f.t.Helper()
-	f.api = start(f.t, append(f.env, "PENSTOCK_ADDR="+f.apiAddr), "api")
-	ready(f.t, f.apiAddr)
+// again starts the node's process, at first or after it was killed.
+func (n *node) again() {
+	n.t.Helper()
+	n.process = start(n.t, n.env, n.program)
 }
 
-func (f *fleet) startWorker() {
-	f.t.Helper()
-	addr := freeAddr(f.t)
-	f.workers = append(f.workers, start(f.t, append(f.env, "PENSTOCK_WORKER_ADDR="+addr), "worker"))
-	ready(f.t, addr)
+// stop is SIGSTOP: the process is there and does nothing. resume is SIGCONT.
+func (n *node) stop()   { n.signal(syscall.SIGSTOP) }
+func (n *node) resume() { n.signal(syscall.SIGCONT) }
+
+func (n *node) signal(s syscall.Signal) {
+	n.t.Helper()
+	if err := n.cmd.Process.Signal(s); err != nil {
+		n.t.Errorf("%s to %s: %v", s, n.name, err)
+	}
 }
 
-// job is what the tests look at of a job.
-type job struct {
-	ID     string          `json:"id"`
-	Status string          `json:"status"`
-	Result json.RawMessage `json:"result"`
-	Error  *struct {
-		Code string `json:"code"`
-	} `json:"error"`
-}
-
-func (j job) done() bool { return j.Status != "queued" && j.Status != "running" && j.Status != "" }
-
-// do makes one request; an error is the network's or an answer of 5xx.
-func (f *fleet) do(method, path, body string, header ...string) (job, error) {
-	req, err := http.NewRequestWithContext(f.t.Context(), method, "http://"+f.apiAddr+path, strings.NewReader(body))
-	if err != nil {
-		return job{}, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	resp, err := f.client.Do(req)
-	if err != nil {
-		return job{}, err
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return job{}, err
-	}
-	if resp.StatusCode >= http.StatusBadRequest {
-		return job{}, fmt.Errorf("%s: %s", resp.Status, raw)
-	}
-	var j job
-	return j, json.Unmarshal(raw, &j)
-}
-
-// submitAll submits jobs from 8 callers, each repeating with its key until it
-// is accepted, and returns their ids.
-func (f *fleet) submitAll(n int) []string {
-	f.t.Helper()
-	ids := make([]string, n)
-	next := make(chan int)
-	var callers sync.WaitGroup
-	for range 8 {
-		callers.Go(func() {
-			for i := range next {
-				ids[i] = f.submitUntilAccepted(i)
-			}
-		})
-	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	callers.Wait()
-	return ids
-}
-
-func (f *fleet) submitUntilAccepted(i int) string {
-	body := fmt.Sprintf(`{"request":{"model":"default","messages":[{"role":"user","content":%q}],"max_tokens":8}}`,
-		prompt+strconv.Itoa(i))
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-tick.C {
-		if j, err := f.do(http.MethodPost, "/v1/jobs", body, "Idempotency-Key", "key-"+strconv.Itoa(i)); err == nil {
-			return j.ID
-		}
-	}
-	f.t.Errorf("job %d was not accepted within a minute", i)
-	return ""
-}
-
-// prompt begins every prompt, which must show nowhere.
-const prompt = "a prompt nobody else may read "
-
-// waitAll polls until every job has ended, within a minute, and returns them.
-func (f *fleet) waitAll(ids []string) map[string]job {
-	f.t.Helper()
-	ended := map[string]job{}
-	eventually(f.t, time.Minute, fmt.Sprintf("%d jobs ended", len(ids)), func() bool {
-		for _, id := range ids {
-			if _, ok := ended[id]; ok {
-				continue
-			}
-			j, err := f.do(http.MethodGet, "/v1/jobs/"+id, "")
-			if err != nil || !j.done() {
-				return false
-			}
-			ended[id] = j
-		}
+// alive reports whether the node's process runs.
+func (n *node) alive() bool {
+	select {
+	case <-n.exited:
+		return false
+	default:
 		return true
-	})
-	return ended
+	}
 }
 
-// call is a line of the provider's own log.
-type call struct {
-	Time           time.Time `json:"time"`
-	IdempotencyKey string    `json:"idempotency_key"`
-	Outcome        string    `json:"outcome"`
-}
-
-// execution and fence are what the idempotency key is made of.
-func (c call) execution() string { return c.IdempotencyKey[:strings.LastIndex(c.IdempotencyKey, "-")] }
-
-// calls returns what the provider was asked, oldest first.
-func (f *fleet) calls() []call {
-	f.t.Helper()
-	resp, err := http.Get("http://" + f.simulator + "/calls") //nolint:noctx // on loopback, at once
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	var all []call
-	for dec := json.NewDecoder(bytes.NewReader(raw)); dec.More(); {
-		var c call
-		if err := dec.Decode(&c); err != nil {
-			f.t.Fatalf("read the provider's log: %v", err)
-		}
-		all = append(all, c)
-	}
-	return all
+// nodes lists all processes that run.
+func (f *fleet) nodes() []*node {
+	return slices.DeleteFunc(slices.Concat(f.apis, f.workers), func(n *node) bool { return !n.alive() })
 }

@@ -11,17 +11,17 @@ import (
 // A worker that is told to stop lets its calls end: none is made twice.
 func TestStopRepeatsNoCall(t *testing.T) {
 	t.Parallel()
-	f := startFleet(t)
+	f := startFleet(t, usual)
 	ids := f.submitAll(100)
 	eventually(t, 20*time.Second, "calls under way", func() bool { return len(f.calls()) > 20 })
 	if code := f.workers[0].terminate(t); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
-	f.check(ids, f.waitAll(ids))
+	f.allSucceeded(ids)
 	if n := len(f.calls()); n != len(ids) {
 		t.Errorf("%d calls for %d jobs", n, len(ids))
 	}
-	if code := f.api.terminate(t); code != 0 {
+	if code := f.apis[0].terminate(t); code != 0 {
 		t.Errorf("api: exit code %d, want 0", code)
 	}
 }

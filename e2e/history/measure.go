@@ -1,0 +1,134 @@
+package history
+
+import (
+	"slices"
+	"time"
+)
+
+// Measures are how long things took, and how often they were done twice.
+type Measures struct {
+	// Jobs, Executions and ProviderCalls count what there was, Ended the jobs by
+	// their status.
+	Jobs, Executions, ProviderCalls int
+	Ended                           map[string]int
+	// InFlight counts the calls that were in flight on processes which fell
+	// silent, Repeated those of them that were made again.
+	InFlight, Repeated int
+	// Elsewhere is, for each call made again, how long after the silence began.
+	Elsewhere []time.Duration
+	// Healed is, for each job whose deadline passed while the store was away,
+	// how long after its return the job ended.
+	Healed []time.Duration
+	// Accepted is, for each time the store was away, how long after its return
+	// the first job was accepted.
+	Accepted []time.Duration
+	// Refused counts answers 503, Unanswered requests without any answer.
+	Refused, Unanswered int
+	// AtOnce is the greatest number of calls at the provider at one time, without
+	// those of workers that had fallen silent.
+	AtOnce int
+}
+
+// Measure takes the measures of h.
+func Measure(h History) Measures {
+	x := newIndex(h)
+	m := Measures{
+		Jobs: len(h.Jobs), Executions: len(h.Executions), ProviderCalls: len(h.Provider), Ended: map[string]int{},
+		InFlight: len(x.held), AtOnce: x.atOnce(),
+	}
+	for _, j := range h.Jobs {
+		m.Ended[j.Status]++
+	}
+	for _, s := range h.Submissions {
+		switch {
+		case s.Status == 0:
+			m.Unanswered++
+		case !s.accepted():
+			m.Refused++
+		}
+	}
+	for _, f := range h.Faults {
+		x.elsewhere(&m, f)
+		if f.StoreAway {
+			x.healed(&m, f)
+		}
+	}
+	m.Repeated = len(m.Elsewhere)
+	return m
+}
+
+// elsewhere measures when what f's process held was called again.
+func (x *index) elsewhere(m *Measures, f Fault) {
+	next := map[Task]time.Time{}
+	before := map[string]Task{}
+	for _, c := range byStart(x.Provider) {
+		if last, ok := before[c.Execution]; ok {
+			next[last] = c.Start
+		}
+		before[c.Execution] = c.Task
+	}
+	for _, t := range f.Held {
+		if again, ok := next[t]; ok && !x.failed(t) {
+			m.Elsewhere = append(m.Elsewhere, again.Sub(f.From))
+		}
+	}
+}
+
+func (x *index) healed(m *Measures, f Fault) {
+	for _, j := range x.Jobs {
+		if j.Deadline.After(f.From) && j.Deadline.Before(f.To) && j.Finished.After(f.To) {
+			m.Healed = append(m.Healed, j.Finished.Sub(f.To))
+		}
+	}
+	first := time.Duration(-1)
+	for _, s := range x.Submissions {
+		if after := s.Answered.Sub(f.To); s.accepted() && after > 0 && (first < 0 || after < first) {
+			first = after
+		}
+	}
+	if first >= 0 {
+		m.Accepted = append(m.Accepted, first)
+	}
+}
+
+// atOnce sweeps over the beginnings and ends of calls.
+func (x *index) atOnce() int {
+	type edge struct {
+		at time.Time
+		by int
+	}
+	var edges []edge
+	for _, c := range x.Provider {
+		if !x.given(c.Task) {
+			edges = append(edges, edge{c.Start, 1}, edge{c.end(), -1})
+		}
+	}
+	slices.SortFunc(edges, func(a, b edge) int {
+		if d := a.at.Compare(b.at); d != 0 {
+			return d
+		}
+		return a.by - b.by
+	})
+	now, most := 0, 0
+	for _, e := range edges {
+		now += e.by
+		most = max(most, now)
+	}
+	return most
+}
+
+// Median returns the middle of d, and Max the greatest; zero when d is empty.
+func Median(d []time.Duration) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	return slices.Sorted(slices.Values(d))[len(d)/2]
+}
+
+// Max returns the greatest of d, zero when d is empty.
+func Max(d []time.Duration) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	return slices.Max(d)
+}

@@ -1,0 +1,114 @@
+package history
+
+import "time"
+
+const (
+	// maxTries is what a route grants when it says nothing.
+	maxTries = 5
+	// longestWait is the longest delay before a try: the cap of the backoff, and
+	// a provider's hint.
+	longestWait = time.Minute + 5*time.Second
+	// maxCrashes is how many crashes poison an execution.
+	maxCrashes = 3
+)
+
+// waitingIsNotFailing is invariant 5.
+func (x *index) waitingIsNotFailing() {
+	x.repeatedForAReason()
+	x.triesAreFailures()
+	x.failedForAReason()
+}
+
+// repeatedForAReason: under each fence the provider is asked once. It is asked
+// again, under the next, after a failure; or after the silence of a worker, but
+// only for what was in flight on it.
+func (x *index) repeatedForAReason() {
+	before := map[string]ProviderCall{}
+	for _, c := range byStart(x.Provider) {
+		last, again := before[c.Execution]
+		before[c.Execution] = c
+		switch {
+		case !again:
+		case last.Fence == c.Fence:
+			x.broken(5, "the provider was asked twice for execution %s under fence %d", c.Execution, c.Fence)
+		case x.held[last.Task], x.failed(last.Task):
+		default:
+			x.broken(5, "execution %s was called again under fence %d at %s, though its call under %d had not failed"+
+				" nor been in flight on a worker that died", c.Execution, c.Fence, clock(c.Start), last.Fence)
+		}
+	}
+	for _, c := range x.Calls {
+		if c.Status == "" && !x.held[c.Task] {
+			x.broken(5, "the call of execution %s under fence %d was never closed, and its worker did not die",
+				c.Execution, c.Fence)
+		}
+	}
+}
+
+// failed reports whether the store knows that a call failed.
+func (x *index) failed(t Task) bool {
+	for _, c := range x.calls[t] {
+		if c.Status == "failure" || c.Status == "timeout" {
+			return true
+		}
+	}
+	return false
+}
+
+// triesAreFailures: an execution used up one try for each of its calls that
+// failed in a way that counts, and none for anything else. What a silent worker
+// brought later may or may not count.
+func (x *index) triesAreFailures() {
+	least, most := map[string]int{}, map[string]int{}
+	for _, c := range x.Calls {
+		if !c.Try || c.Status == cancelled || c.Status == "" {
+			continue
+		}
+		most[c.Execution]++
+		if !x.held[c.Task] {
+			least[c.Execution]++
+		}
+	}
+	for _, e := range x.Executions {
+		if e.Finished.IsZero() {
+			continue
+		}
+		if e.Tries < least[e.ID] || e.Tries > most[e.ID] {
+			x.broken(5, "execution %s used up %d tries, and %d to %d of its calls failed so", e.ID, e.Tries, least[e.ID], most[e.ID])
+		}
+		for _, j := range x.of[e.ID] {
+			if (j.Status == succeeded || j.Status == failed) && j.Tries != e.Tries {
+				x.broken(5, "job %s says %d tries, its execution %d", j.ID, j.Tries, e.Tries)
+			}
+		}
+	}
+}
+
+// failedForAReason: an execution fails after its last try, or when the next
+// would be after the last deadline; as poisoned only after three deaths.
+func (x *index) failedForAReason() {
+	deaths := map[string]int{}
+	for t := range x.held {
+		deaths[t.Execution]++
+	}
+	for _, e := range x.Executions {
+		if e.Status != failed {
+			continue
+		}
+		if e.Error == "poisoned" {
+			if deaths[e.ID] < maxCrashes {
+				x.broken(5, "execution %s is poisoned after %d deaths", e.ID, deaths[e.ID])
+			}
+			continue
+		}
+		var last time.Time
+		for _, j := range x.of[e.ID] {
+			if j.Deadline.After(last) {
+				last = j.Deadline
+			}
+		}
+		if e.Tries < maxTries && e.Finished.Add(longestWait).Before(last) {
+			x.broken(5, "execution %s failed (%s) after %d tries, with %s left", e.ID, e.Error, e.Tries, last.Sub(e.Finished))
+		}
+	}
+}

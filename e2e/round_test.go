@@ -1,0 +1,299 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/penstock-dev/penstock/e2e/history"
+)
+
+// round is a plan that is carried out.
+type round struct {
+	*fleet
+	*traffic
+
+	t       *testing.T
+	plan    plan
+	ledger  ledger
+	errands sync.WaitGroup
+}
+
+// play carries a plan out, checks the history, and returns its measures.
+func play(t *testing.T, p plan) history.Measures {
+	t.Helper()
+	t.Logf("chaos: %s: %s", p.name(), p)
+	f := startFleet(t, setup{
+		apis: 2, workers: 2, concurrency: p.concurrency, faults: p.provider, ownPostgres: p.stopsPostgres(),
+	})
+	r := &round{fleet: f, traffic: newTraffic(f, p), t: t, plan: p, ledger: ledger{f.database}}
+	r.suffer()
+	r.drain()
+	r.provesHealthy()
+	r.settle()
+	h := r.history()
+	for _, v := range history.Check(h) {
+		t.Errorf("%s", v)
+	}
+	r.keepsSecrets()
+	m := history.Measure(h)
+	if late := history.Max(m.Elsewhere); late > p.elsewhere() {
+		t.Errorf("a silent worker's job ran elsewhere after %s, want at most %s", late, p.elsewhere())
+	}
+	return m
+}
+
+// elsewhere is after what time a silent worker's jobs must run elsewhere: 15 s,
+// and as much more as other faults last, in which there may be no elsewhere.
+func (p plan) elsewhere() time.Duration {
+	longest := 15 * time.Second
+	for _, s := range p.strikes {
+		if len(p.strikes) > 1 {
+			longest += s.lasts
+		}
+	}
+	return longest
+}
+
+// stopsPostgres reports whether the fleet needs a Postgres of its own.
+func (p plan) stopsPostgres() bool {
+	return slices.Contains(p.faults, "postgres-away")
+}
+
+// suffer submits the jobs and lets the faults strike while more come in.
+func (r *round) suffer() {
+	ctx, stop := context.WithCancel(r.t.Context())
+	defer stop()
+	var clients sync.WaitGroup
+	defer clients.Wait()
+	defer stop()
+	for range 4 {
+		clients.Go(func() { r.watch(ctx) })
+	}
+	r.submit(r.t.Context(), r.draw(r.plan.jobs), 24)
+	clients.Go(func() { r.trickle(ctx, 100*time.Millisecond) })
+	r.strikeAll(r.plan.strikes)
+	pause(ctx, time.Second) // some more traffic, to see that all is well again
+}
+
+// step is a moment of the schedule.
+type step struct {
+	at time.Duration
+	do func()
+}
+
+// strikeAll carries the schedule out, in this goroutine: a strike's end becomes
+// known when it begins.
+func (r *round) strikeAll(strikes []strike) {
+	var steps []step
+	for _, s := range strikes {
+		steps = append(steps, step{s.after, func() {
+			end := s.kind.begin(r, s)
+			steps = append(steps, step{s.after + s.lasts, end})
+		}})
+	}
+	for begun := time.Now(); len(steps) > 0; {
+		slices.SortStableFunc(steps, func(a, b step) int { return int(a.at - b.at) })
+		next := steps[0]
+		steps = steps[1:]
+		pause(r.t.Context(), next.at-time.Since(begun))
+		next.do()
+	}
+}
+
+// drain waits until every job has ended, as the store says.
+func (r *round) drain() {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), r.plan.patience)
+	defer cancel()
+	for ; ctx.Err() == nil; pause(ctx, 100*time.Millisecond) {
+		if n, err := r.ledger.unfinished(ctx); err == nil && n == 0 {
+			return
+		}
+	}
+	r.t.Errorf("invariant 1: jobs are stuck %s after the last fault", r.plan.patience)
+}
+
+// provesHealthy asks every process that lives to do its work again: each API
+// takes jobs in, each worker runs some of them.
+func (r *round) provesHealthy() {
+	r.t.Helper()
+	runs := map[*node]float64{}
+	for _, n := range r.nodes() {
+		ready(r.t, n.addr)
+		runs[n] = metric(r.t, n, "penstock_runs_total")
+	}
+	proof := r.draw(4 * r.plan.concurrency)
+	for i := range proof {
+		proof[i].cancelAfter = 0
+	}
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
+	defer cancel()
+	for i, s := range proof {
+		live := slices.DeleteFunc(slices.Clone(r.apis), func(n *node) bool { return !n.alive() })
+		if len(live) == 0 {
+			break // the only one was killed, and is not started again
+		}
+		a, sent, err := r.try(live[i%len(live)], s)
+		if err != nil || a.status != http.StatusAccepted {
+			r.t.Errorf("%s does not accept after its healing: %d %s, %v", live[i%len(live)].name, a.status, a.code, err)
+			r.insist(ctx, s)
+			continue
+		}
+		r.accepted(ctx, s, a, sent)
+	}
+	r.drain()
+	for _, n := range r.nodes() {
+		if n.program == "worker" && metric(r.t, n, "penstock_runs_total") == runs[n] {
+			r.t.Errorf("%s runs nothing after its healing", n.name)
+		}
+	}
+}
+
+// settle waits until the last calls are closed that nobody waited for.
+func (r *round) settle() {
+	r.errands.Wait()
+	r.traffic.errands.Wait()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 15*time.Second)
+	defer cancel()
+	for ; ctx.Err() == nil; pause(ctx, 100*time.Millisecond) {
+		running := 0.0
+		for _, n := range r.workers {
+			if n.alive() {
+				running += metric(r.t, n, "penstock_calls_running")
+			}
+		}
+		if running == 0 {
+			return
+		}
+	}
+	r.t.Error("calls go on that no job waits for")
+}
+
+// history reads what the store and the provider have to say, and looks at each
+// job once more as its client.
+func (r *round) history() history.History {
+	r.t.Helper()
+	api := r.nodes()[0]
+	for _, id := range r.known {
+		if api.program != "api" {
+			break
+		}
+		if _, ok := r.look(api, id, r.tenants[id]); !ok {
+			r.t.Errorf("job %s cannot be read", id)
+		}
+	}
+	h := r.traffic.seen
+	r.ledger.read(r.t, &h)
+	calls, err := r.providerCalls()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	h.Provider = calls
+	return h
+}
+
+// keepsSecrets is invariant 10 for logs.
+func (r *round) keepsSecrets() {
+	r.t.Helper()
+	for _, n := range append(slices.Clone(r.apis), r.workers...) {
+		if log := n.log.String(); strings.Contains(log, prompt) || strings.Contains(log, secret) {
+			r.t.Errorf("invariant 10: the log of %s holds a prompt or a key", n.name)
+		}
+	}
+}
+
+// node returns the process a strike is for.
+func (r *round) node(s strike) *node {
+	if s.kind.on == "api" {
+		return r.apis[s.target]
+	}
+	return r.workers[s.target]
+}
+
+// struck notes the beginning of a fault and returns its number.
+func (r *round) struck(s strike, n *node) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// Until it is over: a process that is not started again stays struck.
+	f := history.Fault{Name: s.kind.name, From: time.Now(), To: time.Now().Add(24 * time.Hour)}
+	if n != nil {
+		f.Process = n.name
+	}
+	r.traffic.seen.Faults = append(r.traffic.seen.Faults, f)
+	return len(r.traffic.seen.Faults) - 1
+}
+
+func (r *round) over(fault int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.traffic.seen.Faults[fault].To = time.Now()
+}
+
+func (r *round) storeAway(fault int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.traffic.seen.Faults[fault].StoreAway = true
+}
+
+func (r *round) hold(fault int, tasks []history.Task) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := &r.traffic.seen.Faults[fault]
+	for _, t := range tasks {
+		if !slices.Contains(f.Held, t) {
+			f.Held = append(f.Held, t)
+		}
+	}
+}
+
+// metric returns the sum of a process's metric over its labels.
+func metric(t *testing.T, n *node, name string) float64 {
+	t.Helper()
+	resp, err := http.Get("http://" + n.addr + "/metrics") //nolint:noctx // on loopback, at once
+	if err != nil {
+		t.Errorf("metrics of %s: %v", n.name, err)
+		return 0
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Errorf("metrics of %s: %v", n.name, err)
+	}
+	sum := 0.0
+	for _, m := range regexp.MustCompile(`(?m)^`+name+`(?:\{[^}]*\})? (\S+)$`).FindAllSubmatch(raw, -1) {
+		v, err := strconv.ParseFloat(string(m[1]), 64)
+		if err != nil {
+			t.Errorf("metric %s of %s: %v", name, n.name, err)
+		}
+		sum += v
+	}
+	return sum
+}
+
+// summary is a line on what a round measured.
+func summary(m history.Measures) string {
+	ms := func(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }
+	s := fmt.Sprintf("%d jobs %v, %d calls", m.Jobs, m.Ended, m.ProviderCalls)
+	if m.InFlight > 0 {
+		s += fmt.Sprintf("; %d in flight on silent workers, %d repeated", m.InFlight, m.Repeated)
+	}
+	if len(m.Elsewhere) > 0 {
+		s += fmt.Sprintf(", elsewhere after %s to %s", ms(history.Median(m.Elsewhere)), ms(history.Max(m.Elsewhere)))
+	}
+	if len(m.Accepted) > 0 {
+		s += ", accepting " + ms(history.Max(m.Accepted)) + " after the store's return"
+	}
+	if len(m.Healed) > 0 {
+		s += fmt.Sprintf(", %d overdue ended %s after it at most", len(m.Healed), ms(history.Max(m.Healed)))
+	}
+	return s + fmt.Sprintf("; %d × 503, %d unanswered; at most %d calls at once", m.Refused, m.Unanswered, m.AtOnce)
+}
