@@ -65,9 +65,11 @@ func killNode(r *round, s strike) func() {
 	r.note(fault, n, s.kind.on == "worker")
 	return func() {
 		if s.restart {
-			n.again()
-			ready(r.t, n.addr)
-			r.over(fault)
+			r.revivals = append(r.revivals, func() {
+				n.again()
+				ready(r.t, n.addr)
+				r.over(fault)
+			})
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -92,18 +93,27 @@ func start(t *testing.T, env []string, program string, args ...string) *process 
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("%s %v wrote:\n%s", program, args, tail(p.log.String()))
+			p.tell(t, program)
 		}
 	})
 	return p
 }
 
-func tail(s string) string {
+// tell logs the end of what a process wrote, without its lines on requests, and
+// keeps all of it with -artifacts.
+func (p *process) tell(t *testing.T, program string) {
+	t.Helper()
 	const most = 4000
-	if len(s) > most {
-		return "…" + s[len(s)-most:]
+	name := fmt.Sprintf("%s-%d.log", program, p.cmd.Process.Pid)
+	write(t, filepath.Join(t.ArtifactDir(), name), p.log.String())
+	var b strings.Builder
+	for line := range strings.Lines(p.log.String()) {
+		if !strings.Contains(line, `"message":"request"`) && !strings.Contains(line, `"message":"call"`) {
+			b.WriteString(line)
+		}
 	}
-	return s
+	s := b.String()
+	t.Logf("the end of %s:\n%s", name, s[max(0, len(s)-most):])
 }
 
 // kill is kill -9.

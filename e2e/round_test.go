@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -25,6 +27,10 @@ type round struct {
 	plan    plan
 	ledger  ledger
 	errands sync.WaitGroup
+	// revivals start killed processes again. They come last: a process that is
+	// started while its store is away ends, and is started again by whoever runs
+	// it.
+	revivals []func()
 }
 
 // play carries a plan out, checks the history, and returns its measures.
@@ -42,6 +48,9 @@ func play(t *testing.T, p plan) history.Measures {
 	h := r.history()
 	for _, v := range history.Check(h) {
 		t.Errorf("%s", v)
+	}
+	if t.Failed() {
+		r.keep(h)
 	}
 	r.keepsSecrets()
 	m := history.Measure(h)
@@ -70,18 +79,20 @@ func (p plan) stopsPostgres() bool {
 
 // suffer submits the jobs and lets the faults strike while more come in.
 func (r *round) suffer() {
-	ctx, stop := context.WithCancel(r.t.Context())
-	defer stop()
 	var clients sync.WaitGroup
 	defer clients.Wait()
-	defer stop()
+	insisting, giveUp := context.WithCancel(r.t.Context())
+	defer giveUp() // only when this round failed before its end
+	ctx, stop := context.WithCancel(insisting)
 	for range 4 {
 		clients.Go(func() { r.watch(ctx) })
 	}
-	r.submit(r.t.Context(), r.draw(r.plan.jobs), 24)
-	clients.Go(func() { r.trickle(ctx, 100*time.Millisecond) })
+	r.submit(insisting, r.draw(r.plan.jobs), 24)
+	clients.Go(func() { r.trickle(ctx, insisting, 100*time.Millisecond) })
 	r.strikeAll(r.plan.strikes)
 	pause(ctx, time.Second) // some more traffic, to see that all is well again
+	stop()
+	clients.Wait()
 }
 
 // step is a moment of the schedule.
@@ -106,6 +117,9 @@ func (r *round) strikeAll(strikes []strike) {
 		steps = steps[1:]
 		pause(r.t.Context(), next.at-time.Since(begun))
 		next.do()
+	}
+	for _, revive := range r.revivals {
+		revive()
 	}
 }
 
@@ -199,6 +213,16 @@ func (r *round) history() history.History {
 	}
 	h.Provider = calls
 	return h
+}
+
+// keep writes the history down, for -artifacts.
+func (r *round) keep(h history.History) {
+	r.t.Helper()
+	raw, err := json.Marshal(h)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	write(r.t, filepath.Join(r.t.ArtifactDir(), "history.json"), string(raw))
 }
 
 // keepsSecrets is invariant 10 for logs.

@@ -110,8 +110,8 @@ func (c *traffic) submit(ctx context.Context, all []submission, callers int) {
 }
 
 // trickle goes on submitting, one each interval, until ctx ends, and returns
-// when all of it is accepted.
-func (c *traffic) trickle(ctx context.Context, every time.Duration) {
+// when all of it is accepted, or insisting ends.
+func (c *traffic) trickle(ctx, insisting context.Context, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	var busy sync.WaitGroup
@@ -122,7 +122,7 @@ func (c *traffic) trickle(ctx context.Context, every time.Duration) {
 			return
 		case <-tick.C:
 			s := c.drawOne()
-			busy.Go(func() { c.insist(context.WithoutCancel(ctx), s) })
+			busy.Go(func() { c.insist(insisting, s) })
 		}
 	}
 }
@@ -165,6 +165,7 @@ func (c *traffic) accepted(ctx context.Context, s submission, a answer, sent tim
 	c.sight(a.job, sent)
 	if s.cancelAfter > 0 {
 		c.errands.Go(func() {
+			ctx := c.f.t.Context()
 			pause(ctx, s.cancelAfter)
 			c.cancel(ctx, a.ID, s.tenant)
 		})

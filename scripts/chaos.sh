@@ -7,7 +7,8 @@
 #   scripts/chaos.sh 3 stop-worker    of it, the rounds with that in their name
 #
 # CHAOS_AT_ONCE says how many rounds are played side by side (3). Times are those
-# of the machine: on one that is busy they are longer.
+# of the machine: on one that is busy they are longer. Of a round that fails the
+# logs of all processes and the whole history are kept in chaos-failures.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,6 +16,9 @@ seeds=${1:-1,2,3,4,5}
 rounds=${2:-}
 export PENSTOCK_TEST_FSYNC=${PENSTOCK_TEST_FSYNC:-off}
 
-scripts/with-servers.sh go test -count=1 -v -timeout 6h -parallel "${CHAOS_AT_ONCE:-3}" \
+failures=${CHAOS_FAILURES:-$PWD/chaos-failures}
+mkdir -p "$failures"
+
+scripts/with-servers.sh go test -artifacts -outputdir "$failures" -count=1 -v -timeout 6h -parallel "${CHAOS_AT_ONCE:-3}" \
   -run "^TestChaos\$/^seeds\$/^[0-9]+\$/$rounds" ./e2e -chaos "$seeds" |
   grep --line-buffered -vE '^=== |^ *--- PASS' | sed -u 's/^ *[a-z_]*_test.go:[0-9]*: //'
