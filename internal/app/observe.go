@@ -130,10 +130,12 @@ func (o *observed) run() run.Observer {
 // attempt counts a call and writes its one line.
 func (o *observed) attempt(a run.Attempt) {
 	c := a.Call
-	o.running.WithLabelValues(c.Provider).Dec()
 	o.runs.WithLabelValues(c.Provider, string(a.Result)).Inc()
-	o.calls.WithLabelValues(c.Provider, string(c.Status), string(c.ErrorClass)).Inc()
-	o.latency.WithLabelValues(c.Provider, string(c.Status)).Observe(c.Latency.Seconds())
+	if c.Latency > 0 { // else the run was cut off before its call was made
+		o.running.WithLabelValues(c.Provider).Dec()
+		o.calls.WithLabelValues(c.Provider, string(c.Status), string(c.ErrorClass)).Inc()
+		o.latency.WithLabelValues(c.Provider, string(c.Status)).Observe(c.Latency.Seconds())
+	}
 	if c.TimeToFirstToken > 0 {
 		o.first.WithLabelValues(c.Provider).Observe(c.TimeToFirstToken.Seconds())
 	}
