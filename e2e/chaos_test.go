@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/penstock-dev/penstock/e2e/history"
 )
 
 var chaosSeeds = flag.String("chaos", "", "seeds of TestChaos, such as 1,2,3; empty: its quick form")
@@ -59,49 +56,4 @@ func quickPlans() []plan {
 		quick(500, at("postgres-away", 500*time.Millisecond, 3*time.Second, 0, ""),
 			at("redis-killed", 5*time.Second, 0, 0, ""), at("cut-postgres", 7*time.Second, 2*time.Second, everyone, "stall")),
 	}
-}
-
-// tally adds up what rounds measured.
-type tally struct {
-	mu               sync.Mutex
-	rounds, failed   int
-	sum              history.Measures
-	alone            []time.Duration // elsewhere, of the rounds with kill-worker alone
-	healed, accepted []time.Duration
-}
-
-func (y *tally) add(p plan, m history.Measures, failed bool) {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	y.rounds++
-	if failed {
-		y.failed++
-	}
-	y.sum.Jobs += m.Jobs
-	y.sum.ProviderCalls += m.ProviderCalls
-	y.sum.InFlight += m.InFlight
-	y.sum.Repeated += m.Repeated
-	y.sum.Refused += m.Refused
-	y.sum.Unanswered += m.Unanswered
-	if p.name() == "kill-worker" {
-		y.alone = append(y.alone, history.Max(m.Elsewhere))
-	}
-	y.healed = append(y.healed, m.Healed...)
-	y.accepted = append(y.accepted, m.Accepted...)
-}
-
-// String says it in a few lines.
-func (y *tally) String() string {
-	ms := func(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }
-	return fmt.Sprintf(`%d rounds, %d broke an invariant
-chaos: %d jobs, %d provider calls, %d × 503, %d unanswered
-chaos: %d calls in flight on workers that fell silent, %d of them repeated
-chaos: a killed worker's last job ran elsewhere after %s (median of %d rounds), %s at most
-chaos: accepting again after the store's return: median %s, at most %s of %d
-chaos: jobs overdue at its return ended after: median %s, at most %s of %d`,
-		y.rounds, y.failed, y.sum.Jobs, y.sum.ProviderCalls, y.sum.Refused, y.sum.Unanswered,
-		y.sum.InFlight, y.sum.Repeated,
-		ms(history.Median(y.alone)), len(y.alone), ms(history.Max(y.alone)),
-		ms(history.Median(y.accepted)), ms(history.Max(y.accepted)), len(y.accepted),
-		ms(history.Median(y.healed)), ms(history.Max(y.healed)), len(y.healed))
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/penstock-dev/penstock/e2e/history"
 	"github.com/penstock-dev/penstock/internal/testenv"
 )
 
@@ -112,6 +113,7 @@ func flushRedis(r *round, s strike) func() {
 
 func awayRedis(r *round, s strike) func() {
 	fault := r.struck(s, nil)
+	r.edit(fault, func(f *history.Fault) { f.QueueAway = true })
 	r.redis.Stop()
 	return func() {
 		r.redis.Restart()
@@ -121,7 +123,7 @@ func awayRedis(r *round, s strike) func() {
 
 func awayPostgres(r *round, s strike) func() {
 	fault := r.struck(s, nil)
-	r.storeAway(fault)
+	r.edit(fault, func(f *history.Fault) { f.StoreAway = true })
 	r.postgres.Stop()
 	return func() {
 		r.postgres.Restart()
@@ -160,7 +162,7 @@ func cut(to func(*node) *testenv.Proxy) func(*round, strike) func() {
 			r.note(fault, only, store && s.lasts > deadAfter)
 		}
 		if store && only == nil {
-			r.storeAway(fault)
+			r.edit(fault, func(f *history.Fault) { f.StoreAway = true })
 		}
 		return func() {
 			for _, n := range nodes {

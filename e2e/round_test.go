@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -257,26 +256,23 @@ func (r *round) struck(s strike, n *node) int {
 }
 
 func (r *round) over(fault int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.traffic.seen.Faults[fault].To = time.Now()
+	r.edit(fault, func(f *history.Fault) { f.To = time.Now() })
 }
 
-func (r *round) storeAway(fault int) {
+func (r *round) edit(fault int, change func(*history.Fault)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.traffic.seen.Faults[fault].StoreAway = true
+	change(&r.traffic.seen.Faults[fault])
 }
 
 func (r *round) hold(fault int, tasks []history.Task) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	f := &r.traffic.seen.Faults[fault]
-	for _, t := range tasks {
-		if !slices.Contains(f.Held, t) {
-			f.Held = append(f.Held, t)
+	r.edit(fault, func(f *history.Fault) {
+		for _, t := range tasks {
+			if !slices.Contains(f.Held, t) {
+				f.Held = append(f.Held, t)
+			}
 		}
-	}
+	})
 }
 
 // metric returns the sum of a process's metric over its labels.
@@ -301,23 +297,4 @@ func metric(t *testing.T, n *node, name string) float64 {
 		sum += v
 	}
 	return sum
-}
-
-// summary is a line on what a round measured.
-func summary(m history.Measures) string {
-	ms := func(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }
-	s := fmt.Sprintf("%d jobs %v, %d calls", m.Jobs, m.Ended, m.ProviderCalls)
-	if m.InFlight > 0 {
-		s += fmt.Sprintf("; %d in flight on silent workers, %d repeated", m.InFlight, m.Repeated)
-	}
-	if len(m.Elsewhere) > 0 {
-		s += fmt.Sprintf(", elsewhere after %s to %s", ms(history.Median(m.Elsewhere)), ms(history.Max(m.Elsewhere)))
-	}
-	if len(m.Accepted) > 0 {
-		s += ", accepting " + ms(history.Max(m.Accepted)) + " after the store's return"
-	}
-	if len(m.Healed) > 0 {
-		s += fmt.Sprintf(", %d overdue ended %s after it at most", len(m.Healed), ms(history.Max(m.Healed)))
-	}
-	return s + fmt.Sprintf("; %d × 503, %d unanswered; at most %d calls at once", m.Refused, m.Unanswered, m.AtOnce)
 }

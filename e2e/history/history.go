@@ -144,9 +144,10 @@ type Fault struct {
 	From, To time.Time
 	// StoreAway says that nobody could reach the store meanwhile.
 	StoreAway bool
-	// Deadly says that others had reason to declare Process dead.
-	Deadly bool
-	// Held is what Process was running when it fell silent.
+	// QueueAway says that nobody could reach the queue meanwhile.
+	QueueAway bool
+	// Held is what Process was running when it fell silent for so long that
+	// others had reason to declare it dead.
 	Held []Task
 }
 

@@ -19,7 +19,7 @@ func good() History {
 		Cancels: map[string]bool{"cancelled": true}, Retries: map[string]string{},
 		Left: map[string]int{"queue": 0, "releases": 0, "live_jobs": 0},
 		Faults: []Fault{
-			{Name: "kill-worker", Process: "worker-0", From: at(2), To: at(100), Deadly: true, Held: []Task{{"e-died", 1}}},
+			{Name: "kill-worker", Process: "worker-0", From: at(2), To: at(100), Held: []Task{{"e-died", 1}}},
 			{Name: "postgres-away", From: at(20), To: at(30), StoreAway: true},
 		},
 	}
@@ -230,6 +230,9 @@ func TestMeasure(t *testing.T) {
 	m := Measure(good())
 	if m.InFlight != 1 || m.Repeated != 1 || Max(m.Elsewhere) != 6*time.Second {
 		t.Errorf("in flight %d, repeated %d after %v, want 1, 1 and 6 s after the death", m.InFlight, m.Repeated, m.Elsewhere)
+	}
+	if m.Late != 0 || len(m.Resumed) != 0 || len(m.Refused) != 0 {
+		t.Errorf("late %d, resumed %v, refused %v, want none", m.Late, m.Resumed, m.Refused)
 	}
 	if Median(m.Healed) != time.Second || m.Ended[succeeded] != 4 || m.AtOnce != 2 {
 		t.Errorf("healed after %v, %v, %d at once, want 1 s, 4 succeeded and 2", m.Healed, m.Ended, m.AtOnce)

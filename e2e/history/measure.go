@@ -22,8 +22,16 @@ type Measures struct {
 	// Accepted is, for each time the store was away, how long after its return
 	// the first job was accepted.
 	Accepted []time.Duration
-	// Refused counts answers 503, Unanswered requests without any answer.
-	Refused, Unanswered int
+	// Resumed is, for each time the store or the queue was away, how long after
+	// its return the first call was made.
+	Resumed []time.Duration
+	// Refused is, for each answer 503, how long it took; Unanswered counts
+	// requests without any answer.
+	Refused    []time.Duration
+	Unanswered int
+	// Late counts whole answers of workers that had lost their execution by then:
+	// they were recorded and changed nothing.
+	Late int
 	// AtOnce is the greatest number of calls at the provider at one time, without
 	// those of workers that had fallen silent.
 	AtOnce int
@@ -44,7 +52,7 @@ func Measure(h History) Measures {
 		case s.Status == 0:
 			m.Unanswered++
 		case !s.accepted():
-			m.Refused++
+			m.Refused = append(m.Refused, s.Answered.Sub(s.Sent))
 		}
 	}
 	for _, f := range h.Faults {
@@ -52,9 +60,26 @@ func Measure(h History) Measures {
 		if f.StoreAway {
 			x.healed(&m, f)
 		}
+		if f.StoreAway || f.QueueAway {
+			x.resumed(&m, f)
+		}
 	}
 	m.Repeated = len(m.Elsewhere)
+	for _, c := range h.Calls {
+		if e := x.executions[c.Execution]; c.Status == "success" && c.Fence != e.Fence {
+			m.Late++
+		}
+	}
 	return m
+}
+
+func (x *index) resumed(m *Measures, f Fault) {
+	for _, c := range byStart(x.Provider) {
+		if c.Start.After(f.To) {
+			m.Resumed = append(m.Resumed, c.Start.Sub(f.To))
+			return
+		}
+	}
 }
 
 // elsewhere measures when what f's process held was called again.
