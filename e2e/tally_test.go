@@ -13,7 +13,8 @@ import (
 func summary(m history.Measures) string {
 	s := fmt.Sprintf("%d jobs %v, %d calls", m.Jobs, m.Ended, m.ProviderCalls)
 	if m.InFlight > 0 {
-		s += fmt.Sprintf("; %d in flight on silent workers, %d repeated, %d late answers", m.InFlight, m.Repeated, m.Late)
+		s += fmt.Sprintf("; %d in flight on silent workers, %d repeated, %d late answers, %d saved",
+			m.InFlight, m.Repeated, m.Late, m.Saved)
 	}
 	for _, d := range durations(&m) {
 		if len(*d.values) > 0 {
@@ -47,8 +48,7 @@ type tally struct {
 	// elsewhere is the last of each round in which a worker was killed and
 	// nothing else was wrong.
 	elsewhere []time.Duration
-	// silent counts the rounds in which a worker fell silent, and apart those
-	// calls that were repeated though none had.
+	// silent counts the rounds in which a worker fell silent.
 	silent int
 }
 
@@ -67,6 +67,7 @@ func (y *tally) add(p plan, m history.Measures, failed bool) {
 	y.sum.InFlight += m.InFlight
 	y.sum.Repeated += m.Repeated
 	y.sum.Late += m.Late
+	y.sum.Saved += m.Saved
 	y.sum.Unanswered += m.Unanswered
 	if p.name() == "kill-worker" {
 		y.elsewhere = append(y.elsewhere, history.Max(m.Elsewhere))
@@ -82,8 +83,8 @@ func (y *tally) String() string {
 	lines := []string{
 		fmt.Sprintf("%d rounds, %d broke an invariant", y.rounds, y.failed),
 		fmt.Sprintf("%d jobs, %d provider calls, %d requests unanswered", y.sum.Jobs, y.sum.ProviderCalls, y.sum.Unanswered),
-		fmt.Sprintf("%d rounds with a silent worker: %d calls in flight on it, %d of them made again, %d late answers",
-			y.silent, y.sum.InFlight, y.sum.Repeated, y.sum.Late),
+		fmt.Sprintf("%d rounds with a silent worker: %d calls in flight on it, %d of them made again, %d late answers, %d saved",
+			y.silent, y.sum.InFlight, y.sum.Repeated, y.sum.Late, y.sum.Saved),
 		fmt.Sprintf("a worker killed and nothing else: its last job elsewhere after %s, at most %s of %d rounds",
 			short(history.Median(y.elsewhere)), short(history.Max(y.elsewhere)), len(y.elsewhere)),
 	}

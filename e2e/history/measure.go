@@ -29,9 +29,10 @@ type Measures struct {
 	// requests without any answer.
 	Refused    []time.Duration
 	Unanswered int
-	// Late counts whole answers of workers that had lost their execution by then:
-	// they were recorded and changed nothing.
-	Late int
+	// Late counts whole answers of workers that had lost their execution to
+	// another by then: they were recorded and changed nothing. Saved counts those
+	// for which nobody else had begun: they are the result.
+	Late, Saved int
 	// AtOnce is the greatest number of calls at the provider at one time, without
 	// those of workers that had fallen silent.
 	AtOnce int
@@ -66,7 +67,12 @@ func Measure(h History) Measures {
 	}
 	m.Repeated = len(m.Elsewhere)
 	for _, c := range h.Calls {
-		if e := x.executions[c.Execution]; c.Status == "success" && c.Fence != e.Fence {
+		e := x.executions[c.Execution]
+		switch {
+		case !x.held[c.Task] || c.Status != "success":
+		case c.Fence == e.Fence:
+			m.Saved++
+		case c.Fence < e.Fence:
 			m.Late++
 		}
 	}
