@@ -131,15 +131,16 @@ func awayPostgres(r *round, s strike) func() {
 	}
 }
 
-// drawCut draws whom a cut strikes, how, and for how long: never about as long
-// as it takes for a worker to be declared dead.
+// drawCut draws whom a cut strikes, how, and for how long: either too short for
+// a worker to be declared dead, or such that one comes back about when what it
+// held runs elsewhere.
 func drawCut(s *strike, draws *rand.Rand) {
 	if draws.IntN(2) == 0 {
 		s.target = everyone
 	}
 	s.how = []string{"reset", "cut", "stall"}[draws.IntN(3)]
 	if s.how != "reset" {
-		s.lasts = []time.Duration{3 * time.Second, 10 * time.Second}[draws.IntN(2)]
+		s.lasts = []time.Duration{3 * time.Second, 7*time.Second + time.Duration(draws.IntN(3000))*time.Millisecond}[draws.IntN(2)]
 	}
 }
 

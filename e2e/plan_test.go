@@ -72,7 +72,7 @@ func (s strike) String() string {
 func newPlan(seed uint64, faults ...string) plan {
 	p := plan{
 		seed: seed, faults: faults, jobs: 2000, concurrency: 40, hurry: 1, patience: 3 * time.Minute,
-		provider: `{"latency": "750ms", "sigma": 0.3, "per_token": "5ms", "retry_after": "1",
+		provider: `{"latency": "600ms", "sigma": 0.8, "per_token": "5ms", "retry_after": "1",
 			"errors": {"rate_limited": 0.02, "server_error": 0.02, "connection": 0.01, "truncated": 0.01, "overloaded": 0.01}}`,
 	}
 	h := fnv.New64a()

@@ -127,7 +127,7 @@ func (r *round) drain() {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), r.plan.patience)
 	defer cancel()
-	for ; ctx.Err() == nil; pause(ctx, 100*time.Millisecond) {
+	for ; ctx.Err() == nil; pause(ctx, 250*time.Millisecond) {
 		if n, err := r.ledger.unfinished(ctx); err == nil && n == 0 {
 			return
 		}

@@ -227,7 +227,7 @@ func (c *traffic) cancel(ctx context.Context, id, tenant string) {
 // watch looks at jobs at random until ctx ends, ended ones too, and sometimes
 // asks for one that did not succeed to be made again.
 func (c *traffic) watch(ctx context.Context) {
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(80 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
