@@ -109,7 +109,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		{method: "GET", path: id + "/events", service: granting(), want: 200},
 		{method: "GET", path: id + "/events", want: 400, headers: []string{"Last-Event-ID", "x"}},
 		{method: "GET", path: id + "/events", service: failing(jobs.ErrNotFound), want: 404},
-		{method: "GET", path: id + "/events", full: true, want: 429},
+		{method: "GET", path: id + "/events", service: granting(), full: true, want: 429},
 		{method: "GET", path: id + "/events", service: failing(defect), want: 500},
 		{method: "GET", path: id + "/events", service: failing(away), want: 503},
 		{method: "GET", path: "/healthz", want: 200},

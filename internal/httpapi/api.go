@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,8 @@ type API struct {
 	metrics  *metrics
 	waiters  *waiters
 	draining atomic.Bool
+	// streams are those under way: net/http does not know of them.
+	streams sync.WaitGroup
 }
 
 var _ http.Handler = (*API)(nil)

@@ -2,9 +2,10 @@ package httpapi
 
 import (
 	"bytes"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -45,31 +46,50 @@ func (a *API) events(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if x.Request().Method == http.MethodHead {
-		return a.headEvents(x)
+	if err := a.found(x); err != nil {
+		return err
 	}
-	ctx, leave, ok := a.waiters.enter(x.Request().Context())
+	if x.Request().Method == http.MethodHead {
+		setEventHeaders(x.header())
+		return x.NoContent(http.StatusOK)
+	}
+	ctx, leave, ok := a.waiters.enter(context.WithoutCancel(x.Request().Context()))
 	if !ok {
 		return errTooManyStreams
 	}
-	defer leave()
-	s := &eventStream{exchange: x, timeout: a.cfg.WriteTimeout}
-	err = a.cfg.Follower.Follow(ctx, x.tenant, id, after, s.tell)
-	if err != nil && ctx.Err() != nil && x.Request().Context().Err() == nil {
-		return nil // it is this process that leaves
-	}
-	return err
-}
-
-// headEvents answers as GET would, for a job that is there.
-func (a *API) headEvents(x *exchange) error {
-	ctx, cancel := a.storeContext(x)
-	defer cancel()
-	if _, err := a.cfg.Service.Job(ctx, x.tenant, x.job); err != nil {
+	a.streams.Add(1) // before net/http loses sight of it
+	s, err := takeOver(x, a.cfg.WriteTimeout)
+	if err != nil {
+		leave()
+		a.streams.Done()
 		return err
 	}
-	setEventHeaders(x.header())
-	return x.NoContent(http.StatusOK)
+	tenant := x.tenant
+	go func() {
+		defer a.streams.Done()
+		defer leave()
+		defer s.conn.Close()
+		defer a.survive()
+		err := a.cfg.Follower.Follow(ctx, tenant, id, after, s.tell)
+		s.end(err == nil || ctx.Err() != nil) // with ctx, it is this process that leaves
+	}()
+	return nil
+}
+
+// survive makes a panic a line in the log: no handler is there to do so.
+func (a *API) survive() {
+	if v := recover(); v != nil {
+		p := panicError(v)
+		a.cfg.Log.Error().Str("route", "/v1/jobs/:id/events").Err(p).Bytes("stack", p.stack).Msg("stream")
+	}
+}
+
+// found fails unless the tenant has the job.
+func (a *API) found(x *exchange) error {
+	ctx, cancel := a.storeContext(x)
+	defer cancel()
+	_, err := a.cfg.Service.Job(ctx, x.tenant, x.job)
+	return err
 }
 
 // lastEventID reads fence-seq; none is the beginning.
@@ -94,34 +114,85 @@ func setEventHeaders(h http.Header) {
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 }
 
-// eventStream writes events to one listener.
+// eventStream writes events to one listener. It owns the connection: a stream
+// may be silent for hours, and what net/http keeps for an exchange is more than
+// the stream itself.
 type eventStream struct {
-	*exchange
-
+	conn    net.Conn
 	timeout time.Duration
+	// chunked says that the listener speaks HTTP/1.1 (RFC 9112, section 7.1).
+	chunked bool
 	buffer  bytes.Buffer
+}
+
+// takeOver takes x's connection and answers 200 with x's headers.
+func takeOver(x *exchange, timeout time.Duration) (*eventStream, error) {
+	s := &eventStream{timeout: timeout, chunked: x.Request().ProtoAtLeast(1, 1)}
+	header := x.header().Clone()
+	setEventHeaders(header)
+	header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	header.Set("Connection", "close")
+	if s.chunked {
+		header.Set("Transfer-Encoding", "chunked")
+	}
+	conn, _, err := http.NewResponseController(x.Response().Writer).Hijack()
+	if err != nil {
+		return nil, fmt.Errorf("take over the connection of a stream: %w", err)
+	}
+	s.conn = conn
+	x.Response().Committed, x.Response().Status = true, http.StatusOK
+	_ = conn.SetReadDeadline(time.Time{}) // nothing is read any more
+	var head bytes.Buffer
+	head.WriteString("HTTP/1.1 200 OK\r\n")
+	_ = header.Write(&head) // to memory
+	head.WriteString("\r\n")
+	_ = s.write(head.Bytes()) // the first event finds out
+	return s, nil
 }
 
 // tell writes events at once. A listener that does not read for the timeout is
 // let go.
 func (s *eventStream) tell(events ...jobs.StreamEvent) error {
 	s.buffer.Reset()
-	if !s.Response().Committed {
-		setEventHeaders(s.header())
-		s.Response().WriteHeader(http.StatusOK)
-		s.buffer.WriteString("retry: 1000\n\n")
-	}
 	for _, e := range events {
 		if err := s.append(e); err != nil {
 			return err
 		}
 	}
-	conn := http.NewResponseController(s.Response().Writer)
-	_ = conn.SetWriteDeadline(time.Now().Add(s.timeout)) // a test's recorder has none
-	if _, err := s.Response().Write(s.buffer.Bytes()); err != nil {
+	err := s.send()
+	if s.buffer.Cap() > keptBuffer {
+		s.buffer = bytes.Buffer{}
+	}
+	return err
+}
+
+// keptBuffer is how large a buffer a silent stream keeps.
+const keptBuffer = 1 << 10
+
+func (s *eventStream) send() error {
+	if !s.chunked {
+		return s.write(s.buffer.Bytes())
+	}
+	size := fmt.Appendf(nil, "%x\r\n", s.buffer.Len())
+	return s.write(size, s.buffer.Bytes(), []byte("\r\n"))
+}
+
+func (s *eventStream) write(parts ...[]byte) error {
+	if err := s.conn.SetWriteDeadline(time.Now().Add(s.timeout)); err != nil {
 		return err
 	}
-	return conn.Flush()
+	all := net.Buffers(parts)
+	_, err := all.WriteTo(s.conn)
+	return err
+}
+
+// end closes the connection. A stream that is not whole is left without its
+// last chunk, so that the listener can tell.
+func (s *eventStream) end(whole bool) {
+	if whole && s.chunked {
+		_ = s.write([]byte("0\r\n\r\n")) // the listener may have left
+	}
+	_ = s.conn.Close()
 }
 
 func (s *eventStream) append(e jobs.StreamEvent) error {
@@ -139,14 +210,14 @@ func (s *eventStream) append(e jobs.StreamEvent) error {
 	case jobs.StreamDone:
 		data = encodeJob(e.Job)
 	}
-	text, err := json.Marshal(data) // on one line, whatever e.Data was
+	line, err := marshal(data) // one line, whatever e.Data was
 	if err != nil {
-		return fmt.Errorf("encode a %s event: %w", e.Type, err)
+		return err
 	}
 	fmt.Fprintf(&s.buffer, "event: %s\n", e.Type)
 	if e.At != (jobs.StreamPosition{}) {
 		fmt.Fprintf(&s.buffer, "id: %d-%d\n", e.At.Fence, e.At.Seq)
 	}
-	fmt.Fprintf(&s.buffer, "data: %s\n\n", text)
+	fmt.Fprintf(&s.buffer, "data: %s\n", line)
 	return nil
 }

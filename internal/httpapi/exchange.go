@@ -107,18 +107,24 @@ type panicked struct {
 
 func (p *panicked) Error() string { return "panic: " + p.what }
 
+// panicError returns a panic's value as an error, with the stack it came from.
+func panicError(v any) *panicked {
+	what := fmt.Sprintf("%T", v)
+	if e, ok := v.(error); ok {
+		what = e.Error()
+	}
+	return &panicked{what: what, stack: debug.Stack()}
+}
+
 func recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
-			switch v := recover().(type) {
-			case nil:
-			case error:
-				if errors.Is(v, http.ErrAbortHandler) {
-					panic(v)
-				}
-				err = &panicked{what: v.Error(), stack: debug.Stack()}
-			default:
-				err = &panicked{what: fmt.Sprintf("%T", v), stack: debug.Stack()}
+			v := recover()
+			if e, ok := v.(error); ok && errors.Is(e, http.ErrAbortHandler) {
+				panic(v)
+			}
+			if v != nil {
+				err = panicError(v)
 			}
 		}()
 		return next(c)

@@ -56,5 +56,6 @@ func (a *API) drain(ctx context.Context, server *http.Server) error {
 	if err := server.Shutdown(ctx); err != nil {
 		return errors.Join(fmt.Errorf("finish requests within %s: %w", a.cfg.DrainTimeout, err), server.Close())
 	}
+	a.streams.Wait() // each ends at its next write, which is bounded
 	return nil
 }
