@@ -49,10 +49,12 @@ func quickPlans() []plan {
 	at := func(name string, after, lasts time.Duration, target int, how string) strike {
 		return strike{kind: kindNamed(name), after: after, lasts: lasts, target: target, how: how}
 	}
+	stopped := at("stop-worker", 500*time.Millisecond, 12*time.Second, 1, "")
+	stopped.untilElsewhere = true
 	return []plan{
 		quick(500, at("kill-worker", 500*time.Millisecond, 0, 0, ""), at("redis-flushed", 800*time.Millisecond, 0, 0, "")),
-		quick(500, at("stop-worker", 500*time.Millisecond, 8500*time.Millisecond, 1, ""),
-			at("cut-provider", 2*time.Second, 0, 0, "reset"), at("kill-api", time.Second, 2*time.Second, 0, "")),
+		quick(500, stopped, at("cut-provider", 2*time.Second, 0, 0, "reset"),
+			at("kill-api", time.Second, 2*time.Second, 0, "")),
 		quick(500, at("postgres-away", 500*time.Millisecond, 3*time.Second, 0, ""),
 			at("redis-killed", 5*time.Second, 0, 0, ""), at("cut-postgres", 7*time.Second, 2*time.Second, everyone, "stall")),
 	}

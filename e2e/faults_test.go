@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -35,7 +37,7 @@ func (k kind) draw(s *strike, draws *rand.Rand) {
 var kinds = []kind{
 	{name: "kill-worker", on: "worker", kills: true, lasts: 5 * time.Second, begin: killNode},
 	{name: "kill-api", on: "api", kills: true, lasts: 5 * time.Second, begin: killNode},
-	{name: "stop-worker", on: "worker", lasts: 30 * time.Second, begin: stopNode},
+	{name: "stop-worker", on: "worker", lasts: 30 * time.Second, begin: stopNode, draws: drawStop},
 	{name: "stop-api", on: "api", lasts: 30 * time.Second, begin: stopNode},
 	{name: "redis-killed", begin: killRedis},
 	{name: "redis-flushed", begin: flushRedis},
@@ -80,11 +82,34 @@ func stopNode(r *round, s strike) func() {
 	n.stop()
 	fault := r.struck(s, n)
 	r.note(fault, n, s.kind.on == "worker" && s.lasts > deadAfter)
-	return func() {
+	end := sync.OnceFunc(func() {
 		if n.alive() {
 			n.resume()
 		}
 		r.over(fault)
+	})
+	if s.untilElsewhere {
+		r.errands.Go(func() {
+			r.runsElsewhere(fault, s.lasts)
+			end()
+		})
+	}
+	return end
+}
+
+// drawStop draws how long a worker is stopped.
+func drawStop(s *strike, draws *rand.Rand) { s.untilElsewhere = draws.IntN(2) == 0 }
+
+// runsElsewhere waits until others run what a silent process ran.
+func (r *round) runsElsewhere(fault int, most time.Duration) {
+	ctx, cancel := context.WithTimeout(r.t.Context(), most)
+	defer cancel()
+	for ; ctx.Err() == nil; pause(ctx, 50*time.Millisecond) {
+		var held []history.Task
+		r.edit(fault, func(f *history.Fault) { held = slices.Clone(f.Held) })
+		if n, err := r.ledger.claimedSince(ctx, held); err == nil && n > 0 {
+			return
+		}
 	}
 }
 

@@ -46,6 +46,22 @@ func (l ledger) held(ctx context.Context, pid int) ([]history.Task, error) {
 	}, strconv.Itoa(pid))
 }
 
+// claimedSince counts the tasks that somebody has claimed under a later fence.
+func (l ledger) claimedSince(ctx context.Context, tasks []history.Task) (int, error) {
+	const sql = `
+		SELECT count(*) FROM unnest($1::uuid[], $2::bigint[]) AS t (execution_id, fence)
+		WHERE EXISTS (SELECT FROM calls c WHERE c.execution_id = t.execution_id AND c.fence > t.fence)`
+	ids, fences := make([]string, len(tasks)), make([]int64, len(tasks))
+	for i, t := range tasks {
+		ids[i], fences[i] = t.Execution, t.Fence
+	}
+	n, err := query(ctx, l, sql, pgx.RowTo[int], ids, fences)
+	if err != nil {
+		return 0, err
+	}
+	return n[0], nil
+}
+
 // unfinished counts the jobs that have not ended.
 func (l ledger) unfinished(ctx context.Context) (int, error) {
 	n, err := query(ctx, l, `SELECT count(*) FROM live_jobs`, pgx.RowTo[int])

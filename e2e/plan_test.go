@@ -29,6 +29,9 @@ type strike struct {
 	// after is when it strikes, counted from when all jobs are in flight.
 	after time.Duration
 	lasts time.Duration
+	// untilElsewhere says that it lasts until others run what the process ran,
+	// lasts at most: so that it comes back with answers just then.
+	untilElsewhere bool
 	// target is the number of the process it strikes; everyone is all of them.
 	target int
 	// how is the manner of a cut: reset, cut or stall.
@@ -56,6 +59,9 @@ func (s strike) String() string {
 	if s.lasts > 0 {
 		text += " for " + s.lasts.String()
 	}
+	if s.untilElsewhere {
+		text += " until what it ran runs elsewhere"
+	}
 	if s.kind.on != "" && s.target != everyone {
 		text += fmt.Sprintf(" on %s-%d", s.kind.on, s.target)
 	}
@@ -71,7 +77,7 @@ func (s strike) String() string {
 // newPlan draws the schedule of a round.
 func newPlan(seed uint64, faults ...string) plan {
 	p := plan{
-		seed: seed, faults: faults, jobs: 2000, concurrency: 40, hurry: 1, patience: 3 * time.Minute,
+		seed: seed, faults: faults, jobs: 2000, concurrency: 40, hurry: 1, patience: 100 * time.Second,
 		provider: `{"latency": "600ms", "sigma": 0.8, "per_token": "5ms", "retry_after": "1",
 			"errors": {"rate_limited": 0.02, "server_error": 0.02, "connection": 0.01, "truncated": 0.01, "overloaded": 0.01}}`,
 	}
