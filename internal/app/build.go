@@ -47,9 +47,10 @@ type parts struct {
 // build opens the store and Redis and makes the parts; it starts none.
 func build(ctx context.Context, c Config, log zerolog.Logger) (p *parts, err error) {
 	p = &parts{serves: c.Role.serves()}
+	opened := p // what a failed return leaves of p is nil
 	defer func() {
 		if err != nil {
-			p.close()
+			opened.close()
 		}
 	}()
 	o := newObserved(log)
