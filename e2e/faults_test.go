@@ -172,8 +172,7 @@ func drawCut(s *strike, draws *rand.Rand) {
 // cut returns a fault of the network between processes and a server.
 func cut(to func(*node) *testenv.Proxy) func(*round, strike) func() {
 	return func(r *round, s strike) func() {
-		nodes := append([]*node{}, r.apis...)
-		nodes = append(nodes, r.workers...)
+		nodes := slices.Concat(r.apis, r.workers)
 		var only *node
 		if s.target != everyone {
 			only = r.node(s)

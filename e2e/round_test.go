@@ -22,10 +22,8 @@ type round struct {
 	*fleet
 	*traffic
 
-	t       *testing.T
-	plan    plan
-	ledger  ledger
-	errands sync.WaitGroup
+	plan   plan
+	ledger ledger
 	// revivals start killed processes again. They come last: a process that is
 	// started while its store is away ends, and is started again by whoever runs
 	// it.
@@ -39,7 +37,7 @@ func play(t *testing.T, p plan) history.Measures {
 	f := startFleet(t, setup{
 		apis: 2, workers: 2, concurrency: p.concurrency, faults: p.provider, ownPostgres: p.stopsPostgres(),
 	})
-	r := &round{fleet: f, traffic: newTraffic(f, p), t: t, plan: p, ledger: ledger{f.database}}
+	r := &round{fleet: f, traffic: newTraffic(f, p), plan: p, ledger: ledger{f.database}}
 	r.suffer()
 	if r.drain() {
 		r.provesHealthy()
@@ -143,41 +141,45 @@ func (r *round) drain() bool {
 func (r *round) provesHealthy() {
 	r.t.Helper()
 	runs := map[*node]float64{}
+	var apis []*node
 	for _, n := range r.nodes() {
 		ready(r.t, n.addr)
-		runs[n] = metric(r.t, n, "penstock_runs_total")
+		if n.program == "api" {
+			apis = append(apis, n)
+		} else {
+			runs[n] = metric(r.t, n, "penstock_runs_total")
+		}
 	}
-	proof := r.draw(4 * r.plan.concurrency)
-	for i := range proof {
-		proof[i].cancelAfter = 0
+	r.acceptsAgain(apis, r.draw(4*r.plan.concurrency))
+	r.drain()
+	for n, before := range runs {
+		if metric(r.t, n, "penstock_runs_total") == before {
+			r.t.Errorf("%s runs nothing after its healing", n.name)
+		}
 	}
+}
+
+// acceptsAgain submits to all APIs in turn; each must accept at once.
+func (r *round) acceptsAgain(apis []*node, all []submission) {
+	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()
-	for i, s := range proof {
-		live := slices.DeleteFunc(slices.Clone(r.apis), func(n *node) bool { return !n.alive() })
-		if len(live) == 0 {
-			break // the only one was killed, and is not started again
-		}
-		a, sent, err := r.try(live[i%len(live)], s)
+	for i, s := range all {
+		s.cancelAfter = 0
+		api := apis[i%len(apis)]
+		a, sent, err := r.try(api, s)
 		if err != nil || a.status != http.StatusAccepted {
-			r.t.Errorf("%s does not accept after its healing: %d %s, %v", live[i%len(live)].name, a.status, a.code, err)
+			r.t.Errorf("%s does not accept after its healing: %d %s, %v", api.name, a.status, a.code, err)
 			r.insist(ctx, s)
 			continue
 		}
-		r.accepted(ctx, s, a, sent)
-	}
-	r.drain()
-	for _, n := range r.nodes() {
-		if n.program == "worker" && metric(r.t, n, "penstock_runs_total") == runs[n] {
-			r.t.Errorf("%s runs nothing after its healing", n.name)
-		}
+		r.accepted(s, a, sent)
 	}
 }
 
 // settle waits until the last calls are closed that nobody waited for.
 func (r *round) settle() {
 	r.errands.Wait()
-	r.traffic.errands.Wait()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 15*time.Second)
 	defer cancel()
 	for ; ctx.Err() == nil; pause(ctx, 100*time.Millisecond) {
@@ -198,11 +200,8 @@ func (r *round) settle() {
 // job once more as its client.
 func (r *round) history() history.History {
 	r.t.Helper()
-	api := r.nodes()[0]
+	api := r.nodes()[0] // no plan kills both for good
 	for _, id := range r.known {
-		if api.program != "api" {
-			break
-		}
 		if _, ok := r.look(api, id, r.tenants[id]); !ok {
 			r.t.Errorf("job %s cannot be read", id)
 		}

@@ -5,11 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -33,7 +31,7 @@ type traffic struct {
 	tenants map[string]string
 	again   map[string]bool // jobs that were retried
 	turn    int
-	// errands are the goroutines that cancel.
+	// errands are what goes on by itself, such as cancelling.
 	errands sync.WaitGroup
 }
 
@@ -42,52 +40,6 @@ func newTraffic(f *fleet, p plan) *traffic {
 		f: f, hurry: p.hurry, rand: rand.New(rand.NewPCG(p.seed, 1)), tenants: map[string]string{}, again: map[string]bool{},
 		seen: history.History{Cancels: map[string]bool{}, Retries: map[string]string{}},
 	}
-}
-
-// submission is a job that a client wants.
-type submission struct {
-	key, tenant, body string
-	noDedupe          bool
-	// cancelAfter is when the client changes its mind; zero: never.
-	cancelAfter time.Duration
-}
-
-// draw makes the next submissions: equal and distinct prompts of several
-// tenants, priorities, deadlines, and some that will be cancelled.
-func (c *traffic) draw(n int) []submission {
-	all := make([]submission, n)
-	for i := range all {
-		all[i] = c.drawOne()
-	}
-	return all
-}
-
-func (c *traffic) drawOne() submission {
-	c.turn++
-	pick := func(of ...string) string { return of[c.rand.IntN(len(of))] }
-	chance := func(p float64) bool { return c.rand.Float64() < p }
-	s := submission{key: "key-" + strconv.Itoa(c.turn), tenant: pick("acme", "acme", "acme", "beta", "core", "dune")}
-	content := prompt + "no. " + strconv.Itoa(c.turn)
-	if chance(0.2) {
-		content = prompt + "that is everybody's, " + strconv.Itoa(c.rand.IntN(12))
-	}
-	fields := []string{fmt.Sprintf(`"priority":%q`, pick("high", "normal", "normal", "normal", "low"))}
-	if chance(0.03) {
-		s.noDedupe = true
-		fields = append(fields, `"dedupe":false`)
-	}
-	if chance(0.03) {
-		fields = append(fields, `"cache":{"max_age":"1h"}`)
-	}
-	if chance(0.08) {
-		fields = append(fields, fmt.Sprintf(`"timeout":"%dms"`, 3000+int(c.hurry*c.rand.Float64()*40_000)))
-	}
-	if chance(0.05) {
-		s.cancelAfter = 1 + time.Duration(c.hurry*c.rand.Float64()*float64(20*time.Second))
-	}
-	s.body = fmt.Sprintf(`{"request":{"model":"default","messages":[{"role":"user","content":%q}],"max_tokens":8},%s}`,
-		content, strings.Join(fields, ","))
-	return s
 }
 
 // submit takes the submissions in with so many callers, each of which repeats
@@ -133,7 +85,7 @@ func (c *traffic) insist(ctx context.Context, s submission) {
 	for api := c.anyAPI(); ctx.Err() == nil; api = c.otherAPI(api) {
 		a, sent, err := c.try(api, s)
 		if err == nil && a.status < http.StatusBadRequest {
-			c.accepted(ctx, s, a, sent)
+			c.accepted(s, a, sent)
 			return
 		}
 		if err == nil && a.status < http.StatusInternalServerError {
@@ -160,7 +112,7 @@ func (c *traffic) try(api *node, s submission) (a answer, sent time.Time, err er
 	return a, sent, err
 }
 
-func (c *traffic) accepted(ctx context.Context, s submission, a answer, sent time.Time) {
+func (c *traffic) accepted(s submission, a answer, sent time.Time) {
 	c.know(a.ID, s.tenant)
 	c.sight(a.job, sent)
 	if s.cancelAfter > 0 {
