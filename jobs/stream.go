@@ -58,3 +58,13 @@ type StreamPosition struct {
 	Fence int64
 	Seq   int
 }
+
+// Stream is a job's stream that nobody has begun to read.
+type Stream interface {
+	// Run tells of the job until it has ended, tell fails or ctx ends: its
+	// status, each piece of its answer after the given position, and its end. A
+	// position in a run that counts no more is answered with a restart.
+	Run(ctx context.Context, after StreamPosition, tell func(...StreamEvent) error) error
+	// Close must be called.
+	Close()
+}

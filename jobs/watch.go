@@ -27,6 +27,16 @@ type Watch struct {
 	from *watcher
 }
 
+// Saw says how its holder knows the job to stand: it is woken for what is
+// different from that.
+func (w *Watch) Saw(j Job) {
+	w.from.mu.Lock()
+	defer w.from.mu.Unlock()
+	if of := w.from.jobs[w.job]; of != nil {
+		of.seen = Standing{Status: j.Status, WaitingOn: j.WaitingOn}
+	}
+}
+
 // Stop ends the watch.
 func (w *Watch) Stop() { w.from.leave(w) }
 

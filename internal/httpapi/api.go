@@ -49,11 +49,9 @@ type Service interface {
 
 var _ Service = (*jobs.Service)(nil)
 
-// Follower makes the streams of jobs: see jobs/live.
+// Follower opens the streams of jobs: see jobs/live.
 type Follower interface {
-	Follow(
-		ctx context.Context, tenant string, id uuid.UUID, after jobs.StreamPosition, tell func(...jobs.StreamEvent) error,
-	) error
+	Open(ctx context.Context, tenant string, id uuid.UUID) (jobs.Stream, error)
 }
 
 // Pinger is an outside part that can be asked whether it answers.

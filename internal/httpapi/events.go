@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/penstock-dev/penstock/jobs"
 )
 
@@ -46,34 +48,50 @@ func (a *API) events(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if err := a.found(x); err != nil {
-		return err
-	}
-	if x.Request().Method == http.MethodHead {
-		setEventHeaders(x.header())
-		return x.NoContent(http.StatusOK)
-	}
 	ctx, leave, ok := a.waiters.enter(context.WithoutCancel(x.Request().Context()))
 	if !ok {
 		return errTooManyStreams
 	}
-	a.streams.Add(1) // before net/http loses sight of it
-	s, err := takeOver(x, a.cfg.WriteTimeout)
+	stream, err := a.open(x, id)
 	if err != nil {
 		leave()
+		return err
+	}
+	closeAll := func() {
+		stream.Close()
+		leave()
+	}
+	if x.Request().Method == http.MethodHead {
+		defer closeAll()
+		setEventHeaders(x.header())
+		return x.NoContent(http.StatusOK)
+	}
+	a.streams.Add(1) // before net/http loses sight of it
+	listener, err := takeOver(x, a.cfg.WriteTimeout)
+	if err != nil {
+		closeAll()
 		a.streams.Done()
 		return err
 	}
-	tenant := x.tenant
 	go func() {
 		defer a.streams.Done()
-		defer leave()
-		defer s.conn.Close()
-		defer a.survive()
-		err := a.cfg.Follower.Follow(ctx, tenant, id, after, s.tell)
-		s.end(err == nil || ctx.Err() != nil) // with ctx, it is this process that leaves
+		defer closeAll()
+		a.serveStream(ctx, stream, after, listener)
 	}()
 	return nil
+}
+
+func (a *API) open(x *exchange, id uuid.UUID) (jobs.Stream, error) {
+	ctx, cancel := a.storeContext(x)
+	defer cancel()
+	return a.cfg.Follower.Open(ctx, x.tenant, id)
+}
+
+func (a *API) serveStream(ctx context.Context, stream jobs.Stream, after jobs.StreamPosition, to *eventStream) {
+	defer to.conn.Close()
+	defer a.survive()
+	err := stream.Run(ctx, after, to.tell)
+	to.end(err == nil || ctx.Err() != nil) // with ctx, it is this process that leaves
 }
 
 // survive makes a panic a line in the log: no handler is there to do so.
@@ -82,14 +100,6 @@ func (a *API) survive() {
 		p := panicError(v)
 		a.cfg.Log.Error().Str("route", "/v1/jobs/:id/events").Err(p).Bytes("stack", p.stack).Msg("stream")
 	}
-}
-
-// found fails unless the tenant has the job.
-func (a *API) found(x *exchange) error {
-	ctx, cancel := a.storeContext(x)
-	defer cancel()
-	_, err := a.cfg.Service.Job(ctx, x.tenant, x.job)
-	return err
 }
 
 // lastEventID reads fence-seq; none is the beginning.
@@ -186,13 +196,12 @@ func (s *eventStream) write(parts ...[]byte) error {
 	return err
 }
 
-// end closes the connection. A stream that is not whole is left without its
-// last chunk, so that the listener can tell.
+// end ends the stream. One that is not whole is left without its last chunk, so
+// that the listener can tell.
 func (s *eventStream) end(whole bool) {
 	if whole && s.chunked {
 		_ = s.write([]byte("0\r\n\r\n")) // the listener may have left
 	}
-	_ = s.conn.Close()
 }
 
 func (s *eventStream) append(e jobs.StreamEvent) error {

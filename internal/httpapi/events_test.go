@@ -8,26 +8,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/uuid"
-
 	"github.com/penstock-dev/penstock/jobs"
 )
-
-// followFunc is a Follower.
-type followFunc func(ctx context.Context, after jobs.StreamPosition, tell func(...jobs.StreamEvent) error) error
-
-func (f followFunc) Follow(
-	ctx context.Context, _ string, _ uuid.UUID, after jobs.StreamPosition, tell func(...jobs.StreamEvent) error,
-) error {
-	return f(ctx, after, tell)
-}
 
 func TestEventsOnTheWire(t *testing.T) {
 	t.Parallel()
 	var asked jobs.StreamPosition
 	waiting := queued()
 	waiting.WaitingOn, waiting.Tries = jobs.WaitingOnRetry, 2
-	h := start(t, Config{Service: granting(), Follower: followFunc(
+	h := start(t, Config{Service: granting(), Follower: streamFunc(
 		func(_ context.Context, after jobs.StreamPosition, tell func(...jobs.StreamEvent) error) error {
 			asked = after
 			return tell(
@@ -77,7 +66,7 @@ data: ` + done + "\n\n"
 // chunk, and by done.
 func TestAStreamThatIsCut(t *testing.T) {
 	t.Parallel()
-	for name, follow := range map[string]followFunc{
+	for name, follow := range map[string]streamFunc{
 		"failed": func(_ context.Context, _ jobs.StreamPosition, tell func(...jobs.StreamEvent) error) error {
 			_ = tell(jobs.StreamEvent{Type: jobs.StreamPing})
 			return jobs.ErrNotFound
@@ -114,7 +103,7 @@ func TestAStreamThatIsCut(t *testing.T) {
 // them.
 func TestStreamsEndWithTheProcess(t *testing.T) {
 	t.Parallel()
-	h := start(t, Config{Service: granting(), Follower: followFunc(
+	h := start(t, Config{Service: granting(), Follower: streamFunc(
 		func(ctx context.Context, _ jobs.StreamPosition, tell func(...jobs.StreamEvent) error) error {
 			if err := tell(jobs.StreamEvent{Type: jobs.StreamPing}); err != nil {
 				return err

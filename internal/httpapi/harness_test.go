@@ -67,15 +67,25 @@ func (d double) Calls(_ context.Context, tenant string, id uuid.UUID) ([]jobs.Ca
 // follows is a Follower of jobs that have ended.
 type follows struct{ Service }
 
-func (f follows) Follow(
-	ctx context.Context, tenant string, id uuid.UUID, _ jobs.StreamPosition, tell func(...jobs.StreamEvent) error,
-) error {
+func (f follows) Open(ctx context.Context, tenant string, id uuid.UUID) (jobs.Stream, error) {
 	job, err := f.Job(ctx, tenant, id)
-	if err != nil {
-		return err
-	}
-	return tell(jobs.StreamEvent{Type: jobs.StreamDone, Job: job})
+	return streamFunc(func(_ context.Context, _ jobs.StreamPosition, tell func(...jobs.StreamEvent) error) error {
+		return tell(jobs.StreamEvent{Type: jobs.StreamDone, Job: job})
+	}), err
 }
+
+// streamFunc is a stream, and a Follower that has only this one.
+type streamFunc func(ctx context.Context, after jobs.StreamPosition, tell func(...jobs.StreamEvent) error) error
+
+func (f streamFunc) Run(
+	ctx context.Context, after jobs.StreamPosition, tell func(...jobs.StreamEvent) error,
+) error {
+	return f(ctx, after, tell)
+}
+
+func (f streamFunc) Close() {}
+
+func (f streamFunc) Open(context.Context, string, uuid.UUID) (jobs.Stream, error) { return f, nil }
 
 // ping is a part that answers, or fails with itself.
 type ping struct{ err error }

@@ -32,46 +32,49 @@ func NewFollower(service *jobs.Service, hub *Hub) *Follower {
 	return &Follower{jobs: service, hub: hub}
 }
 
-// Follow tells of a job until it has ended, tell fails or ctx ends: its status,
-// each piece of its answer after the given position, and its end. A position
-// that was told of a run that counts no more is answered with a restart.
-// [jobs.ErrNotFound] comes before anything is told.
-func (f *Follower) Follow(
-	ctx context.Context, tenant string, id uuid.UUID, after jobs.StreamPosition, tell func(...jobs.StreamEvent) error,
-) error {
+// Open returns the stream of a job, or [jobs.ErrNotFound].
+func (f *Follower) Open(ctx context.Context, tenant string, id uuid.UUID) (jobs.Stream, error) {
 	watch := f.jobs.Watch(id)
-	defer watch.Stop()
 	job, err := f.jobs.Job(ctx, tenant, id)
 	if err != nil {
-		return err
+		watch.Stop()
+		return nil, err
 	}
-	s := stream{Follower: f, job: job, at: after, tell: tell, watch: watch}
-	if job.Status.Terminal() {
-		return s.done()
-	}
-	s.listener = f.hub.Listen(job.ExecutionID)
-	defer s.listener.Close()
-	s.quiet = time.NewTimer(pingEvery)
-	defer s.quiet.Stop()
-	if err := s.status(); err != nil {
-		return err
-	}
-	return s.run(ctx)
+	watch.Saw(job)
+	return &stream{jobs: f.jobs, job: job, watch: watch, listener: f.hub.Listen(job.ExecutionID)}, nil
 }
 
 // stream is one job's stream on its way to one listener.
 type stream struct {
-	*Follower
-
+	jobs     *jobs.Service
 	job      jobs.Job
-	at       jobs.StreamPosition
-	tell     func(...jobs.StreamEvent) error
 	watch    *jobs.Watch
 	listener *Listener
+	at       jobs.StreamPosition
+	tell     func(...jobs.StreamEvent) error
 	quiet    *time.Timer
 }
 
-func (s *stream) run(ctx context.Context) error {
+// Close implements [jobs.Stream].
+func (s *stream) Close() {
+	s.watch.Stop()
+	s.listener.Close()
+}
+
+// Run implements [jobs.Stream].
+func (s *stream) Run(ctx context.Context, after jobs.StreamPosition, tell func(...jobs.StreamEvent) error) error {
+	s.at, s.tell, s.quiet = after, tell, time.NewTimer(pingEvery)
+	defer s.quiet.Stop()
+	if s.job.Status.Terminal() {
+		return s.done()
+	}
+	if err := s.status(); err != nil {
+		return err
+	}
+	return s.follow(ctx)
+}
+
+func (s *stream) follow(ctx context.Context) error {
 	for {
 		heard := s.listener.Heard()
 		if err := s.pieces(heard); err != nil {
@@ -142,6 +145,7 @@ func (s *stream) look(ctx context.Context) (over bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	s.watch.Saw(job)
 	changed := job.Status != s.job.Status || job.WaitingOn != s.job.WaitingOn
 	s.job = job
 	switch {

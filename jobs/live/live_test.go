@@ -152,7 +152,12 @@ type listening struct {
 func (r *rig) listen(id uuid.UUID, after jobs.StreamPosition) *listening {
 	ctx, leave := context.WithCancel(r.t.Context())
 	l := &listening{job: id, end: make(chan error, 1), leave: leave}
-	go func() { l.end <- r.follower.Follow(ctx, "acme", id, after, l.tell) }()
+	stream, err := r.follower.Open(ctx, "acme", id)
+	r.must(err)
+	go func() {
+		defer stream.Close()
+		l.end <- stream.Run(ctx, after, l.tell)
+	}()
 	synctest.Wait()
 	return l
 }
@@ -331,10 +336,7 @@ func TestSilenceIsPinged(t *testing.T) {
 func TestNobodyElsesJob(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		job := r.submit()
-		err := r.follower.Follow(r.t.Context(), "other", job.ID, jobs.StreamPosition{}, func(...jobs.StreamEvent) error {
-			r.t.Error("told")
-			return nil
-		})
+		_, err := r.follower.Open(r.t.Context(), "other", job.ID)
 		if err != jobs.ErrNotFound { //nolint:errorlint // the very one
 			r.t.Errorf("another tenant's job: %v", err)
 		}
