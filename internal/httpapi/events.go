@@ -37,14 +37,7 @@ type statusJSON struct {
 // HTML, section 9.2). It ends after done, or earlier when the process is about
 // to stop: then the caller comes again with Last-Event-ID.
 func (a *API) events(x *exchange) error {
-	id, err := x.jobID()
-	if err != nil {
-		return err
-	}
-	if err := noQuery(x); err != nil {
-		return err
-	}
-	after, err := lastEventID(x.Request().Header)
+	id, after, err := streamQuery(x)
 	if err != nil {
 		return err
 	}
@@ -57,28 +50,41 @@ func (a *API) events(x *exchange) error {
 		leave()
 		return err
 	}
-	closeAll := func() {
+	over := func() {
 		stream.Close()
 		leave()
 	}
 	if x.Request().Method == http.MethodHead {
-		defer closeAll()
+		defer over()
 		setEventHeaders(x.header())
 		return x.NoContent(http.StatusOK)
 	}
 	a.streams.Add(1) // before net/http loses sight of it
-	listener, err := takeOver(x, a.cfg.WriteTimeout)
+	to, err := takeOver(x, a.cfg.WriteTimeout)
 	if err != nil {
-		closeAll()
 		a.streams.Done()
+		over()
 		return err
 	}
 	go func() {
 		defer a.streams.Done()
-		defer closeAll()
-		a.serveStream(ctx, stream, after, listener)
+		defer over()
+		a.serveStream(ctx, stream, after, to)
 	}()
 	return nil
+}
+
+// streamQuery reads which stream is asked for, and from where on.
+func streamQuery(x *exchange) (uuid.UUID, jobs.StreamPosition, error) {
+	id, err := x.jobID()
+	if err != nil {
+		return uuid.Nil, jobs.StreamPosition{}, err
+	}
+	if err := noQuery(x); err != nil {
+		return uuid.Nil, jobs.StreamPosition{}, err
+	}
+	after, err := lastEventID(x.Request().Header)
+	return id, after, err
 }
 
 func (a *API) open(x *exchange, id uuid.UUID) (jobs.Stream, error) {
