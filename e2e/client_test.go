@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -38,8 +39,8 @@ type answer struct {
 }
 
 // ask makes one request; an error is the network's.
-func (f *fleet) ask(n *node, method, path, body string, header ...string) (answer, error) {
-	req, err := http.NewRequestWithContext(f.t.Context(), method, "http://"+n.addr+path, strings.NewReader(body))
+func (f *fleet) ask(ctx context.Context, n *node, method, path, body string, header ...string) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.addr+path, strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}
@@ -72,7 +73,7 @@ func (f *fleet) ask(n *node, method, path, body string, header ...string) (answe
 
 // do makes one request to the first API; an error is the network's or a refusal.
 func (f *fleet) do(method, path, body string, header ...string) (job, error) {
-	a, err := f.ask(f.apis[0], method, path, body, header...)
+	a, err := f.ask(f.t.Context(), f.apis[0], method, path, body, header...)
 	if err == nil && a.status >= http.StatusBadRequest {
 		err = fmt.Errorf("%s %s: %d %s", method, path, a.status, a.code)
 	}

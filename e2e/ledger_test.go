@@ -28,7 +28,7 @@ func query[T any](ctx context.Context, l ledger, sql string, scan func(pgx.Colle
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only read
+	defer db.Close(context.WithoutCancel(ctx))
 	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err

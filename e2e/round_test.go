@@ -167,13 +167,13 @@ func (r *round) acceptsAgain(apis []*node, all []submission) {
 	for i, s := range all {
 		s.cancelAfter = 0
 		api := apis[i%len(apis)]
-		a, sent, err := r.try(api, s)
+		a, sent, err := r.try(ctx, api, s)
 		if err != nil || a.status != http.StatusAccepted {
 			r.t.Errorf("%s does not accept after its healing: %d %s, %v", api.name, a.status, a.code, err)
 			r.insist(ctx, s)
 			continue
 		}
-		r.accepted(s, a, sent)
+		r.accepted(ctx, s, a, sent)
 	}
 }
 
@@ -202,11 +202,11 @@ func (r *round) history() history.History {
 	r.t.Helper()
 	api := r.nodes()[0] // no plan kills both for good
 	for _, id := range r.known {
-		if _, ok := r.look(api, id, r.tenants[id]); !ok {
+		if _, ok := r.look(r.t.Context(), api, id, r.tenants[id]); !ok {
 			r.t.Errorf("job %s cannot be read", id)
 		}
 	}
-	h := r.traffic.seen
+	h := r.seen
 	r.ledger.read(r.t, &h)
 	calls, err := r.providerCalls()
 	if err != nil {
@@ -219,7 +219,7 @@ func (r *round) history() history.History {
 // keep writes the history down, for -artifacts.
 func (r *round) keep(h history.History) {
 	r.t.Helper()
-	raw, err := json.Marshal(h)
+	raw, err := json.Marshal(h) //nolint:musttag // for people to read
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -253,8 +253,8 @@ func (r *round) struck(s strike, n *node) int {
 	if n != nil {
 		f.Process = n.name
 	}
-	r.traffic.seen.Faults = append(r.traffic.seen.Faults, f)
-	return len(r.traffic.seen.Faults) - 1
+	r.seen.Faults = append(r.seen.Faults, f)
+	return len(r.seen.Faults) - 1
 }
 
 func (r *round) over(fault int) {
@@ -264,7 +264,7 @@ func (r *round) over(fault int) {
 func (r *round) edit(fault int, change func(*history.Fault)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	change(&r.traffic.seen.Faults[fault])
+	change(&r.seen.Faults[fault])
 }
 
 func (r *round) hold(fault int, tasks []history.Task) {

@@ -33,8 +33,11 @@ type duration struct {
 
 func durations(m *history.Measures) []duration {
 	return []duration{
-		{"running elsewhere", &m.Elsewhere}, {"accepting again", &m.Accepted}, {"calling again", &m.Resumed},
-		{"overdue ended", &m.Healed}, {"503", &m.Refused},
+		{"running elsewhere", &m.Elsewhere},
+		{"accepting again", &m.Accepted},
+		{"calling again", &m.Resumed},
+		{"overdue ended", &m.Healed},
+		{"503", &m.Refused},
 	}
 }
 

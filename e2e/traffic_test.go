@@ -83,9 +83,9 @@ func (c *traffic) trickle(ctx, insisting context.Context, every time.Duration) {
 // lost connection mean that nobody knows: then it asks another API.
 func (c *traffic) insist(ctx context.Context, s submission) {
 	for api := c.anyAPI(); ctx.Err() == nil; api = c.otherAPI(api) {
-		a, sent, err := c.try(api, s)
+		a, sent, err := c.try(ctx, api, s)
 		if err == nil && a.status < http.StatusBadRequest {
-			c.accepted(s, a, sent)
+			c.accepted(ctx, s, a, sent)
 			return
 		}
 		if err == nil && a.status < http.StatusInternalServerError {
@@ -97,9 +97,9 @@ func (c *traffic) insist(ctx context.Context, s submission) {
 	}
 }
 
-func (c *traffic) try(api *node, s submission) (a answer, sent time.Time, err error) {
+func (c *traffic) try(ctx context.Context, api *node, s submission) (a answer, sent time.Time, err error) {
 	sent = time.Now()
-	a, err = c.f.ask(api, http.MethodPost, "/v1/jobs", s.body, "Idempotency-Key", s.key, "Penstock-Tenant", s.tenant)
+	a, err = c.f.ask(ctx, api, http.MethodPost, "/v1/jobs", s.body, "Idempotency-Key", s.key, "Penstock-Tenant", s.tenant)
 	try := history.Submission{
 		Key: s.key, Tenant: s.tenant, NoDedupe: s.noDedupe, API: api.name, Sent: sent, Answered: time.Now(),
 	}
@@ -112,12 +112,14 @@ func (c *traffic) try(api *node, s submission) (a answer, sent time.Time, err er
 	return a, sent, err
 }
 
-func (c *traffic) accepted(s submission, a answer, sent time.Time) {
+func (c *traffic) accepted(ctx context.Context, s submission, a answer, sent time.Time) {
 	c.know(a.ID, s.tenant)
 	c.sight(a.job, sent)
 	if s.cancelAfter > 0 {
+		// The errand outlives who submitted, and ends even if no API ever answers.
+		ctx, over := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
 		c.errands.Go(func() {
-			ctx := c.f.t.Context()
+			defer over()
 			pause(ctx, s.cancelAfter)
 			c.cancel(ctx, a.ID, s.tenant)
 		})
@@ -167,7 +169,7 @@ func (c *traffic) cancel(ctx context.Context, id, tenant string) {
 	c.mu.Unlock()
 	for api := c.anyAPI(); ctx.Err() == nil; api = c.otherAPI(api) {
 		sent := time.Now()
-		a, err := c.f.ask(api, http.MethodPost, "/v1/jobs/"+id+"/cancel", "", "Penstock-Tenant", tenant)
+		a, err := c.f.ask(ctx, api, http.MethodPost, "/v1/jobs/"+id+"/cancel", "", "Penstock-Tenant", tenant)
 		if err == nil && a.status == http.StatusAccepted {
 			c.sight(a.job, sent)
 			return
@@ -188,17 +190,17 @@ func (c *traffic) watch(ctx context.Context) {
 		case <-tick.C:
 		}
 		if id, tenant := c.anyJob(); id != "" {
-			if j, ok := c.look(c.anyAPI(), id, tenant); ok && j.done() && j.Status != "succeeded" {
-				c.retry(id, tenant)
+			if j, ok := c.look(ctx, c.anyAPI(), id, tenant); ok && j.done() && j.Status != "succeeded" {
+				c.retry(ctx, id, tenant)
 			}
 		}
 	}
 }
 
 // look gets a job and reports whether there was an answer.
-func (c *traffic) look(api *node, id, tenant string) (job, bool) {
+func (c *traffic) look(ctx context.Context, api *node, id, tenant string) (job, bool) {
 	sent := time.Now()
-	a, err := c.f.ask(api, http.MethodGet, "/v1/jobs/"+id, "", "Penstock-Tenant", tenant)
+	a, err := c.f.ask(ctx, api, http.MethodGet, "/v1/jobs/"+id, "", "Penstock-Tenant", tenant)
 	switch {
 	case err != nil:
 		return job{}, false
@@ -212,7 +214,7 @@ func (c *traffic) look(api *node, id, tenant string) (job, bool) {
 }
 
 // retry asks once: a retry takes no key.
-func (c *traffic) retry(id, tenant string) {
+func (c *traffic) retry(ctx context.Context, id, tenant string) {
 	c.mu.Lock()
 	tired := c.again[id] || len(c.again) >= 100
 	c.again[id] = true
@@ -221,7 +223,7 @@ func (c *traffic) retry(id, tenant string) {
 		return
 	}
 	sent := time.Now()
-	a, err := c.f.ask(c.anyAPI(), http.MethodPost, "/v1/jobs/"+id+"/retry", "", "Penstock-Tenant", tenant)
+	a, err := c.f.ask(ctx, c.anyAPI(), http.MethodPost, "/v1/jobs/"+id+"/retry", "", "Penstock-Tenant", tenant)
 	if err == nil && a.status == http.StatusAccepted {
 		c.mu.Lock()
 		c.seen.Retries[a.ID] = id
@@ -255,13 +257,6 @@ func (c *traffic) otherAPI(than *node) *node {
 		}
 	}
 	return than
-}
-
-// count returns how many jobs were accepted.
-func (c *traffic) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.known)
 }
 
 // pause waits for d, or less when ctx ends.
