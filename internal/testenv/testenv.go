@@ -4,7 +4,8 @@
 // [Postgres] and [Redis] share the servers that scripts/with-servers.sh starts
 // or was told of: a database each, so that tests run side by side.
 // [PostgresServer] and [RedisServer] start a private process, for tests that
-// stop, kill or empty it.
+// stop, kill or empty it. [NewProxy] is the network in front of a server, for
+// tests that cut it.
 //
 // A server that is missing fails the test, with a message that says what to do:
 // nothing is skipped.
