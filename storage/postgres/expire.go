@@ -10,12 +10,17 @@ import (
 )
 
 // Expire ends jobs whose deadline has come: see [jobs.ControlStore]. Jobs of an
-// execution that is being settled have their outcome already.
+// execution that is being settled have their outcome already. An execution that
+// another transaction has locked is passed over: most likely that one ends it,
+// else the next look does. Waiting for it would delay every other deadline, for
+// as long as a process that fell silent may keep its locks.
 func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (expired jobs.Expired, err error) {
 	const query = `
 		SELECT l.execution_id, l.job_id FROM live_jobs l
+		CROSS JOIN LATERAL (
+			SELECT FROM queue q WHERE q.id = l.execution_id AND NOT q.settling FOR UPDATE SKIP LOCKED
+		) q
 		WHERE l.deadline <= $1
-			AND (SELECT q.settling FROM queue q WHERE q.id = l.execution_id) IS NOT TRUE
 		ORDER BY l.deadline LIMIT $2`
 	err = s.write(ctx, "expire jobs", func(ctx context.Context, t *txn) error {
 		expired = jobs.Expired{}

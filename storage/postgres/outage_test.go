@@ -206,3 +206,36 @@ func TestALockIsNotWaitedForEndlessly(t *testing.T) {
 		t.Fatalf("cancel what is free again: %v", err)
 	}
 }
+
+// A process that fell silent in the middle of a transaction keeps the locks it
+// has. It delays no deadline but those of the very jobs it was ending.
+func TestALockedExecutionDelaysNoOtherDeadline(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{LockTimeout: 50 * time.Millisecond})
+	held, free := testSubmission("held"), testSubmission("free")
+	for _, sub := range []jobs.Submission{held, free} {
+		if _, err := s.Submit(t.Context(), sub); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tx, err := s.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.Background()) //nolint:errcheck // the test is over
+	if _, err := tx.Exec(t.Context(), `SELECT FROM queue WHERE id = $1 FOR UPDATE`, held.Execution); err != nil {
+		t.Fatal(err)
+	}
+	late := held.Job.Deadline.Add(time.Hour)
+	x, err := s.Expire(t.Context(), late, 10)
+	if err != nil || len(x.Ended) != 1 || x.Ended[0] != free.Job.ID {
+		t.Fatalf("expire beside a lock: got %v, %v, want job %s alone", x.Ended, err, free.Job.ID)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	x, err = s.Expire(t.Context(), late, 10)
+	if err != nil || len(x.Ended) != 1 || x.Ended[0] != held.Job.ID {
+		t.Fatalf("expire after it: got %v, %v, want job %s", x.Ended, err, held.Job.ID)
+	}
+}
