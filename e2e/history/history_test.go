@@ -237,4 +237,9 @@ func TestMeasure(t *testing.T) {
 	if Median(m.Healed) != time.Second || m.Ended[succeeded] != 4 || m.AtOnce != 2 {
 		t.Errorf("healed after %v, %v, %d at once, want 1 s, 4 succeeded and 2", m.Healed, m.Ended, m.AtOnce)
 	}
+	h := good()
+	h.Faults = append(h.Faults, Fault{Name: "cut-postgres", From: at(24), To: at(30.5), StoreAway: true})
+	if m := Measure(h); Median(m.Healed) != 500*time.Millisecond || len(m.Healed) != 1 {
+		t.Errorf("with an outage that lasts longer: healed after %v, want half a second after its end", m.Healed)
+	}
 }

@@ -58,10 +58,10 @@ func Measure(h History) Measures {
 	}
 	for _, f := range h.Faults {
 		x.elsewhere(&m, f)
-		if f.StoreAway {
+		if f.StoreAway && x.ends(f) {
 			x.healed(&m, f)
 		}
-		if f.StoreAway || f.QueueAway {
+		if (f.StoreAway || f.QueueAway) && x.ends(f) {
 			x.resumed(&m, f)
 		}
 	}
@@ -77,6 +77,16 @@ func Measure(h History) Measures {
 		}
 	}
 	return m
+}
+
+// ends reports whether all is back when f ends: no other outage goes on.
+func (x *index) ends(f Fault) bool {
+	for _, other := range x.Faults {
+		if (other.StoreAway || other.QueueAway) && other.From.Before(f.To) && other.To.After(f.To) {
+			return false
+		}
+	}
+	return true
 }
 
 func (x *index) resumed(m *Measures, f Fault) {
