@@ -5,7 +5,8 @@
 //
 //	up [flags]            starts api, as the environment says, at $URL, and waits until it is ready
 //	down                  stops it with SIGTERM, which must end it in good order
-//	kill                  kills it
+//	leave                 sends SIGTERM twice, which must end it at once with code 1
+//	crash                 kills it
 //	http METHOD PATH [BODY] [HEADER: VALUE]...
 //	                      asks; a BODY @file is the file's text; waits if asked for with Prefer or ?wait=
 //	status N              the last answer's status
@@ -56,13 +57,14 @@ func TestPromises(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               func(env *testscript.Env) error { return setup(t, env, bin) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"up": up, "down": down, "kill": kill, "http": ask, "status": status, "header": header, "json": value,
+			"up": up, "down": down, "leave": leave, "crash": crash, "http": ask, "status": status, "header": header, "json": value,
 			"keep": keep, "exits": exits,
 		},
 	})
 }
 
 func setup(t *testing.T, env *testscript.Env, bin string) error {
+	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -117,7 +119,7 @@ func (s *said) String() string {
 	return s.buf.String()
 }
 
-func of(ts *testscript.TestScript) *script { return ts.Value(scriptKey{}).(*script) } //nolint:errcheck,forcetypeassert // setup put it there
+func of(ts *testscript.TestScript) *script { return ts.Value(scriptKey{}).(*script) } //nolint:forcetypeassert // setup put it there
 
 func (s *script) kill() {
 	if s.api != nil {
@@ -149,7 +151,7 @@ func up(ts *testscript.TestScript, _ bool, args []string) {
 // command is a program of ours in the script's environment.
 func command(ts *testscript.TestScript, program string, args []string) *exec.Cmd {
 	path := filepath.Join(strings.SplitN(ts.Getenv("PATH"), ":", 2)[0], program)
-	cmd := exec.CommandContext(context.Background(), path, args...) //nolint:gosec // ours
+	cmd := exec.CommandContext(context.Background(), path, args...)
 	cmd.Dir = ts.MkAbs(".")
 	for _, name := range []string{"ADDR", "CONFIG", "DATABASE_URL", "DATA_DIR", "LOG", "REDIS_URL", "WORKER_ADDR"} {
 		if v := ts.Getenv("PENSTOCK_" + name); v != "" {
@@ -168,7 +170,24 @@ func down(ts *testscript.TestScript, _ bool, _ []string) {
 	s.api = nil
 }
 
-func kill(ts *testscript.TestScript, _ bool, _ []string) { of(ts).kill() }
+func leave(ts *testscript.TestScript, _ bool, _ []string) {
+	s := of(ts)
+	ts.Check(s.api.Process.Signal(syscall.SIGTERM))
+	for until := time.Now().Add(patience); !strings.Contains(s.said.String(), "a second signal"); <-time.After(time.Millisecond) {
+		if time.Now().After(until) {
+			ts.Fatalf("api does not say that it stops:\n%s", s.said)
+		}
+	}
+	ts.Check(s.api.Process.Signal(syscall.SIGTERM))
+	err := s.api.Wait()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		ts.Fatalf("api: %v, want exit code 1\n%s", err, s.said)
+	}
+	s.api = nil
+}
+
+func crash(ts *testscript.TestScript, _ bool, _ []string) { of(ts).kill() }
 
 func ask(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 {
@@ -284,7 +303,7 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	case <-time.After(patience):
 		_ = cmd.Process.Kill()
-		<-ended
+		_ = <-ended
 		ts.Fatalf("%s did not end within %v", args[1], patience)
 	}
 	if code := strconv.Itoa(cmd.ProcessState.ExitCode()); code != args[0] {
