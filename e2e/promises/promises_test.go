@@ -303,7 +303,7 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	case <-time.After(patience):
 		_ = cmd.Process.Kill()
-		_ = <-ended
+		ts.Logf("killed: %v", <-ended)
 		ts.Fatalf("%s did not end within %v", args[1], patience)
 	}
 	if code := strconv.Itoa(cmd.ProcessState.ExitCode()); code != args[0] {
