@@ -49,9 +49,10 @@ type process struct {
 	f    *fleet
 	name string
 	// dead cuts this process off from store and queue: to all others it is as
-	// dead as by kill -9.
-	dead atomic.Bool
-	kill context.CancelFunc
+	// dead as by kill -9. blind cuts it off from the store alone, mute from the
+	// queue alone.
+	dead, blind, mute atomic.Bool
+	kill              context.CancelFunc
 }
 
 func newFleet(t *testing.T) *fleet {
@@ -201,7 +202,7 @@ var errCut = jobs.Unavailable(errors.New("cut off"))
 
 // cut returns an error when the process reaches nothing.
 func (p *process) cut() error {
-	if p.dead.Load() || p.f.away.Load() {
+	if p.dead.Load() || p.blind.Load() || p.f.away.Load() {
 		return errCut
 	}
 	return nil
@@ -347,14 +348,14 @@ type cutQueue struct {
 }
 
 func (q *cutQueue) Enqueue(ctx context.Context, tasks []jobs.Task) error {
-	if q.p.dead.Load() {
+	if q.p.dead.Load() || q.p.mute.Load() {
 		return errCut
 	}
 	return q.Queue.Enqueue(ctx, tasks)
 }
 
 func (q *cutQueue) Missing(ctx context.Context, tasks []jobs.Task) ([]jobs.Task, error) {
-	if q.p.dead.Load() {
+	if q.p.dead.Load() || q.p.mute.Load() {
 		return nil, errCut
 	}
 	return q.Queue.Missing(ctx, tasks)

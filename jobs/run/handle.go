@@ -36,12 +36,14 @@ func (r *Runner) Handle(ctx context.Context, task jobs.Task) {
 }
 
 // claim makes the task this worker's. While the store is away it goes on
-// trying, since a claim may have been kept although its answer was lost, and
-// one that this worker has forgotten would run nowhere. It gives up when the
-// worker stops: retiring gives back what is held.
+// trying for claimPatience, then it lets the task go. A claim may have been kept
+// although its answer was lost: clearUp finds out. It gives up when the worker
+// stops: retiring gives back what is held.
 func (r *Runner) claim(ctx context.Context, task jobs.Task) (jobs.Claim, jobs.Work, error) {
 	ctx, cancel := r.untilDraining(ctx)
 	defer cancel()
+	ctx, late := context.WithTimeout(ctx, claimPatience)
+	defer late()
 	for r.stale() {
 		if err := backoff.Wait(ctx, beatEvery/4); err != nil {
 			return jobs.Claim{}, jobs.Work{}, err
@@ -59,6 +61,9 @@ func (r *Runner) claim(ctx context.Context, task jobs.Task) (jobs.Claim, jobs.Wo
 		work, err = r.cfg.Store.Claim(ctx, c)
 		return err
 	})
+	if unavailable(err) {
+		r.doubts.add(c)
+	}
 	return c, work, err
 }
 

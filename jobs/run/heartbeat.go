@@ -51,6 +51,7 @@ func (r *Runner) introduce(ctx context.Context) bool {
 	for n := 0; ctx.Err() == nil; n++ {
 		err := r.beat(ctx)
 		if err == nil {
+			r.gate.set(true)
 			return true
 		}
 		if n == 0 && ctx.Err() == nil {
@@ -62,7 +63,7 @@ func (r *Runner) introduce(ctx context.Context) bool {
 }
 
 // heartbeat beats each second until ctx ends, and reports the first of a row of
-// failures.
+// failures. Tasks are taken as long as beats succeed and no claim is in doubt.
 func (r *Runner) heartbeat(ctx context.Context) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
@@ -78,6 +79,7 @@ func (r *Runner) heartbeat(ctx context.Context) {
 			r.cfg.Observer.error(err)
 		}
 		failing = err != nil
+		r.gate.set(!r.stale() && !r.doubts.any())
 	}
 }
 

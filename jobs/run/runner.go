@@ -65,6 +65,8 @@ type Runner struct {
 	cfg     Config
 	running *registry
 	pulse   pulse
+	gate    *gate
+	doubts  *doubts
 	// draining is closed when the worker starts to stop.
 	draining chan struct{}
 	started  sync.Once
@@ -83,7 +85,9 @@ func New(cfg Config) (*Runner, error) {
 	cfg.DrainTimeout = orDefault(cfg.DrainTimeout, 11*time.Minute)
 	cfg.FlushTimeout = orDefault(cfg.FlushTimeout, 10*time.Second)
 	cfg.StaleAfter = orDefault(cfg.StaleAfter, 4*time.Second)
-	return &Runner{cfg: cfg, running: newRegistry(), draining: make(chan struct{})}, nil
+	return &Runner{
+		cfg: cfg, running: newRegistry(), gate: newGate(), doubts: newDoubts(), draining: make(chan struct{}),
+	}, nil
 }
 
 func (c Config) check() error {
@@ -137,6 +141,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	defer die()
 	var beating, consuming sync.WaitGroup
 	beating.Go(func() { r.heartbeat(alive) })
+	beating.Go(func() { r.clearUp(alive) })
 	for provider, n := range r.cfg.Concurrency {
 		consuming.Go(func() { r.consume(ctx, provider, n) })
 	}
@@ -146,25 +151,6 @@ func (r *Runner) Run(ctx context.Context) error {
 	beating.Wait()
 	r.retire(context.WithoutCancel(ctx))
 	return nil
-}
-
-// consume hands a provider's tasks to Handle until ctx ends, whatever happens
-// to the queue.
-func (r *Runner) consume(ctx context.Context, provider string, concurrency int) {
-	for n := 0; ctx.Err() == nil; n++ {
-		start := time.Now()
-		err := r.cfg.Queue.Consume(ctx, provider, concurrency, r.Handle)
-		if ctx.Err() != nil {
-			return
-		}
-		if time.Since(start) > time.Minute {
-			n = 0
-		}
-		if n == 0 {
-			r.cfg.Observer.error(fmt.Errorf("consume tasks of provider %q: %w", provider, err))
-		}
-		_ = backoff.Wait(ctx, outage.Equal(n)) // ends early only with ctx, which the loop looks at
-	}
 }
 
 // drain waits for what is running: for DrainTimeout as it is, for FlushTimeout

@@ -31,7 +31,8 @@ func TestStaleClaimDoesNothing(t *testing.T) {
 }
 
 // TestClaimIsTriedUntilItsFateIsKnown: a claim that the store kept although its
-// answer was lost must not be forgotten, or it would run nowhere.
+// answer was lost must not be forgotten, or it would run nowhere. Meanwhile the
+// task is let go and no other is taken, so that others may run them.
 func TestClaimIsTriedUntilItsFateIsKnown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -43,19 +44,88 @@ func TestClaimIsTriedUntilItsFateIsKnown(t *testing.T) {
 			}
 			return nil
 		}
+		first := g.work.Task
 		g.take()
-		time.Sleep(10*time.Minute + time.Second)
-		synctest.Wait()
-		if o := g.outcome(); o.Status != jobs.StatusSucceeded {
-			t.Errorf("outcome %+v, want the answer", o)
+		time.Sleep(12 * time.Second)
+		if n := g.queue.Len(); n != 0 {
+			t.Errorf("%d tasks are held after 12 s, want none", n)
 		}
+		g.work.Task = jobs.Task{Execution: uuid.Must(uuid.NewV7()), Fence: 1, Provider: "first"}
+		g.take()
+		time.Sleep(9 * time.Minute)
 		if n := len(under(g, &g.claims)); n > 2000 || len(under(g, &g.errs)) != 1 {
 			t.Errorf("%d claims and %d reports in 10 min, want at most 2000 and 1", n, len(under(g, &g.errs)))
 		}
 		for _, c := range under(g, &g.claims) {
-			if c.Call != under(g, &g.claims)[0].Call {
-				t.Fatal("a repeated claim has another call's id")
+			if c.Call != under(g, &g.claims)[0].Call || c.Task != first {
+				t.Fatal("a repeated claim is of another task, or has another call's id")
 			}
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if r := under(g, &g.given); len(r) != 1 || r[0].Task != first || r[0].Tries != 0 {
+			t.Errorf("given back: %+v, want the task that was let go, without a try", r)
+		}
+		if o := under(g, &g.outcomes); len(o) != 1 || o[0].Status != jobs.StatusSucceeded || o[0].Task == first {
+			t.Errorf("outcomes %+v, want that of the task that waited", o)
+		}
+	})
+}
+
+// TestStaleDoubtIsForgotten: what was let go and has been released again is
+// somebody else's.
+func TestStaleDoubtIsForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		back := time.Now().Add(time.Minute)
+		g.claimed = func(jobs.Claim) error {
+			if time.Now().Before(back) {
+				return away
+			}
+			return jobs.ErrStale
+		}
+		g.take()
+		time.Sleep(2 * time.Minute)
+		g.claimed = nil
+		g.take()
+		if len(under(g, &g.given)) != 0 || g.outcome().Status != jobs.StatusSucceeded {
+			t.Errorf("given back %+v, outcomes %+v; want the next task's outcome alone", g.given, g.outcomes)
+		}
+	})
+}
+
+// TestCallsStayBoundedWhenTheStoreComesBack: calls that outlast an outage keep
+// their places.
+func TestCallsStayBoundedWhenTheStoreComesBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		release := make(chan struct{})
+		var now, most atomic.Int64
+		g.call = func(context.Context, providers.Request) (providers.Response, error) {
+			most.Store(max(most.Load(), now.Add(1)))
+			<-release
+			now.Add(-1)
+			return answer, nil
+		}
+		for range 3 {
+			for range 2 {
+				g.work.Task.Execution = uuid.Must(uuid.NewV7())
+				g.take()
+			}
+			g.note(func() { g.beaten = func([]jobs.Task) ([]jobs.Task, error) { return nil, away } })
+			time.Sleep(10 * time.Second)
+			g.note(func() { g.beaten = nil })
+			time.Sleep(10 * time.Second)
+		}
+		if most.Load() != 2 {
+			t.Errorf("%d calls at once, want the 2 that are allowed", most.Load())
+		}
+		close(release)
+		synctest.Wait()
+		if n := len(under(g, &g.outcomes)); n != 6 {
+			t.Errorf("%d outcomes, want all 6", n)
 		}
 	})
 }
