@@ -23,6 +23,9 @@ const (
 	// handOver bounds what is still done after Run's context has ended: to
 	// enqueue what was just released, to give up the lease.
 	handOver = 2 * time.Second
+	// giveWay is how long a dispatcher that could not enqueue does not ask for
+	// the lease: long enough for another, which perhaps can, to ask for it.
+	giveWay = 3 * renewEvery / 2
 )
 
 // outage spaces out tries while the store is away. Its cap is below a second,
@@ -57,6 +60,10 @@ type Dispatcher struct {
 	// What follows belongs to the goroutine in Run.
 	leading bool
 	renewed time.Time
+	// deaf says that the queue did not take the last releases, and gaveWay when
+	// the lease was given up for that.
+	deaf    bool
+	gaveWay time.Time
 	pools   map[string]*pool
 	looks   map[lookKey]*look
 	start   int
@@ -141,6 +148,11 @@ func (d *Dispatcher) turn(ctx context.Context, due *time.Time) (time.Duration, e
 	if now := time.Now(); !now.Before(*due) {
 		*due = now.Add(d.cfg.PollInterval)
 		more, err := d.pass(ctx)
+		if d.deaf {
+			d.deaf, d.gaveWay = false, now
+			d.resign(ctx)
+			return renewEvery, err
+		}
 		if err != nil || more {
 			*due = now
 			return 0, err
@@ -170,7 +182,7 @@ func (d *Dispatcher) wait(ctx context.Context, delay time.Duration, due *time.Ti
 // lead takes the lease, or renews it when it was last renewed a while ago.
 func (d *Dispatcher) lead(ctx context.Context) error {
 	start := time.Now()
-	if d.leading && start.Sub(d.renewed) < renewEvery {
+	if d.leading && start.Sub(d.renewed) < renewEvery || !d.leading && start.Sub(d.gaveWay) < giveWay {
 		return nil
 	}
 	asking, cancel := context.WithTimeout(ctx, d.cfg.LeaseTTL)

@@ -141,7 +141,8 @@ func (d *Dispatcher) nextRoutes(routes []route) []route {
 
 // release releases what was chosen, in one call, and enqueues what was
 // released. A failure to enqueue is not one of the pass: the releases are made,
-// and the reconciler finds those that no worker will be handed.
+// and the reconciler finds those that no worker will be handed. But whoever
+// cannot enqueue should not lead.
 func (d *Dispatcher) release(ctx context.Context, w *window, chosen []item) (int, error) {
 	releases := make([]jobs.Release, len(chosen))
 	tenants := make(map[uuid.UUID]string, len(chosen))
@@ -174,5 +175,7 @@ func (d *Dispatcher) enqueue(ctx context.Context, tasks []jobs.Task) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
 	defer cancel()
-	d.reports.enqueued(d.cfg.Observer, len(tasks), d.cfg.Queue.Enqueue(ctx, tasks))
+	err := d.cfg.Queue.Enqueue(ctx, tasks)
+	d.deaf = d.deaf || err != nil
+	d.reports.enqueued(d.cfg.Observer, len(tasks), err)
 }
