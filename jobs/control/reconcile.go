@@ -41,6 +41,7 @@ func (r *reconciler) step(ctx context.Context) error {
 	}
 	missing, err := r.c.cfg.Queue.Missing(ctx, old)
 	if err != nil {
+		r.lease.release(ctx) // another may reach the queue
 		return fmt.Errorf("ask the queue for %d tasks: %w", len(old), err)
 	}
 	if len(missing) == 0 {
