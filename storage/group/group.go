@@ -4,6 +4,9 @@ package group
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
 	"sync"
 )
 
@@ -19,7 +22,7 @@ type Result[R any] struct {
 
 // Commit writes items in one transaction and returns when that is durable, with
 // one result for each item, in order. An error says that nothing of the batch
-// was kept. ctx carries the values of one of the callers but never ends: Commit
+// was kept, and so does a panic. ctx carries the values of one of the callers but never ends: Commit
 // bounds itself.
 type Commit[T, R any] func(ctx context.Context, items []T) ([]Result[R], error)
 
@@ -35,6 +38,11 @@ type Config struct {
 	// once. Any other failure of a batch is taken for the fault of one member:
 	// its items are tried again, each alone. Default: never.
 	Down func(err error) bool
+	// Blocked reports whether an error says that a batch has waited for long, such
+	// as for a lock of another's. Its items are tried each alone as well, but when
+	// a second one is blocked the rest are answered with that: nobody waits for
+	// more than three. Default: never.
+	Blocked func(err error) bool
 }
 
 // Group commits items in batches: what arrives while all committers are busy
@@ -70,6 +78,9 @@ func New[T, R any](c Config, commit Commit[T, R]) *Group[T, R] {
 	}
 	if c.Down == nil {
 		c.Down = func(error) bool { return false }
+	}
+	if c.Blocked == nil {
+		c.Blocked = func(error) bool { return false }
 	}
 	return &Group[T, R]{config: c, commit: commit}
 }
@@ -124,32 +135,25 @@ func (g *Group[T, R]) drain() {
 		if !ok {
 			return
 		}
-		if len(batch) > 0 {
-			g.write(batch)
-		}
+		g.write(batch)
 	}
 }
 
-// next takes up to a batch of those that wait, without those whose caller has
-// gone. It reports false when nobody waits, and then the committer is gone.
+// next takes up to a batch of those that wait, after those whose caller has gone
+// have been let go. It reports false when nobody waits, and then the committer is
+// gone.
 func (g *Group[T, R]) next() ([]*member[T, R], bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.waiting = slices.DeleteFunc(g.waiting, (*member[T, R]).gone)
 	if len(g.waiting) == 0 {
 		g.waiting = nil
 		g.running--
 		return nil, false
 	}
 	n := min(len(g.waiting), g.config.MaxBatch)
-	batch := make([]*member[T, R], 0, n)
-	for i, m := range g.waiting[:n] {
-		g.waiting[i] = nil
-		if err := m.ctx.Err(); err != nil {
-			m.answer(Result[R]{Err: err})
-			continue
-		}
-		batch = append(batch, m)
-	}
+	batch := slices.Clone(g.waiting[:n])
+	clear(g.waiting[:n])
 	g.waiting = g.waiting[n:]
 	return batch, true
 }
@@ -165,16 +169,23 @@ func (g *Group[T, R]) write(batch []*member[T, R]) {
 		fail(batch, err)
 		return
 	}
-	for i := range batch {
-		alone := batch[i : i+1]
-		err := g.try(alone)
-		if err != nil && g.config.Down(err) {
+	blocked := 0
+	for i, m := range batch {
+		if m.gone() {
+			continue
+		}
+		err := g.try(batch[i : i+1])
+		if err == nil {
+			continue
+		}
+		if g.config.Blocked(err) {
+			blocked++
+		}
+		if blocked == 2 || g.config.Down(err) {
 			fail(batch[i:], err)
 			return
 		}
-		if err != nil {
-			fail(alone, err)
-		}
+		m.answer(Result[R]{Err: err})
 	}
 }
 
@@ -184,7 +195,7 @@ func (g *Group[T, R]) try(batch []*member[T, R]) error {
 	for i, m := range batch {
 		items[i] = m.item
 	}
-	results, err := g.commit(context.WithoutCancel(batch[0].ctx), items)
+	results, err := g.safely(context.WithoutCancel(batch[0].ctx), items)
 	if err != nil {
 		return err
 	}
@@ -192,6 +203,37 @@ func (g *Group[T, R]) try(batch []*member[T, R]) error {
 		m.answer(results[i])
 	}
 	return nil
+}
+
+// safely commits items. A panic is a failure: it would end the process for the
+// fault of one member, and again whenever that is repeated.
+func (g *Group[T, R]) safely(ctx context.Context, items []T) (results []Result[R], err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			results, err = nil, &PanicError{Value: value, Stack: debug.Stack()}
+		}
+	}()
+	return g.commit(ctx, items)
+}
+
+// PanicError says that writing an item panicked. Nothing of it was kept.
+type PanicError struct {
+	// Value is what it panicked with. It may hold anything: do not log it.
+	Value any
+	// Stack is that of the panic, as of [debug.Stack].
+	Stack []byte
+}
+
+// Error gives the type of the value alone.
+func (e *PanicError) Error() string { return fmt.Sprintf("writing panicked with a %T", e.Value) }
+
+// gone answers m and reports true if its caller has stopped waiting.
+func (m *member[T, R]) gone() bool {
+	err := m.ctx.Err()
+	if err != nil {
+		m.answer(Result[R]{Err: err})
+	}
+	return err != nil
 }
 
 func (m *member[T, R]) answer(r Result[R]) {
