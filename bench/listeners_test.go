@@ -59,7 +59,7 @@ func (p *talker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // BenchmarkListeners: as many callers as are asked for follow a job each, on
-// one api process; the jobs run a hundred at a time. Reported is how much the
+// one api process, where they arrive 64 at a time; the jobs run a hundred at a time. Reported is how much the
 // api process has grown, and how long after the provider said it the first
 // word was heard. LISTENERS sets how many, 10,000 by default.
 func BenchmarkListeners(b *testing.B) {
@@ -90,8 +90,15 @@ routes: {default: {targets: [talker/m]}}
 	var listening, over sync.WaitGroup
 	listening.Add(many)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConns: many}}
+	arriving := make(chan struct{}, 64)
 	for i := range many {
-		over.Go(func() { heard[i] = follow(b, client, base, ids[i], listening.Done) })
+		arriving <- struct{}{}
+		over.Go(func() {
+			heard[i] = follow(b, client, base, ids[i], func() {
+				listening.Done()
+				<-arriving
+			})
+		})
 	}
 	listening.Wait()
 	runtime.GC()
