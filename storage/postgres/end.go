@@ -28,8 +28,8 @@ type executionState struct {
 	settling  bool
 	// resultFence is the fence of the result, nil when there is none.
 	resultFence *int64
-	// jobs are the live ones in the order of their ids, at most a chunk; more
-	// says that there are others.
+	// jobs are the live ones in the order of their ids, at most a share of a
+	// chunk; more says that there are others.
 	jobs []liveJob
 	more bool
 }
@@ -38,6 +38,15 @@ type liveJob struct {
 	id       uuid.UUID
 	deadline time.Time
 }
+
+// leastShare is how many jobs of an execution end in one transaction at least,
+// however many executions it ends: most have no more.
+const leastShare = 8
+
+// share is how many jobs of each of n executions end in one transaction. Many
+// executions with many jobs each must not make one that exceeds its timeout, for
+// it would each time it is repeated.
+func (s *Store) share(n int) int { return min(s.chunk, max(s.chunk/n, leastShare)) }
 
 // lockStates locks the executions and reads them. Those that are not there and
 // left no result are missing in the answer.
@@ -55,7 +64,7 @@ func (s *Store) lockStates(ctx context.Context, t *txn, ids []uuid.UUID) (map[uu
 		CROSS JOIN LATERAL (
 			SELECT l.job_id, l.deadline FROM live_jobs l WHERE l.execution_id = k.id ORDER BY l.job_id LIMIT $2
 		) l`
-	states := map[uuid.UUID]*executionState{}
+	states, share := map[uuid.UUID]*executionState{}, s.share(len(ids))
 	lockExecutions(t, ids)
 	t.each(func(rows pgx.Rows) error {
 		e, err := scanState(rows)
@@ -74,11 +83,11 @@ func (s *Store) lockStates(ctx context.Context, t *txn, ids []uuid.UUID) (map[uu
 		if e == nil {
 			return fmt.Errorf("execution %s has live jobs and is not there", id)
 		}
-		if e.more = len(e.jobs) == s.chunk; !e.more {
+		if e.more = len(e.jobs) == share; !e.more {
 			e.jobs = append(e.jobs, j)
 		}
 		return nil
-	}, live, ids, s.chunk+1)
+	}, live, ids, share+1)
 	return states, t.flush(ctx)
 }
 

@@ -20,7 +20,7 @@ type groups struct {
 }
 
 func (s *Store) newGroups(c Config) groups {
-	config := group.Config{MaxBatch: c.BatchSize, Committers: c.Committers, Down: isDown}
+	config := group.Config{MaxBatch: c.BatchSize, Committers: c.Committers, Down: isDown, Blocked: isBlocked}
 	return groups{
 		submit:     group.New(config, s.submitAll),
 		claim:      group.New(config, s.claimAll),
@@ -30,7 +30,17 @@ func (s *Store) newGroups(c Config) groups {
 }
 
 // isDown reports whether an error of a batch would hit each member alike.
-func isDown(err error) bool { return errors.Is(err, &jobs.Error{Code: jobs.CodeStoreUnavailable}) }
+func isDown(err error) bool {
+	return errors.Is(err, &jobs.Error{Code: jobs.CodeStoreUnavailable}) && !isBlocked(err)
+}
+
+// isBlocked reports whether a row that a batch wants was locked for longer than
+// the store waits: whoever has it may have fallen silent. To the member that
+// wants it, that is unavailability; the others can do without.
+func isBlocked(err error) bool {
+	said, ok := errors.AsType[*stateError](err)
+	return ok && said.State == "55P03"
+}
 
 func (g groups) close() {
 	g.submit.Close()

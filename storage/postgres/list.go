@@ -19,6 +19,12 @@ func (s *Store) Jobs(ctx context.Context, q jobs.JobQuery) (list []jobs.Job, err
 		return nil, err
 	}
 	err = s.bounded(ctx, "list jobs", func(ctx context.Context) error {
+		select {
+		case s.lists <- struct{}{}:
+			defer func() { <-s.lists }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 		rows, err := s.pool.Query(ctx, sql, args...)
 		if err != nil {
 			return err

@@ -26,14 +26,16 @@ func (s *Store) Settle(ctx context.Context) ([]uuid.UUID, error) {
 		return nil, err
 	}
 	var ended []uuid.UUID
+	var failed error // one that cannot be settled is no reason to leave the others
 	for _, execution := range left {
 		more, err := s.settleRest(ctx, execution)
-		if err != nil {
-			return ended, err
-		}
 		ended = append(ended, more...)
+		failed = errors.Join(failed, err)
+		if isDown(err) {
+			break
+		}
 	}
-	return ended, nil
+	return ended, failed
 }
 
 // afterChunk is where a process may die between two transactions.
@@ -56,7 +58,7 @@ func (s *Store) settleRest(ctx context.Context, execution uuid.UUID) ([]uuid.UUI
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return ended, err
 		}
 		ended = append(ended, some...)
 		if !more {

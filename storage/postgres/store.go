@@ -17,6 +17,9 @@ type Store struct {
 	timeout time.Duration
 	chunk   int
 	groups  groups
+	// lists bounds the lists under way: one may read a tenant's whole history,
+	// and must leave connections to all else.
+	lists chan struct{}
 	// interrupt, if set, ends Finish and Reclaim with its error after their
 	// first chunk: tests let them die there.
 	interrupt error
@@ -106,7 +109,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a Postgres store: %w", err)
 	}
-	s := &Store{pool: pool, timeout: c.Timeout, chunk: c.ChunkSize}
+	s := &Store{
+		pool: pool, timeout: c.Timeout, chunk: c.ChunkSize, lists: make(chan struct{}, max(1, c.MaxConns/4)),
+	}
 	if err := s.Ping(ctx); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("open a Postgres store: %w", err)

@@ -1,0 +1,169 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// holdRow locks an execution's row, as a process does that fell silent in the
+// middle of a transaction, and returns what lets go of it.
+func holdRow(t *testing.T, s *Store, execution uuid.UUID) (letGo func()) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.pool.Config().ConnString())
+	if err != nil {
+		t.Fatal(err)
+	}
+	letGo = sync.OnceFunc(func() { _ = conn.Close(context.Background()) })
+	t.Cleanup(letGo)
+	if _, err := conn.Exec(t.Context(), `BEGIN`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), `SELECT FROM queue WHERE id = $1 FOR UPDATE`, execution); err != nil {
+		t.Fatal(err)
+	}
+	return letGo
+}
+
+// A row that another keeps locked fails those that want it, and nobody else of
+// their batch.
+func TestALockedExecutionFailsNoOthersOfItsBatch(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{LockTimeout: 100 * time.Millisecond})
+	held := testSubmission("held")
+	if _, err := s.Submit(t.Context(), held); err != nil {
+		t.Fatal(err)
+	}
+	holdRow(t, s, held.Execution)
+	// The committers wait for the lock, so that all that follow share a batch.
+	var callers sync.WaitGroup
+	for range 2 {
+		callers.Go(func() { _, _ = s.Submit(context.Background(), testSubmission("held")) })
+	}
+	untilWaiting(t, s, 2)
+	errs := make([]error, 6)
+	for i := range errs {
+		hash := fmt.Sprint("free", i)
+		if i == 3 {
+			hash = "held"
+		}
+		callers.Go(func() { _, errs[i] = s.Submit(context.Background(), testSubmission(hash)) })
+	}
+	callers.Wait()
+	for i, err := range errs {
+		if i == 3 != errors.Is(err, errUnavailable) || i != 3 && err != nil {
+			t.Errorf("submission %d: got error %v, want unavailability for the fourth alone", i, err)
+		}
+	}
+}
+
+// untilWaiting returns when n statements wait for locks.
+func untilWaiting(t *testing.T, s *Store, n int) {
+	t.Helper()
+	const query = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+	for waiting := -1; waiting < n; {
+		if err := s.pool.QueryRow(t.Context(), query).Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Many executions with many jobs each, finished at once, are ended in bounded
+// transactions.
+func TestFinishesOfManyJobsAreBoundedTogether(t *testing.T) {
+	t.Parallel()
+	const executions, each, chunk = 10, 50, 100
+	s := openStore(t, Config{ChunkSize: chunk})
+	var outcomes []jobs.Outcome
+	for i := range executions {
+		var subs []jobs.Submission
+		for range each {
+			subs = append(subs, testSubmission(fmt.Sprint(i)))
+		}
+		if _, err := s.submitAll(t.Context(), subs); err != nil {
+			t.Fatal(err)
+		}
+		outcomes = append(outcomes, benchOutcome(runOne(t, s), []byte(`{}`)))
+	}
+	results, err := s.finishAll(t.Context(), outcomes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := 0
+	for _, r := range results {
+		first += len(r.Value.ended)
+	}
+	if first == 0 || first > chunk {
+		t.Errorf("%d jobs ended in one transaction, want some and at most %d", first, chunk)
+	}
+	for _, o := range outcomes {
+		if ended, err := s.Finish(t.Context(), o); err != nil || len(ended) != each {
+			t.Errorf("finish: got %d jobs, %v, want %d", len(ended), err, each)
+		}
+	}
+}
+
+// Lists that take for ever leave connections to those who must not wait.
+func TestSlowListsLeaveConnections(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{MaxConns: 4, Timeout: 3 * time.Second})
+	conn, err := pgx.Connect(t.Context(), s.pool.Config().ConnString())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(t.Context(), `BEGIN`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), `LOCK TABLE jobs`); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var listing sync.WaitGroup
+	defer listing.Wait()
+	defer cancel()
+	for range 10 {
+		listing.Go(func() { _, _ = s.Jobs(ctx, jobs.JobQuery{Tenant: "acme", Limit: 10}) })
+	}
+	untilWaiting(t, s, 1)
+	bounded, late := context.WithTimeout(t.Context(), time.Second)
+	defer late()
+	if _, err := s.Beat(bounded, jobs.Worker{ID: uuid.Must(uuid.NewV7()), Name: "w"}, nil); err != nil {
+		t.Errorf("beat beside slow lists: %v", err)
+	}
+}
+
+// What cannot be settled, whatever it is, keeps nothing else from being so.
+func TestWhatCannotBeSettledIsNoObstacle(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{ChunkSize: 2})
+	var executions []uuid.UUID
+	for _, hash := range []string{"a", "b"} {
+		for range 5 {
+			if _, err := s.Submit(t.Context(), testSubmission(hash)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.interrupt = errors.New("died")
+		o := benchOutcome(runOne(t, s), []byte(`{}`))
+		if _, err := s.Finish(t.Context(), o); !errors.Is(err, s.interrupt) {
+			t.Fatalf("finish: got error %v, want the death", err)
+		}
+		s.interrupt, executions = nil, append(executions, o.Task.Execution)
+	}
+	if _, err := s.pool.Exec(t.Context(), `DELETE FROM results WHERE execution_id = $1`, executions[0]); err != nil {
+		t.Fatal(err)
+	}
+	ended, err := s.Settle(t.Context())
+	if err == nil || len(ended) != 3 {
+		t.Errorf("settle: got %d jobs and error %v, want the 3 of the second and an error for the first", len(ended), err)
+	}
+}
