@@ -284,3 +284,95 @@ func TestManyWaitersAreOneQuestion(t *testing.T) {
 		}
 	})
 }
+
+// answer runs the one execution that is ready.
+func answer(t *testing.T, store jobs.Store) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	worker := jobs.Worker{ID: uuid.New(), Name: "hand"}
+	_, err := store.Beat(t.Context(), worker, nil)
+	must(err)
+	for _, p := range jobs.Priorities() {
+		ready, err := store.Ready(t.Context(), jobs.ReadyQuery{
+			Route: "default", Priority: p, Now: time.Now(), Tenants: 9, PerTenant: 9,
+		})
+		must(err)
+		for _, c := range ready {
+			tasks, err := store.Release(t.Context(), []jobs.Release{
+				{Execution: c.Execution, Fence: c.Fence, Provider: "sim", Model: "sim-1"},
+			}, time.Now())
+			must(err)
+			w, err := store.Claim(t.Context(), jobs.Claim{
+				Task: tasks[0], Worker: worker.ID, Call: uuid.Must(uuid.NewV7()), At: time.Now(),
+			})
+			must(err)
+			_, err = store.Finish(t.Context(), jobs.Outcome{
+				Task: w.Task, Status: jobs.StatusSucceeded, Result: json.RawMessage(`{}`), At: time.Now(),
+				Call: jobs.Call{
+					ID: w.Call, Execution: w.Task.Execution, Fence: w.Task.Fence, Tenant: w.Tenant, RequestHash: w.RequestHash,
+					Provider: "sim", Model: "sim-1", Status: jobs.CallSuccess, CreatedAt: time.Now(),
+				},
+			})
+			must(err)
+		}
+	}
+}
+
+// RFC 5861: within max_age an answer is fresh; for a while after that it is
+// served all the same, and one job of low priority asks for a new one.
+func TestStaleWhileRevalidate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newService(t)
+		n := newJob(hello)
+		n.MaxAge, n.StaleWhileRevalidate = 10*time.Minute, time.Hour
+		all := func() []jobs.Job {
+			list, _, err := s.List(t.Context(), jobs.JobQuery{Tenant: "acme", Limit: 100})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return list
+		}
+		mustSubmit(t, s, n)
+		answer(t, store)
+		time.Sleep(5 * time.Minute)
+		if j := mustSubmit(t, s, n); !j.Cached || len(all()) != 2 {
+			t.Fatalf("fresh: %+v, %d jobs", j, len(all()))
+		}
+		time.Sleep(20 * time.Minute)
+		for range 5 {
+			if j := mustSubmit(t, s, n); !j.Cached || j.Age != 25*time.Minute || j.Status != jobs.StatusSucceeded {
+				t.Fatalf("stale: %+v", j)
+			}
+		}
+		list := all()
+		if len(list) != 2+5+1 {
+			t.Fatalf("%d jobs, want one that refreshes", len(list))
+		}
+		var refresh jobs.Job
+		for _, j := range list {
+			if j.Metadata["refreshes"] != "" {
+				refresh = j
+			}
+		}
+		if refresh.Priority != jobs.PriorityLow || refresh.Status != jobs.StatusQueued {
+			t.Errorf("the job that refreshes: %+v", refresh)
+		}
+		answer(t, store)
+		if j := mustSubmit(t, s, n); !j.Cached || j.Age != 0 {
+			t.Errorf("refreshed: %+v", j)
+		}
+		time.Sleep(71 * time.Minute)
+		if j := mustSubmit(t, s, n); j.Cached || j.Status != jobs.StatusQueued {
+			t.Errorf("too old: %+v", j)
+		}
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

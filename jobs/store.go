@@ -34,8 +34,8 @@ type SubmitStore interface {
 	// (same fingerprint: its job as it is now, Replayed; other:
 	// [ErrIdempotencyMismatch]); with Dedupe a live execution of the same hash
 	// is attached to, raised to the job's priority and prolonged to its
-	// deadline; a result of the same hash that is fresh enough is copied; else
-	// a new execution is made. Concurrent submissions are coalesced into one
+	// deadline; a result of the same hash that is fresh enough is copied, with
+	// CopyFirst rather than attaching; else a new execution is made. Concurrent submissions are coalesced into one
 	// transaction, and a bad one fails alone.
 	Submit(ctx context.Context, s Submission) (Submitted, error)
 	// Replay returns the job of the live idempotency record that would decide a
@@ -155,6 +155,8 @@ type Submission struct {
 	Dedupe bool
 	// MaxAge is how old a copied result may be; zero: no result is copied.
 	MaxAge time.Duration
+	// CopyFirst prefers a copied result to a live execution, which may take long.
+	CopyFirst bool
 	// NoStore keeps the result from being copied for later jobs.
 	NoStore bool
 	// Idempotency is nil when the caller gave no key.

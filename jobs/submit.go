@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -23,6 +24,7 @@ const (
 	// MaxSample is the highest sample.
 	MaxSample = 1_000_000
 
+	maxAge           = 10 * 365 * 24 * time.Hour
 	maxModel         = 256
 	maxUser          = 256
 	maxMetadata      = 16
@@ -45,6 +47,10 @@ type NewJob struct {
 	NoDedupe bool
 	// MaxAge is how old a copied answer may be; zero asks for a new one.
 	MaxAge time.Duration
+	// StaleWhileRevalidate is how much older than MaxAge a copied answer may be
+	// if a new one is asked for as well, by a low-priority job of its own (RFC
+	// 5861).
+	StaleWhileRevalidate time.Duration
 	// NoStore keeps the answer from being copied for later jobs.
 	NoStore bool
 	// Sample asks for a different answer to an equal prompt.
@@ -73,7 +79,27 @@ func (s *Service) Submit(ctx context.Context, n NewJob) (Submitted, error) {
 	if done.Ready {
 		s.send(ctx, Signal{Kind: SignalReady})
 	}
+	if n.StaleWhileRevalidate > 0 && done.Job.Cached && done.Job.Age > n.MaxAge && !done.Replayed {
+		s.revalidate(ctx, n, done.Job, at)
+	}
 	return done, nil
+}
+
+// refreshKey begins the idempotency keys of revalidations. A caller's key has
+// no space.
+const refreshKey = "penstock refresh "
+
+// revalidate asks for a new answer in place of the stale one that served. However
+// many are served, there is one such job a minute, and while it runs those of
+// later minutes attach to it. Nobody waits for it: if it cannot be made, the
+// next stale answer tries again.
+func (s *Service) revalidate(ctx context.Context, n NewJob, served Job, at time.Time) {
+	_, _ = s.Submit(ctx, NewJob{
+		Tenant: n.Tenant, Endpoint: n.Endpoint, Request: n.Request, Sample: n.Sample, User: n.User,
+		Priority: PriorityLow, Metadata: map[string]string{"refreshes": served.ID.String()},
+		IdempotencyKey: refreshKey + served.RequestHash + at.Format(" 2006-01-02T15:04"),
+		Fingerprint:    sha256.Sum256([]byte(served.RequestHash)),
+	})
 }
 
 // replay answers a submission that is invalid by now. What was accepted once
@@ -118,7 +144,8 @@ func (s *Service) submission(n NewJob, at time.Time) (Submission, error) {
 		Request:   request,
 		Execution: newID(),
 		Dedupe:    !n.NoDedupe,
-		MaxAge:    n.MaxAge,
+		MaxAge:    n.MaxAge + n.StaleWhileRevalidate,
+		CopyFirst: n.StaleWhileRevalidate > 0,
 		NoStore:   n.NoStore,
 	}
 	if n.IdempotencyKey != "" {
@@ -244,6 +271,12 @@ func (n NewJob) validate() error {
 		return Invalid("/sample", "must be between 0 and %d", MaxSample)
 	case n.MaxAge < 0:
 		return Invalid("/cache/max_age", "must not be negative")
+	case n.StaleWhileRevalidate < 0:
+		return Invalid("/cache/stale_while_revalidate", "must not be negative")
+	case n.StaleWhileRevalidate > 0 && n.NoStore:
+		return Invalid("/cache/stale_while_revalidate", "makes no sense with no_store: a new answer would not be kept")
+	case max(n.MaxAge, n.StaleWhileRevalidate) > maxAge:
+		return Invalid("/cache", "ages must be at most %s", maxAge)
 	case len(n.User) > maxUser || strings.ContainsRune(n.User, 0):
 		return Invalid("/user", "must be at most %d bytes, without NUL", maxUser)
 	case len(n.Metadata) > maxMetadata:

@@ -73,7 +73,7 @@ var (
 	cacheFields = map[string]field{
 		"max_age":                (*decoder).maxAge,
 		"no_store":               (*decoder).noStore,
-		"stale_while_revalidate": (*decoder).unsupported,
+		"stale_while_revalidate": (*decoder).staleWhileRevalidate,
 		"stale_if_error":         (*decoder).unsupported,
 	}
 )
@@ -144,6 +144,10 @@ func (d *decoder) cache(pointer string, raw json.RawMessage) { d.object(pointer,
 
 func (d *decoder) maxAge(pointer string, raw json.RawMessage) {
 	d.duration(pointer, raw, &d.job.MaxAge)
+}
+
+func (d *decoder) staleWhileRevalidate(pointer string, raw json.RawMessage) {
+	d.duration(pointer, raw, &d.job.StaleWhileRevalidate)
 }
 
 func (d *decoder) noStore(pointer string, raw json.RawMessage) {

@@ -32,6 +32,7 @@ func TestDecodeJob(t *testing.T) {
 		"deadline":                 {`,"deadline":"2030-01-31T13:00:00+01:00"`, jobs.NewJob{Deadline: noon}},
 		"dedupe said":              {`,"dedupe":true,"priority":"normal"`, jobs.NewJob{}},
 		"a whole number, oddly":    {`,"sample":2.0e0`, jobs.NewJob{Sample: 2}},
+		"stale for a while":        {`,"cache":{"stale_while_revalidate":"1h"}`, jobs.NewJob{StaleWhileRevalidate: time.Hour}},
 		"no age at all":            {`,"cache":{"max_age":"0s"}`, jobs.NewJob{}},
 		"negative age, for jobs":   {`,"cache":{"max_age":"-1s"}`, jobs.NewJob{MaxAge: -time.Second}},
 		"negative time, for jobs":  {`,"timeout":"-1s"`, jobs.NewJob{Timeout: -time.Second}},
@@ -97,8 +98,8 @@ func TestDecodeJobRefuses(t *testing.T) {
 		"on_unavailable":   {`{"request":{},"on_unavailable":"wait"}`, []string{"/on_unavailable", "not supported by this version"}},
 		"stale_if_error":   {`{"request":{},"cache":{"stale_if_error":"1s"}}`, []string{"/cache/stale_if_error", "not supported"}},
 		"stale_while_r.": {
-			`{"request":{},"cache":{"stale_while_revalidate":"1s"}}`,
-			[]string{"/cache/stale_while_revalidate", "not supported"},
+			`{"request":{},"cache":{"stale_while_revalidate":1}}`,
+			[]string{"/cache/stale_while_revalidate", `"90s"`},
 		},
 		"endpoint a number":     {`{"request":{},"endpoint":1}`, []string{"/endpoint", "a string"}},
 		"endpoint empty":        {`{"request":{},"endpoint":""}`, []string{"/endpoint", "empty"}},

@@ -43,7 +43,7 @@ func copyResults(ctx context.Context, t *txn, all []*submission) (open []*submis
 const findQuery = `
 	SELECT c.n, r.execution_id
 	FROM unnest($1::text[], $2::text[], $3::boolean[], $4::timestamptz[])
-		WITH ORDINALITY AS c (hash, tenant, dedupe, after, n)
+		WITH ORDINALITY AS c (hash, tenant, live_first, after, n)
 	CROSS JOIN LATERAL (
 		SELECT r.execution_id FROM results r
 		WHERE r.hash = c.hash AND r.tenant = c.tenant AND r.cacheable AND r.finished_at > c.after
@@ -52,7 +52,7 @@ const findQuery = `
 	) r
 	LEFT JOIN LATERAL (
 		SELECT q.id FROM queue q WHERE q.dedupe_key = c.hash AND q.tenant = c.tenant LIMIT 1
-	) live ON c.dedupe
+	) live ON c.live_first
 	WHERE live.id IS NULL`
 
 // findResults returns the execution whose result each submission may copy, if
@@ -76,7 +76,7 @@ func findResults(ctx context.Context, t *txn, willing []*submission) (map[*submi
 	}, findQuery,
 		column(willing, func(m *submission) string { return m.Job.RequestHash }),
 		column(willing, func(m *submission) string { return m.Job.Tenant }),
-		column(willing, func(m *submission) bool { return m.Dedupe }),
+		column(willing, func(m *submission) bool { return m.Dedupe && !m.CopyFirst }),
 		after, floorID(oldest))
 	return found, t.flush(ctx)
 }

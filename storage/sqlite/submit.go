@@ -26,6 +26,12 @@ func (s *Store) Submit(ctx context.Context, sub jobs.Submission) (jobs.Submitted
 
 // place finds an execution for the job: a live one, a finished one, a new one.
 func place(ctx context.Context, t *statements, sub jobs.Submission) (jobs.Submitted, error) {
+	if sub.CopyFirst {
+		got, ok, err := copyFresh(ctx, t, sub)
+		if err != nil || ok {
+			return got, err
+		}
+	}
 	if sub.Dedupe {
 		live, ok, err := liveOf(ctx, t, sub.Job)
 		if err != nil {
@@ -35,7 +41,7 @@ func place(ctx context.Context, t *statements, sub jobs.Submission) (jobs.Submit
 			return attach(ctx, t, sub, live)
 		}
 	}
-	if sub.MaxAge > 0 {
+	if sub.MaxAge > 0 && !sub.CopyFirst {
 		got, ok, err := copyFresh(ctx, t, sub)
 		if err != nil || ok {
 			return got, err

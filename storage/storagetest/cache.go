@@ -14,6 +14,7 @@ func cacheRules() []rule {
 		{"the newest result is copied", copiesNewest},
 		{"without max_age nothing is copied", withoutMaxAge},
 		{"a live execution comes before a copy", liveBeforeCopy},
+		{"unless the copy is to come first", copyBeforeLive},
 		{"the result of a no_store job is not copied", noStoreIsNotCopied},
 		{"nor is one to which a no_store job has attached", attachedNoStoreIsNotCopied},
 		{"a failure is not copied", failureIsNotCopied},
@@ -91,6 +92,19 @@ func liveBeforeCopy(f *fixture) {
 	equal(f, s.Job.ExecutionID, live.ExecutionID, "execution")
 	alone := f.submit("a", withMaxAge(time.Hour), withCreated(f.at(2*time.Minute)), withoutDedupe)
 	equal(f, alone.Job.Cached, true, "cached, without dedupe")
+}
+
+func copyBeforeLive(f *fixture) {
+	first := f.answered("a", time.Minute)
+	live := f.submit("a", withCreated(f.at(2*time.Minute)))
+	equal(f, live.Job.Cached, false, "without max_age: cached")
+	copyFirst := func(s *jobs.Submission) { s.CopyFirst = true }
+	copied := f.submit("a", copyFirst, withMaxAge(time.Hour), withCreated(f.at(3*time.Minute)))
+	equal(f, copied.Job.Cached, true, "cached")
+	equal(f, copied.Job.ExecutionID, first.ExecutionID, "execution")
+	stale := f.submit("a", copyFirst, withMaxAge(time.Minute), withCreated(f.at(3*time.Minute)))
+	equal(f, stale.Job.Deduplicated, true, "without a fresh result: deduplicated")
+	equal(f, stale.Job.ExecutionID, live.Job.ExecutionID, "execution")
 }
 
 func noStoreIsNotCopied(f *fixture) {
