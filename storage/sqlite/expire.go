@@ -13,13 +13,17 @@ import (
 // due is a job whose deadline has passed.
 type due struct{ execution, job uuid.UUID }
 
-// Expire ends jobs whose deadline has passed: see [jobs.ControlStore].
+// Expire ends jobs whose deadline has passed: see [jobs.ControlStore]. Most
+// looks find none: those do not wait for the one writer.
 func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (jobs.Expired, error) {
+	first, err := read(ctx, s, "look for expired jobs", func(ctx context.Context, q *statements) ([]due, error) {
+		return overdue(ctx, q, now, 1)
+	})
+	if err != nil || len(first) == 0 {
+		return jobs.Expired{}, err
+	}
 	return change(ctx, s, "expire jobs", func(ctx context.Context, t *statements) (jobs.Expired, error) {
-		list, err := all(ctx, t, func(row scanner) (d due, err error) { return d, row.Scan(&d.execution, &d.job) }, `
-			SELECT l.execution_id, l.job_id FROM live_jobs l JOIN queue q ON q.id = l.execution_id
-			WHERE l.deadline <= ? AND NOT q.settling
-			ORDER BY l.deadline LIMIT ?`, micros(now), limit)
+		list, err := overdue(ctx, t, now, limit)
 		if err != nil {
 			return jobs.Expired{}, err
 		}
@@ -31,6 +35,14 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (jobs.Expi
 		}
 		return expired, nil
 	})
+}
+
+// overdue lists the jobs whose deadline has passed, the first of them first.
+func overdue(ctx context.Context, q *statements, now time.Time, limit int) ([]due, error) {
+	return all(ctx, q, func(row scanner) (d due, err error) { return d, row.Scan(&d.execution, &d.job) }, `
+		SELECT l.execution_id, l.job_id FROM live_jobs l JOIN queue q ON q.id = l.execution_id
+		WHERE l.deadline <= ? AND NOT q.settling
+		ORDER BY l.deadline LIMIT ?`, micros(now), limit)
 }
 
 // byExecution groups jobs by their executions, which keep their order.

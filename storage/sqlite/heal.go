@@ -28,8 +28,10 @@ func (s *Store) heal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Settle(ctx)
-	return err
+	if _, err = s.Settle(ctx); isUnavailable(err) {
+		return err
+	}
+	return nil // what cannot be settled the upkeep reports
 }
 
 // takeBackAll takes back the releases that are left.

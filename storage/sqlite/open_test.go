@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -164,6 +165,43 @@ func TestOpenSettlesWhatTheDeadProcessLeft(t *testing.T) {
 	s = reopen(t, s, c)
 	statusOf(t, s, first.Job, jobs.StatusSucceeded)
 	statusOf(t, s, second.Job, jobs.StatusSucceeded)
+}
+
+// What cannot be settled, whatever it is, keeps nothing else from being so, nor
+// the file from being opened.
+func TestWhatCannotBeSettledIsNoObstacle(t *testing.T) {
+	t.Parallel()
+	c := Config{Path: newPath(t), ChunkSize: 1}
+	s := openStore(t, c)
+	var last []jobs.Job
+	var executions []uuid.UUID
+	for range 2 {
+		first, second := newSubmission(), newSubmission()
+		second.Job.RequestHash = first.Job.RequestHash
+		for _, sub := range []jobs.Submission{first, second} {
+			if _, err := s.Submit(t.Context(), sub); err != nil {
+				t.Fatal(err)
+			}
+		}
+		work := run(t, s, releaseOne(t, s))
+		s.died = func() error { return errors.New("the process died") }
+		o := jobs.Outcome{Task: work.Task, Status: jobs.StatusSucceeded, At: time.Now()}
+		if _, err := s.Finish(t.Context(), o); err == nil {
+			t.Fatal("interrupted finish: got no error")
+		}
+		last, executions = append(last, second.Job), append(executions, work.Task.Execution)
+	}
+	_, err := change(t.Context(), s, "break", func(ctx context.Context, t *statements) (int64, error) {
+		return t.exec(ctx, `DELETE FROM results WHERE execution_id = ?`, id(executions[0]))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, err := s.Settle(t.Context())
+	if err == nil || len(ended) != 1 || ended[0] != last[1].ID {
+		t.Errorf("settle: got %v and error %v, want job %s and an error for the other", ended, err, last[1].ID)
+	}
+	statusOf(t, reopen(t, s, c), last[1], jobs.StatusSucceeded)
 }
 
 func TestOneStoreHasTheFile(t *testing.T) {

@@ -28,13 +28,19 @@ func (s *Store) Settle(ctx context.Context) ([]uuid.UUID, error) {
 	left, err := read(ctx, s, "list what is to settle", func(ctx context.Context, q *statements) ([]uuid.UUID, error) {
 		return all(ctx, q, scanID, `SELECT id FROM queue WHERE settling`)
 	})
+	if err != nil {
+		return nil, err
+	}
 	var ended []uuid.UUID
+	var failed error // one that cannot be settled is no reason to leave the others
 	for _, execution := range left {
-		if err := s.settle(ctx, execution, &ended); err != nil {
-			return ended, err
+		err := s.settle(ctx, execution, &ended)
+		failed = errors.Join(failed, err)
+		if isUnavailable(err) {
+			break
 		}
 	}
-	return ended, err
+	return ended, failed
 }
 
 // settleRest ends what the first chunk left of an execution.

@@ -11,14 +11,21 @@ import (
 type write func(ctx context.Context, t *statements) (any, error)
 
 // commit runs writes in one transaction, each under a savepoint of its own. An
-// error means that nothing was kept; it is always unavailability. The context
-// never ends: an interrupted statement would undo the whole transaction.
+// error means that nothing was kept; it is always unavailability. After a panic
+// nothing was kept either. The context never ends: an interrupted statement would
+// undo the whole transaction.
 func (s *Store) commit(ctx context.Context, writes []write) ([]group.Result[any], error) {
+	done := false
+	defer func() {
+		if !done { // also when a write has panicked
+			_, _ = s.writer.exec(ctx, "ROLLBACK") // fails if SQLite has done so by itself
+		}
+	}()
 	results, err := s.transact(ctx, writes)
 	if err != nil {
-		_, _ = s.writer.exec(ctx, "ROLLBACK") // fails if SQLite has done so by itself
 		return nil, unavailable("commit", err)
 	}
+	done = true
 	return results, nil
 }
 

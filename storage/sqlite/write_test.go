@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/storage/group"
 )
 
 // insertLease returns a write that leaves a trace.
@@ -66,6 +68,75 @@ func TestALostTransactionFailsAllAndIsForgotten(t *testing.T) {
 	}
 	if _, err := s.commit(t.Context(), []write{insertLease("c", nil)}); err != nil {
 		t.Fatalf("the next transaction: %v", err)
+	}
+}
+
+func TestAWriteThatPanicsFailsAlone(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{Path: newPath(t)})
+	busy, free := make(chan struct{}), make(chan struct{})
+	var callers sync.WaitGroup
+	do := func(name string, panics bool) {
+		callers.Go(func() {
+			_, err := change(context.Background(), s, "test", func(ctx context.Context, t *statements) (any, error) {
+				value, err := insertLease(name, nil)(ctx, t)
+				if name == "first" {
+					close(busy)
+					<-free
+				}
+				if panics {
+					panic("a secret")
+				}
+				return value, err
+			})
+			if _, ok := errors.AsType[*group.PanicError](err); ok != panics || !ok && err != nil {
+				t.Errorf("write %s: got error %v, want a panic's: %v", name, err, panics)
+			}
+		})
+	}
+	do("first", false)
+	<-busy
+	do("a", false)
+	do("b", true)
+	do("c", false)
+	close(free)
+	callers.Wait()
+	if got := fmt.Sprint(leases(t, s)); got != "[a c first]" {
+		t.Errorf("kept: got %s, want all but b", got)
+	}
+}
+
+// Looking for what is due twice a second must not wait for those who write, nor
+// they for it.
+func TestNothingDueNeedsNoWriter(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{Path: newPath(t)})
+	sub := newSubmission()
+	if _, err := s.Submit(t.Context(), sub); err != nil {
+		t.Fatal(err)
+	}
+	busy, free := make(chan struct{}), make(chan struct{})
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		_, _ = change(context.Background(), s, "test", func(context.Context, *statements) (struct{}, error) {
+			close(busy)
+			<-free
+			return struct{}{}, nil
+		})
+	})
+	<-busy
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if x, err := s.Expire(ctx, sub.Job.Deadline.Add(-time.Second), 10); err != nil || len(x.Ended) != 0 {
+		t.Errorf("expire: got %v, %v, want nothing at once", x.Ended, err)
+	}
+	if ended, err := s.Settle(ctx); err != nil || len(ended) != 0 {
+		t.Errorf("settle: got %v, %v, want nothing at once", ended, err)
+	}
+	close(free)
+	writing.Wait()
+	if x, err := s.Expire(t.Context(), sub.Job.Deadline, 10); err != nil || len(x.Ended) != 1 {
+		t.Errorf("expire at the deadline: got %v, %v, want the job", x.Ended, err)
 	}
 }
 
