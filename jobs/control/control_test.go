@@ -164,6 +164,21 @@ func TestFailingMaintenanceIsTriedAgain(t *testing.T) {
 	})
 }
 
+// TestMaintenanceDoesNotWaitForASettlementThatFails: rooms for the weeks to come
+// are made all the same.
+func TestMaintenanceDoesNotWaitForASettlementThatFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDouble()
+		d.settle = func() ([]uuid.UUID, error) { return nil, errAway }
+		d.run(t)
+		after(time.Hour + time.Minute)
+		if n := d.count("maintain"); n != 2 || len(under(d, &d.errs)) == 0 {
+			t.Errorf("maintained %d times with %d reports in 1 h, want 2 and some", n, len(under(d, &d.errs)))
+		}
+	})
+}
+
 func TestNewNamesTheFieldAtFault(t *testing.T) {
 	t.Parallel()
 	d := newDouble()

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -30,16 +31,26 @@ func (u *upkeep) step(ctx context.Context) error {
 	if err != nil || !held {
 		return err
 	}
+	return errors.Join(u.settle(ctx), u.maintain(ctx)) // neither waits for the other to work
+}
+
+func (u *upkeep) settle(ctx context.Context) error {
 	ended, err := u.c.cfg.Store.Settle(ctx)
 	u.c.ended(ctx, ended)
 	if err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}
-	if now := time.Now(); now.Sub(u.maintained) >= maintainEvery {
-		if err := u.c.cfg.Store.Maintain(ctx, now.UTC()); err != nil {
-			return fmt.Errorf("maintain: %w", err)
-		}
-		u.maintained = now
+	return nil
+}
+
+func (u *upkeep) maintain(ctx context.Context) error {
+	now := time.Now()
+	if now.Sub(u.maintained) < maintainEvery {
+		return nil
 	}
+	if err := u.c.cfg.Store.Maintain(ctx, now.UTC()); err != nil {
+		return fmt.Errorf("maintain: %w", err)
+	}
+	u.maintained = now
 	return nil
 }
