@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -108,7 +109,7 @@ func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, e *pro
 	if class == providers.RateLimited {
 		d.waitingOn = jobs.WaitingOnRateLimit
 	}
-	d.runAt = r.retryAt(d.at, e.RetryAfter, w.Tries)
+	d.runAt = ceil(d.at.Add(max(0, e.RetryAfter) + r.jitter(w, d.at, e)))
 	if d.runAt.Before(w.StopAt) {
 		return
 	}
@@ -120,13 +121,21 @@ func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, e *pro
 	d.stopAt = w.StopAt
 }
 
-// retryAt returns when to try again: the provider's hint, in full, and on top
-// of it full jitter that grows with the tries used up. It is rounded up to the
-// millisecond, which is what the store keeps, so that nobody comes early.
-func (r *Runner) retryAt(from time.Time, hint time.Duration, tries int) time.Time {
-	return ceil(from.Add(max(0, hint) + r.cfg.Retry.Full(tries)))
+// jitter is full jitter that grows with the tries used up. It comes on top of the
+// provider's hint, in full, if there is one. One that only says "not now" uses no
+// try: then it grows with the releases before this one, most of which waited as
+// well, but stays below what is left of the time.
+func (r *Runner) jitter(w jobs.Work, at time.Time, e *providers.Error) time.Duration {
+	retry, n := r.cfg.Retry, w.Tries
+	if !e.Class.Policy().Try && e.RetryAfter <= 0 {
+		n = int(min(w.Task.Fence-1, math.MaxInt32))
+		retry.Cap = min(retry.Cap, max(retry.Base, w.StopAt.Sub(at)/2))
+	}
+	return retry.Full(max(n, w.Tries))
 }
 
+// ceil rounds up to the millisecond, which is what the store keeps, so that
+// nobody comes early.
 func ceil(t time.Time) time.Time {
 	if whole := t.Truncate(time.Millisecond); whole.Before(t) {
 		return whole.Add(time.Millisecond)

@@ -194,6 +194,46 @@ func TestInvariant5RateLimitsUseNoTry(t *testing.T) {
 	})
 }
 
+// TestInvariant5WaitsWithoutAHintGrow: a provider that only says "not now" is not
+// asked every half second for ever, and time is not given up for it.
+func TestInvariant5WaitsWithoutAHintGrow(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		fence   int64
+		left    time.Duration
+		hint    time.Duration
+		ceiling time.Duration
+	}{
+		{fence: 1, left: time.Hour, ceiling: time.Second},
+		{fence: 4, left: time.Hour, ceiling: 8 * time.Second},
+		{fence: 1 << 40, left: time.Hour, ceiling: time.Minute},
+		{fence: 100, left: 30 * time.Second, ceiling: 15 * time.Second},
+		{fence: 100, left: time.Hour, hint: 20 * time.Second, ceiling: 21 * time.Second},
+	} {
+		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t)
+				g.work.Task.Fence = test.fence
+				g.call = failing(providers.Error{Class: providers.RateLimited, HTTPStatus: 429, RetryAfter: test.hint})
+				high := time.Duration(0)
+				for range 300 {
+					g.note(func() { g.given, g.work.StopAt = nil, time.Now().Add(test.left) })
+					g.take()
+					r := g.rescheduling()
+					if r.Tries != 0 {
+						t.Fatalf("%d tries for a wait, want none", r.Tries)
+					}
+					high = max(high, time.Until(r.RunAt))
+				}
+				if high > test.ceiling+time.Millisecond || high < test.ceiling*9/10 {
+					t.Errorf("longest wait %v, want up to %v", high, test.ceiling)
+				}
+			})
+		})
+	}
+}
+
 func TestLastTryFailsWithTheClass(t *testing.T) {
 	t.Parallel()
 	for _, class := range []providers.Class{providers.ServerError, providers.ContextLength} {
