@@ -255,6 +255,29 @@ func TestQueueAwayIsReportedOnceAndNotRepeated(t *testing.T) {
 	})
 }
 
+// TestWhoCannotEnqueueGivesWay: for longer than another takes to ask for the
+// lease, and not for ever.
+func TestWhoCannotEnqueueGivesWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.queueAway = errAway
+		var changes []time.Time
+		f.start(map[string]int{"sim": 1}, func(c *dispatch.Config) {
+			c.Observer.Leading = func(bool) { changes = append(changes, time.Now()) }
+		})
+		f.add(1, jobs.Candidate{Tenant: "a"})
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if len(changes) != 3 {
+			t.Fatalf("took or gave up the lease %d times, want taken, given up and taken again", len(changes))
+		}
+		if away := changes[2].Sub(changes[1]); away < 1500*time.Millisecond || away > 3*time.Second {
+			t.Errorf("gave way for %v, want 1.5 s to 3 s", away)
+		}
+	})
+}
+
 func TestUnknownRouteWaitsAndIsReportedEachMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
