@@ -62,7 +62,7 @@ func measurePickup(b *testing.B, handled <-chan struct{}, enqueue func(jobs.Task
 	for b.Loop() {
 		b.StopTimer()
 		// A moment nobody has chosen: the consumer is idle, somewhere in its interval.
-		time.Sleep(2*time.Millisecond + rand.N(50*time.Millisecond))
+		idle(b, 2*time.Millisecond+rand.N(50*time.Millisecond))
 		b.StartTimer()
 		start := time.Now()
 		if err := enqueue(task()); err != nil {
@@ -74,16 +74,25 @@ func measurePickup(b *testing.B, handled <-chan struct{}, enqueue func(jobs.Task
 	slices.Sort(waits)
 	b.ReportMetric(ms(waits[len(waits)/2]), "p50-ms")
 	b.ReportMetric(ms(waits[len(waits)*95/100]), "p95-ms")
-	b.ReportMetric(100*idleCPU(), "idle-%cpu")
+	b.ReportMetric(100*idleCPU(b), "idle-%cpu")
 }
 
 // idleCPU returns the share of a core that this process uses while nothing
 // happens. The server's own share is about the same again.
-func idleCPU() float64 {
-	const span = 2 * time.Second
-	before := cpuTime()
-	time.Sleep(span)
-	return float64(cpuTime()-before) / float64(span)
+func idleCPU(b *testing.B) float64 {
+	b.Helper()
+	before, begun := cpuTime(), time.Now()
+	idle(b, 2*time.Second)
+	return float64(cpuTime()-before) / float64(time.Since(begun))
+}
+
+// idle leaves the consumer alone for d, or until the benchmark is broken off:
+// what idling costs is part of what is measured.
+func idle(b *testing.B, d time.Duration) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), d)
+	defer cancel()
+	<-ctx.Done()
 }
 
 func cpuTime() time.Duration {
