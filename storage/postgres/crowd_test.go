@@ -134,10 +134,12 @@ func TestSlowListsLeaveConnections(t *testing.T) {
 		listing.Go(func() { _, _ = s.Jobs(ctx, jobs.JobQuery{Tenant: "acme", Limit: 10}) })
 	}
 	untilWaiting(t, s, 1)
-	bounded, late := context.WithTimeout(t.Context(), time.Second)
+	bounded, late := context.WithTimeout(t.Context(), 2*time.Second)
 	defer late()
-	if _, err := s.Beat(bounded, jobs.Worker{ID: uuid.Must(uuid.NewV7()), Name: "w"}, nil); err != nil {
-		t.Errorf("beat beside slow lists: %v", err)
+	for beat := range 50 { // in the time that takes, all lists have begun
+		if _, err := s.Beat(bounded, jobs.Worker{ID: uuid.Must(uuid.NewV7()), Name: "w"}, nil); err != nil {
+			t.Fatalf("beat %d beside slow lists: %v", beat, err)
+		}
 	}
 }
 
