@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -153,6 +154,13 @@ func (p *parts) buildAPI(c Config, client redis.UniversalClient, o *observed) (e
 		Log:               o.log,
 		TrustTenantHeader: c.File.TrustTenantHeader || onLoopback(c.Addr),
 	}
+	if onLoopback(c.Addr) {
+		cfg.Hosts = []string{}
+		for _, host := range c.File.Hosts {
+			cfg.Hosts = append(cfg.Hosts, strings.ToLower(host))
+		}
+	}
+	cfg.DrainDelay = c.drainDelay()
 	if p.serves {
 		cfg.Service, cfg.Follower = p.service, live.NewFollower(p.service, p.hub)
 	}

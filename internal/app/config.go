@@ -3,12 +3,13 @@ package app
 import (
 	"fmt"
 	"net"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/penstock-dev/penstock/jobs/queue"
 )
 
 // Role is which half of Penstock a process is.
@@ -134,9 +135,14 @@ func (c *Config) checkRedis() error {
 	if c.RedisURL == "" && c.Role != RoleEmbedded {
 		return wrong("PENSTOCK_REDIS_URL", "expected redis://host:6379, rediss://…, redis-sentinel://… or a cluster with ?addr=")
 	}
-	if u, err := url.Parse(c.RedisURL); err != nil || c.RedisURL != "" && u.Host == "" {
-		return wrong("PENSTOCK_REDIS_URL", "not a URL; expected such as redis://host:6379")
+	if c.RedisURL == "" {
+		return nil
 	}
+	client, err := queue.Connect(c.RedisURL) // reaches for nothing
+	if err != nil {
+		return wrong("PENSTOCK_REDIS_URL", "%v; expected such as redis://host:6379", err)
+	}
+	_ = client.Close()
 	return nil
 }
 
@@ -165,6 +171,19 @@ func onLoopback(addr string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// drainDelay is how long the API answers on after it was told to stop. Nobody
+// balances load over embedded processes or workers.
+func (c *Config) drainDelay() time.Duration {
+	switch {
+	case c.Role != RoleAPI:
+		return 0
+	case c.File.DrainDelay != nil:
+		return *c.File.DrainDelay
+	default:
+		return 2 * time.Second
+	}
 }
 
 // pollInterval is how often an idle worker looks for tasks it was not told of;

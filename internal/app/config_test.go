@@ -98,6 +98,8 @@ func TestWrongConfigurationNamesTheKey(t *testing.T) {
 		{RoleWorker, []string{"PENSTOCK_DATABASE_URL", "sqlite://x"}, "", "PENSTOCK_DATABASE_URL", "one process"},
 		{RoleAPI, []string{"PENSTOCK_DATABASE_URL", "mysql://x"}, "", "PENSTOCK_DATABASE_URL", `"mysql"`},
 		{RoleAPI, halves[:2], "", "PENSTOCK_REDIS_URL", "redis://"},
+		{RoleAPI, append(halves[:3:3], "http://h"), "", "PENSTOCK_REDIS_URL", "redis://"},
+		{RoleAPI, halves, "providers: {a: {type: openai}}\ndrain_delay: -1s", "drain_delay", "2s"},
 		{RoleAPI, halves, "", "PENSTOCK_CONFIG", "examples/penstock.yaml"},
 		{RoleEmbedded, []string{"PENSTOCK_ADDR", "8080"}, "", "PENSTOCK_ADDR", "host:port"},
 		{RoleEmbedded, []string{"PENSTOCK_LOG", "loud"}, "", "PENSTOCK_LOG", `"loud"`},

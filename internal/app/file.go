@@ -26,6 +26,12 @@ type File struct {
 	// others can reach; set it behind a gateway that sets the header. False: it
 	// is believed on a loopback address alone.
 	TrustTenantHeader bool `yaml:"trust_tenant_header"`
+	// Hosts are names under which an API on a loopback address is asked beside
+	// localhost, by a proxy on the same machine that passes them on.
+	Hosts []string `yaml:"hosts"`
+	// DrainDelay is how long an API that stops answers on, with /readyz at 503,
+	// for load balancers to notice; absent: 2s, embedded none.
+	DrainDelay *time.Duration `yaml:"drain_delay"`
 	// DrainTimeout is how long a stop waits for calls under way; 0: 11 minutes,
 	// which outlasts the longest call of the default timeouts.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
@@ -177,6 +183,9 @@ func (f *File) validate() error {
 		if err := f.Routes[name].validate(name, f.Providers); err != nil {
 			return err
 		}
+	}
+	if f.DrainDelay != nil && *f.DrainDelay < 0 {
+		return wrong("drain_delay", "expected a duration such as 2s, got %s", *f.DrainDelay)
 	}
 	if f.DrainTimeout < 0 {
 		return wrong("drain_timeout", "expected a duration such as 11m, got %s", f.DrainTimeout)

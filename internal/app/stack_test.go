@@ -27,6 +27,7 @@ type stack struct {
 // startStack starts the stack on what lies in dir; logs must stay below error.
 func startStack(t *testing.T, dir string, file File) *stack {
 	t.Helper()
+	file.Hosts = []string{"penstock"}
 	file.fillDefaults()
 	if err := file.validate(); err != nil {
 		t.Fatal(err)

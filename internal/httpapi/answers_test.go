@@ -51,6 +51,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 	const id = "/v1/jobs/" + someID
 	away := jobs.Unavailable(errors.New("connection refused"))
 	defect := errors.New("a defect")
+	other := []string{"another"}
 	seen := map[string]bool{}
 	var documented []string
 	for _, c := range []struct {
@@ -63,6 +64,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		headers     []string
 		metricsFail bool
 		full        bool
+		hosts       []string
 	}{
 		{method: "POST", path: "/v1/jobs", body: smallest, service: granting(), want: 202},
 		{method: "POST", path: "/v1/jobs", body: smallest, service: granting(), want: 200, headers: []string{"Prefer", "wait=5"}},
@@ -112,15 +114,25 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		{method: "GET", path: id + "/events", service: granting(), full: true, want: 429},
 		{method: "GET", path: id + "/events", service: failing(defect), want: 500},
 		{method: "GET", path: id + "/events", service: failing(away), want: 503},
-		{method: "GET", path: "/healthz", want: 200},
+		{method: "POST", path: "/v1/jobs", body: smallest, full: true, want: 429},
+		{method: "POST", path: "/v1/jobs", body: smallest, hosts: other, want: 403},
+		{method: "GET", path: "/v1/jobs", hosts: other, want: 403},
+		{method: "GET", path: id, hosts: other, want: 403},
+		{method: "DELETE", path: id, hosts: other, want: 403},
+		{method: "POST", path: id + "/cancel", hosts: other, want: 403},
+		{method: "POST", path: id + "/retry", hosts: other, want: 403},
+		{method: "GET", path: id + "/calls", hosts: other, want: 403},
+		{method: "GET", path: id + "/events", hosts: other, want: 403},
+		{method: "GET", path: "/healthz", hosts: other, want: 200},
 		{method: "GET", path: "/readyz", want: 200},
 		{method: "GET", path: "/readyz", store: away, want: 503},
 		{method: "GET", path: "/metrics", want: 200},
 		{method: "GET", path: "/openapi.yaml", want: 200},
 	} {
-		h := start(t, Config{Service: c.service, Store: ping{c.store}, MaxBody: 1000})
+		h := start(t, Config{Service: c.service, Store: ping{c.store}, MaxBody: 1000, Hosts: c.hosts})
 		if c.full {
 			h.api.waiters.close()
+			h.api.bodies.limit = 1
 		}
 		got := h.do(c.method, c.path, c.body, c.headers...)
 		if got.status != c.want {

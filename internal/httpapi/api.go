@@ -28,6 +28,7 @@ type API struct {
 	echo     *echo.Echo
 	metrics  *metrics
 	waiters  *waiters
+	bodies   budget
 	draining atomic.Bool
 	// streams are those under way: net/http does not know of them.
 	streams sync.WaitGroup
@@ -84,8 +85,14 @@ type Config struct {
 	// gateway that sets the header. Otherwise the header is ignored and all
 	// requests are those of [DefaultTenant].
 	TrustTenantHeader bool
-	// MaxBody is the largest request body in bytes; 8 MiB by default.
-	MaxBody int64
+	// Hosts are the names, in lower case, under which the API is asked beside
+	// localhost and loopback addresses; requests for others are refused. Nil: all
+	// names will do.
+	Hosts []string
+	// MaxBody is the largest request body in bytes; 8 MiB by default. MaxBodies
+	// bounds all that are read and looked at together; 256 MiB by default. What
+	// is beyond it is answered 429.
+	MaxBody, MaxBodies int64
 	// MaxWaiters is how many requests may wait for jobs or stream them at once;
 	// 20,000 by default. A wait beyond it is answered at once with the job as it
 	// is, a stream with 429.
@@ -117,7 +124,7 @@ func New(cfg Config) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &API{cfg: cfg, metrics: m, waiters: newWaiters(cfg.MaxWaiters)}
+	a := &API{cfg: cfg, metrics: m, waiters: newWaiters(cfg.MaxWaiters), bodies: budget{limit: cfg.MaxBodies}}
 	a.echo = a.router()
 	return a, nil
 }
@@ -153,11 +160,14 @@ func (c *Config) complete() error {
 		own := prometheus.NewRegistry()
 		c.Metrics, c.Registerer = promhttp.HandlerFor(own, promhttp.HandlerOpts{}), own
 	}
-	if c.MaxBody < 0 || c.MaxWaiters < 0 {
-		return fmt.Errorf("httpapi: MaxBody and MaxWaiters must not be negative")
+	if c.MaxBody < 0 || c.MaxBodies < 0 || c.MaxWaiters < 0 {
+		return fmt.Errorf("httpapi: MaxBody, MaxBodies and MaxWaiters must not be negative")
 	}
 	if c.MaxBody == 0 {
 		c.MaxBody = 8 << 20
+	}
+	if c.MaxBodies == 0 {
+		c.MaxBodies = 256 << 20
 	}
 	if c.MaxWaiters == 0 {
 		c.MaxWaiters = 20_000

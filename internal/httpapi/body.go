@@ -15,12 +15,12 @@ import (
 )
 
 // readJSON returns the request's body, which must say that it is JSON, fit
-// into MaxBody and arrive within BodyTimeout.
-func (a *API) readJSON(x *exchange) ([]byte, error) {
+// into MaxBody and arrive within BodyTimeout. What is read is counted.
+func (a *API) readJSON(x *exchange, counted *share) ([]byte, error) {
 	if err := checkContent(x.Request().Header); err != nil {
 		return nil, err
 	}
-	body, err := a.readBody(x, a.cfg.MaxBody)
+	body, err := a.readBody(x, a.cfg.MaxBody, counted)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,9 @@ func (a *API) readJSON(x *exchange) ([]byte, error) {
 // as none: some clients cannot send less.
 func (a *API) readNothing(x *exchange) error {
 	const enough = 1 << 10
-	body, err := a.readBody(x, enough)
+	counted := &share{of: &a.bodies}
+	defer counted.giveBack()
+	body, err := a.readBody(x, enough, counted)
 	if err != nil {
 		return err
 	}
@@ -44,12 +46,12 @@ func (a *API) readNothing(x *exchange) error {
 	return nil
 }
 
-func (a *API) readBody(x *exchange, limit int64) ([]byte, error) {
+func (a *API) readBody(x *exchange, limit int64, counted *share) ([]byte, error) {
 	r := x.Request()
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(x.Response().Writer, r.Body, limit))
+	body, err := io.ReadAll(counted.reader(http.MaxBytesReader(x.Response().Writer, r.Body, limit)))
 	if err == nil {
 		// The body's deadline is the connection's: waiting for a job may take
 		// longer.
@@ -58,6 +60,9 @@ func (a *API) readBody(x *exchange, limit int64) ([]byte, error) {
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, tooLarge(limit)
+	}
+	if errors.Is(err, errTooManyBodies) {
+		return nil, err
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, jobs.Invalid("", "the body did not arrive within %s", a.cfg.BodyTimeout)

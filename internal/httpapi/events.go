@@ -19,10 +19,7 @@ import (
 const headerLastEventID = "Last-Event-ID"
 
 // errTooManyStreams is answered when MaxWaiters are there already.
-var errTooManyStreams = &jobs.Error{
-	Code:    codeRateLimited,
-	Message: "this process serves as many streams as it may; try again, or poll with ?wait=",
-}
+var errTooManyStreams = busy("this process serves as many streams as it may; try again, or poll with ?wait=")
 
 // statusJSON is how a job stands, as its stream tells it.
 type statusJSON struct {

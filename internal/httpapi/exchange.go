@@ -45,6 +45,9 @@ func (a *API) begin(next echo.HandlerFunc) echo.HandlerFunc {
 		x := &exchange{Context: c, started: time.Now(), requestID: requestID(c.Request().Header)}
 		x.header().Set(headerRequestID, x.requestID)
 		x.header().Set("X-Content-Type-Options", "nosniff")
+		if a.draining.Load() {
+			x.header().Set("Connection", "close") // the next request is for another process
+		}
 		a.boundConnection(x)
 		err := next(x)
 		a.metrics.observe(x)

@@ -38,6 +38,7 @@ const (
 	codeBodyTooLarge     jobs.Code = "body_too_large"
 	codeMethodNotAllowed jobs.Code = "method_not_allowed"
 	codeRateLimited      jobs.Code = "rate_limited"
+	codeForbidden        jobs.Code = "forbidden"
 	codeInternal         jobs.Code = "internal"
 )
 
@@ -45,6 +46,7 @@ const (
 var statuses = map[jobs.Code]int{
 	jobs.CodeInvalidField:        http.StatusBadRequest,
 	jobs.CodeUnknownModel:        http.StatusBadRequest,
+	codeForbidden:                http.StatusForbidden,
 	jobs.CodeNotFound:            http.StatusNotFound,
 	codeMethodNotAllowed:         http.StatusMethodNotAllowed,
 	jobs.CodeConflict:            http.StatusConflict,
@@ -145,6 +147,9 @@ func shorten(s string, limit int) string {
 	}
 	return strings.ToValidUTF8(s[:limit-len(ellipsis)], "") + ellipsis
 }
+
+// busy says that there is too much of something for now.
+func busy(message string) error { return &jobs.Error{Code: codeRateLimited, Message: message} }
 
 func writeProblem(x *exchange, p problem) error {
 	body, err := json.Marshal(p)

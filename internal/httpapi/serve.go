@@ -47,10 +47,10 @@ func (a *API) Serve(ctx context.Context, l net.Listener) error {
 // drain stops server in good order.
 func (a *API) drain(ctx context.Context, server *http.Server) error {
 	a.draining.Store(true)
-	a.waiters.close()
 	if a.cfg.DrainDelay > 0 {
 		<-time.After(a.cfg.DrainDelay)
 	}
+	a.waiters.close()
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.DrainTimeout)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {

@@ -148,7 +148,8 @@ func TestStopGivesUpOnWhatDoesNotFinish(t *testing.T) {
 	})
 }
 
-// With a drain delay load balancers see it coming, and nobody waits in it.
+// With a drain delay load balancers see it coming, connections are not used
+// again, and those who wait do so until it is over.
 func TestDrainDelay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -162,7 +163,16 @@ func TestDrainDelay(t *testing.T) {
 			t.Errorf("/healthz: %d %s", a.status, a.body)
 		}
 		began := time.Now()
-		if a := h.do("POST", "/v1/jobs", smallest, "Prefer", "wait=60"); a.status != 202 || time.Since(began) != 0 {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://penstock/healthz", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := h.client.Do(r); err != nil || !resp.Close {
+			t.Errorf("the connection is kept: %+v, %v", resp, err)
+		} else {
+			_ = resp.Body.Close()
+		}
+		if a := h.do("POST", "/v1/jobs", smallest, "Prefer", "wait=60"); a.status != 202 || time.Since(began) != 5*time.Second {
 			t.Errorf("submitted: %d after %s", a.status, time.Since(began))
 		}
 		h.client.CloseIdleConnections()

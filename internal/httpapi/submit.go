@@ -14,13 +14,7 @@ import (
 // the job end.
 func (a *API) submit(x *exchange) error {
 	x.header().Set("Vary", "Prefer")
-	n, err := a.readJob(x)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := a.storeContext(x)
-	defer cancel()
-	done, err := a.cfg.Service.Submit(ctx, n)
+	done, err := a.keep(x)
 	if err != nil {
 		return err
 	}
@@ -40,8 +34,22 @@ func (a *API) submit(x *exchange) error {
 	return writeJSON(x, http.StatusOK, encodeJob(job))
 }
 
+// keep reads the job and submits it. Its body counts against all others until
+// it is in the store.
+func (a *API) keep(x *exchange) (jobs.Submitted, error) {
+	body := &share{of: &a.bodies}
+	defer body.giveBack()
+	n, err := a.readJob(x, body)
+	if err != nil {
+		return jobs.Submitted{}, err
+	}
+	ctx, cancel := a.storeContext(x)
+	defer cancel()
+	return a.cfg.Service.Submit(ctx, n)
+}
+
 // readJob reads all that the request says about the job.
-func (a *API) readJob(x *exchange) (jobs.NewJob, error) {
+func (a *API) readJob(x *exchange, counted *share) (jobs.NewJob, error) {
 	if err := noQuery(x); err != nil {
 		return jobs.NewJob{}, err
 	}
@@ -49,7 +57,7 @@ func (a *API) readJob(x *exchange) (jobs.NewJob, error) {
 	if err != nil {
 		return jobs.NewJob{}, err
 	}
-	body, err := a.readJSON(x)
+	body, err := a.readJSON(x, counted)
 	if err != nil {
 		return jobs.NewJob{}, err
 	}

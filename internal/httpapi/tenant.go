@@ -13,11 +13,15 @@ const (
 	maxTenant    = 64
 )
 
-// tenanted finds out whose request it is before handle sees it. Answers are
+// tenanted finds out whose request it is before handle sees it, and that it is
+// meant for us. Answers are
 // one tenant's own, so that no shared cache may keep them.
 func (a *API) tenanted(handle func(*exchange) error) func(*exchange) error {
 	return func(x *exchange) error {
 		x.header().Set("Cache-Control", "private, no-cache")
+		if err := a.checkHost(x.Request()); err != nil {
+			return err
+		}
 		tenant, err := a.tenant(x.Request().Header.Values(headerTenant))
 		if err != nil {
 			return err
