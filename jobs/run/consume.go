@@ -63,11 +63,12 @@ func (r *Runner) consume(ctx context.Context, provider string, concurrency int) 
 		err := r.session(ctx, &sessions, func(ctx context.Context) error {
 			return r.cfg.Queue.Consume(ctx, provider, concurrency, handle)
 		})
-		if err == nil || time.Since(start) > time.Minute {
-			n = 0
-		}
 		if err == nil || ctx.Err() != nil {
+			n = -1 // the next failure is the first of its row
 			continue
+		}
+		if time.Since(start) > time.Minute {
+			n = 0
 		}
 		if n == 0 {
 			r.cfg.Observer.error(fmt.Errorf("consume tasks of provider %q: %w", provider, err))
