@@ -343,6 +343,33 @@ func TestWorkForAFullPoolDoesNotHideOtherWork(t *testing.T) {
 	})
 }
 
+// TestHoweverMuchWorkForAFullPoolHidesNoOtherWork: a long backlog for a target
+// without room is looked through further and further.
+func TestHoweverMuchWorkForAFullPoolHidesNoOtherWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.start(map[string]int{"full": 1, "free": 5}, func(c *dispatch.Config) {
+			c.Catalog = jobs.NewCatalog([]jobs.Route{{Name: "two", Targets: []jobs.Target{
+				{Provider: "full", Model: "m"}, {Provider: "free", Model: "m"},
+			}}}, nil, jobs.Route{})
+		})
+		f.add(10_000, jobs.Candidate{Route: "two", Tenant: "a", Deadline: time.Now().Add(time.Hour)})
+		f.add(5, jobs.Candidate{Route: "two", Tenant: "a", Target: 1, Deadline: time.Now().Add(2 * time.Hour)})
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		free := 0
+		for _, r := range f.logged() {
+			if r.Provider == "free" {
+				free++
+			}
+		}
+		if free != 5 {
+			t.Errorf("%d releases to the target with room, want 5", free)
+		}
+	})
+}
+
 func TestNewNamesTheFieldAtFault(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

@@ -21,7 +21,10 @@ const (
 	leastPerTenant = 2
 	// deepLook is how far into one tenant's backlog is read, at most once in
 	// deepLookEvery, when all that stands in front is for a pool without room.
+	// When that is not far enough, the next goes twice as far, over all tenants at
+	// most to deepestLook: what stands behind more than that waits for its turn.
 	deepLook      = 256
+	deepestLook   = 16384
 	deepLookEvery = time.Second
 	// rememberedLooks bounds what is remembered of routes.
 	rememberedLooks = 4096
@@ -51,7 +54,17 @@ type look struct {
 	tenants int
 	// many says that there were more tenants than one query returns.
 	many bool
-	deep time.Time
+	// deep is when the last deep look was, and depth how far the next goes.
+	deep  time.Time
+	depth int
+}
+
+// deepen returns how far into each tenant's backlog a deep look goes.
+func (l *look) deepen() int {
+	l.deep = time.Now()
+	depth := l.depth
+	l.depth = min(max(2*l.depth, 2*deepLook), deepestLook)
+	return max(deepLook, depth/l.tenants)
 }
 
 func (l *look) saw(tenants int, all bool) {
@@ -74,8 +87,11 @@ func (d *Dispatcher) look(ctx context.Context, w *window, r route, v *view) erro
 		if err != nil {
 			return err
 		}
-		if d.useless(w, r, p) && time.Since(l.deep) >= deepLookEvery {
-			l.deep, q.PerTenant = time.Now(), deepLook
+		switch useless := d.useless(w, r, p); {
+		case !useless:
+			l.depth = 0
+		case time.Since(l.deep) >= deepLookEvery:
+			q.PerTenant = l.deepen()
 			if p, err = d.page(ctx, q, l, d.anchor(w, r).ring(priority).last); err != nil {
 				return err
 			}
