@@ -50,7 +50,7 @@ func TestClaimIsTriedUntilItsFateIsKnown(t *testing.T) {
 		if n := g.queue.Len(); n != 0 {
 			t.Errorf("%d tasks are held after 12 s, want none", n)
 		}
-		g.work.Task = jobs.Task{Execution: uuid.Must(uuid.NewV7()), Fence: 1, Provider: "first"}
+		g.note(func() { g.work.Task = jobs.Task{Execution: uuid.Must(uuid.NewV7()), Fence: 1, Provider: "first"} })
 		g.take()
 		time.Sleep(9 * time.Minute)
 		if n := len(under(g, &g.claims)); n > 2000 || len(under(g, &g.errs)) != 1 {
@@ -87,7 +87,8 @@ func TestStaleDoubtIsForgotten(t *testing.T) {
 		}
 		g.take()
 		time.Sleep(2 * time.Minute)
-		g.claimed = nil
+		synctest.Wait()
+		g.note(func() { g.claimed = nil })
 		g.take()
 		if len(under(g, &g.given)) != 0 || g.outcome().Status != jobs.StatusSucceeded {
 			t.Errorf("given back %+v, outcomes %+v; want the next task's outcome alone", g.given, g.outcomes)
@@ -111,7 +112,7 @@ func TestCallsStayBoundedWhenTheStoreComesBack(t *testing.T) {
 		}
 		for range 3 {
 			for range 2 {
-				g.work.Task.Execution = uuid.Must(uuid.NewV7())
+				g.note(func() { g.work.Task.Execution = uuid.Must(uuid.NewV7()) })
 				g.take()
 			}
 			g.note(func() { g.beaten = func([]jobs.Task) ([]jobs.Task, error) { return nil, away } })
