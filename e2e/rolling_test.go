@@ -133,7 +133,7 @@ func TestRollingReplacement(t *testing.T) {
 	for user := range 24 {
 		working.Go(func() {
 			for round := 0; ctx.Err() == nil; round++ {
-				id, err := b.visit(round, fmt.Sprintf("question %d of user %d", round, user))
+				id, err := b.visit(round, fmt.Sprintf("question %d of user %d", round, user)) //nolint:contextcheck // none is cut off
 				if err != nil {
 					t.Errorf("a request failed: %v", err)
 					return
