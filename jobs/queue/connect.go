@@ -125,9 +125,11 @@ func noMaintenance() *maintnotifications.Config {
 // messages known to quote harmless parts pass.
 func explain(err error) error {
 	message := err.Error()
+	if strings.HasPrefix(message, "redis: unable to parse addr param") {
+		return errors.New("want host:port as addr parameter, without a password")
+	}
 	for _, harmless := range []string{
-		"want ", "redis: invalid database number", "redis: unexpected option",
-		"redis: invalid ", "redis: unable to parse addr param",
+		"want ", "redis: invalid database number", "redis: unexpected option", "redis: invalid ",
 	} {
 		if strings.HasPrefix(message, harmless) {
 			return err

@@ -24,8 +24,8 @@ func TestConnectServer(t *testing.T) {
 	if o.PoolSize != 7 || o.ReadTimeout != 5*time.Second || o.WriteTimeout != 2*time.Second || o.DialTimeout != time.Second {
 		t.Errorf("pool size %d, timeouts %v, %v, %v", o.PoolSize, o.ReadTimeout, o.WriteTimeout, o.DialTimeout)
 	}
-	if !o.ContextTimeoutEnabled {
-		t.Error("the client does not respect deadlines of contexts")
+	if !o.ContextTimeoutEnabled || o.DialerRetries != 1 {
+		t.Errorf("respects deadlines of contexts: %v, dials %d times; want so, and once", o.ContextTimeoutEnabled, o.DialerRetries)
 	}
 }
 
@@ -63,6 +63,8 @@ func TestConnectRefuses(t *testing.T) {
 		{"redis://:secret@ho st/0", "URL"},
 		{"redis-sentinel://:secret@host:26379/0", "master_name"},
 		{"redis://:secret@host?addr=nonsense", "addr"},
+		{"redis://host?addr=:secret@host2:6379", "addr"},
+		{"redis-sentinel://host?master_name=m&addr=:secret@host2:6379", "addr"},
 	} {
 		_, err := queue.Connect(test.url)
 		if err == nil || !strings.Contains(err.Error(), test.want) {

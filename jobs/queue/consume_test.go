@@ -83,11 +83,12 @@ func TestPanicErrorNamesRuntimeErrors(t *testing.T) {
 func TestUnreadableTasksAreDropped(t *testing.T) {
 	t.Parallel()
 	for name, payload := range map[string]string{
-		"a newer version":     `{"v":2,"execution":{"now":"an object"}}`,
-		"no version":          `{}`,
-		"not JSON":            `{`,
-		"an unknown priority": `{"v":1,"execution":"01900000-0000-7000-8000-000000000000","fence":1,"priority":"urgent"}`,
-		"a bad id":            `{"v":1,"execution":"x","fence":1,"priority":"low"}`,
+		"a newer version":      `{"v":2,"execution":{"now":"an object"}}`,
+		"one that looks alike": `{"v":2,"execution":"01900000-0000-7000-8000-000000000000","fence":1,"priority":"low"}`,
+		"no version":           `{}`,
+		"not JSON":             `{`,
+		"an unknown priority":  `{"v":1,"execution":"01900000-0000-7000-8000-000000000000","fence":1,"priority":"urgent"}`,
+		"a bad id":             `{"v":1,"execution":"x","fence":1,"priority":"low"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

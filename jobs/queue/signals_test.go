@@ -345,12 +345,15 @@ func TestUnreadableSignalCountsAsZero(t *testing.T) {
 		var reported reports
 		heard, _ := listen(t, queue.NewSignals(client, reported.add), jobs.SignalEnded)
 		connected(t, heard, jobs.SignalEnded)
-		if err := client.Publish(t.Context(), "penstock:0:signal:ended", "{").Err(); err != nil {
-			t.Fatal(err)
+		messages := []string{"{", `{"jobs":["01900000-0000-7000-8000-000000000000"],"executions":5}`}
+		for _, message := range messages { // the second can be read in part
+			if err := client.Publish(t.Context(), "penstock:0:signal:ended", message).Err(); err != nil {
+				t.Fatal(err)
+			}
+			connected(t, heard, jobs.SignalEnded)
 		}
-		connected(t, heard, jobs.SignalEnded)
-		if len(reported.all()) != 1 {
-			t.Errorf("reported %v, want one error", reported.all())
+		if len(reported.all()) != len(messages) {
+			t.Errorf("reported %v, want an error for each", reported.all())
 		}
 	})
 }
