@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/penstock-dev/penstock/internal/testenv"
@@ -28,4 +29,13 @@ func TestBusOnRedis(t *testing.T) {
 func TestBusInMemory(t *testing.T) {
 	t.Parallel()
 	queuetest.RunBus(t, func(*testing.T) jobs.Bus { return queuetest.NewBus() })
+}
+
+func TestSubscribeToNothing(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := queue.NewBus(nil, nil).Subscribe(ctx, nil); err != nil {
+		t.Errorf("Subscribe() = %v, want nil", err)
+	}
 }

@@ -14,7 +14,7 @@ func TestEnqueueTeachesTheScript(t *testing.T) {
 	client := embedded(t)
 	q := newQueue(t, client, queue.Config{})
 	all := tasks(5)
-	for n := range len(all) {
+	for n := range all {
 		if err := client.ScriptFlush(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}

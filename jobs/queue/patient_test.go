@@ -38,10 +38,10 @@ func (e redisError) Error() string { return string(e) }
 func (redisError) RedisError() {}
 
 // take asks c for a task of a queue as asynq does, and returns how long that took.
-func take(t *testing.T, c *patientClient, queue string, lease time.Duration) (took time.Duration, err error) {
+func take(t *testing.T, c *patientClient, queue string) (took time.Duration, err error) {
 	t.Helper()
 	begun, keys := time.Now(), []string{pendingKey(queue), "paused", "active", "lease"}
-	err = c.EvalSha(t.Context(), "sha", keys, time.Now().Add(lease).Unix(), "t:").Err()
+	err = c.EvalSha(t.Context(), "sha", keys, time.Now().Add(time.Minute).Unix(), "t:").Err()
 	return time.Since(begun), err
 }
 
@@ -75,7 +75,7 @@ func TestHowLongALookTakes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, stop, _ := patient(t, &scripted{err: test.err})
 				defer stop()
-				took, err := take(t, c, test.queue, time.Minute)
+				took, err := take(t, c, test.queue)
 				if took < test.least || took > test.most || !errors.Is(err, test.err) {
 					t.Errorf("took %v and answered %v, want %v to %v and %v", took, err, test.least, test.most, test.err)
 				}
@@ -94,10 +94,10 @@ func TestWhoStopsTakesNothing(t *testing.T) {
 				server := &scripted{err: answer}
 				c, stop, _ := patient(t, server)
 				time.AfterFunc(time.Millisecond, stop)
-				if took, _ := take(t, c, "sim:low", time.Minute); took != time.Millisecond {
+				if took, _ := take(t, c, "sim:low"); took != time.Millisecond {
 					t.Errorf("the look during which it was stopped took %v, want 1ms", took)
 				}
-				took, err := take(t, c, "sim:low", time.Minute)
+				took, err := take(t, c, "sim:low")
 				if took != 0 || !errors.Is(err, redis.Nil) || server.runs != 1 {
 					t.Errorf("took %v, answered %v, asked Redis %d times; want nothing found without asking",
 						took, err, server.runs-1)
@@ -113,7 +113,7 @@ func TestAWakeEndsTheWait(t *testing.T) {
 		c, stop, woken := patient(t, &scripted{err: redis.Nil})
 		defer stop()
 		woken <- struct{}{}
-		if took, _ := take(t, c, "sim:low", time.Minute); took != 0 {
+		if took, _ := take(t, c, "sim:low"); took != 0 {
 			t.Errorf("took %v although woken, want 0", took)
 		}
 	})
