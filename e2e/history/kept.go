@@ -8,6 +8,9 @@ const (
 	// upkeep is what ending a job at its deadline may take: a look each half
 	// second, and a machine that is busy with the very test.
 	upkeep = 2 * time.Second
+	// locked is how long Postgres keeps the locks of a process that fell silent
+	// in the middle of a transaction.
+	locked = 1500 * time.Millisecond
 )
 
 // acceptedMeansKept is invariant 1.
@@ -129,9 +132,15 @@ func (x *index) byDeadline() {
 }
 
 // latestEnd is by when a job must have ended: its deadline, or a little after
-// the return of a store that was away then.
+// the return of a store that was away then, or of locks that a process took
+// along when it fell silent.
 func (x *index) latestEnd(j Job) time.Time {
 	latest := j.Deadline.Add(upkeep)
+	for _, f := range x.Faults {
+		if f.Process != "" && f.From.Before(j.Deadline) && f.From.Add(locked).After(j.Deadline) {
+			latest = j.Deadline.Add(upkeep + locked)
+		}
+	}
 	for _, f := range x.Faults {
 		// Once more after a fault that follows within the time for healing.
 		if f.StoreAway && f.From.Before(latest) && f.To.Add(healing).After(latest) {

@@ -218,24 +218,39 @@ func TestALockedExecutionDelaysNoOtherDeadline(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	tx, err := s.pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tx.Rollback(context.Background()) //nolint:errcheck // the test is over
-	if _, err := tx.Exec(t.Context(), `SELECT FROM queue WHERE id = $1 FOR UPDATE`, held.Execution); err != nil {
-		t.Fatal(err)
-	}
+	letGo := holdRow(t, s, held.Execution)
 	late := held.Job.Deadline.Add(time.Hour)
 	x, err := s.Expire(t.Context(), late, 10)
 	if err != nil || len(x.Ended) != 1 || x.Ended[0] != free.Job.ID {
 		t.Fatalf("expire beside a lock: got %v, %v, want job %s alone", x.Ended, err, free.Job.ID)
 	}
-	if err := tx.Rollback(t.Context()); err != nil {
-		t.Fatal(err)
+	letGo()
+	for err == nil && len(x.Ended) == 0 || len(x.Ended) == 1 && x.Ended[0] == free.Job.ID {
+		x, err = s.Expire(t.Context(), late, 10) // until the server has noticed
 	}
-	x, err = s.Expire(t.Context(), late, 10)
 	if err != nil || len(x.Ended) != 1 || x.Ended[0] != held.Job.ID {
 		t.Fatalf("expire after it: got %v, %v, want job %s", x.Ended, err, held.Job.ID)
+	}
+}
+
+// A process that falls silent in the middle of a transaction loses its locks.
+func TestASilentTransactionLosesItsLocks(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{})
+	held := testSubmission("held")
+	if _, err := s.Submit(t.Context(), held); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := s.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.Background()) //nolint:errcheck // it was ended
+	if _, err := tx.Exec(t.Context(), `SELECT FROM queue WHERE id = $1 FOR UPDATE`, held.Execution); err != nil {
+		t.Fatal(err)
+	}
+	if j, _, err := s.Cancel(t.Context(), held.Job.Tenant, held.Job.ID, time.Now()); err != nil ||
+		j.Status != jobs.StatusCancelled {
+		t.Errorf("cancel: %s, %v", j.Status, err)
 	}
 }

@@ -36,6 +36,12 @@ func newPool(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 	return pgxpool.NewWithConfig(context.WithoutCancel(ctx), config)
 }
 
+// silence is how long a process may say nothing in the middle of a transaction
+// before Postgres ends it: one that was stopped there holds locks, and the
+// deadlines and cancels of those executions wait for them. Between two round
+// trips of ours there is no waiting.
+const silence = 1500 * time.Millisecond
+
 // parameters are set on each connection.
 //
 // Statements are prepared once, and their plans must not hang on what a table
@@ -47,7 +53,7 @@ func parameters(c Config) map[string]string {
 		"application_name":                    "penstock",
 		"statement_timeout":                   ms(c.Timeout),
 		"lock_timeout":                        ms(c.LockTimeout),
-		"idle_in_transaction_session_timeout": ms(c.Timeout),
+		"idle_in_transaction_session_timeout": ms(silence),
 		"plan_cache_mode":                     "force_generic_plan",
 		"enable_seqscan":                      "off",
 		"enable_hashjoin":                     "off",
