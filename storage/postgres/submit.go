@@ -12,9 +12,9 @@ import (
 	"github.com/penstock-dev/penstock/storage/group"
 )
 
-// errUnplaced says that executions of one hash ended faster than a job could
-// attach to them. Nothing is kept.
-var errUnplaced = errors.New("every execution found for the job ended before it could attach")
+// errUnplaced says that an execution ended before a job could attach to it.
+// Nothing is kept.
+var errUnplaced = errors.New("the execution found for the job ended before it could attach")
 
 // maxPlacements bounds how often that may happen to one batch.
 const maxPlacements = 20
@@ -61,13 +61,16 @@ func (s *Store) submitDistinct(
 	ctx context.Context, subs []jobs.Submission, which []int, results []group.Result[jobs.Submitted],
 ) error {
 	var all []*submission
-	err := s.write(ctx, "submit", func(ctx context.Context, t *txn) error {
-		all = all[:0]
-		for _, i := range which {
-			all = append(all, &submission{Submission: subs[i], at: i})
-		}
-		return s.keep(ctx, t, all)
-	})
+	err := errUnplaced
+	for n := 0; n < maxPlacements && errors.Is(err, errUnplaced); n++ {
+		err = s.write(ctx, "submit", func(ctx context.Context, t *txn) error {
+			all = all[:0]
+			for _, i := range which {
+				all = append(all, &submission{Submission: subs[i], at: i})
+			}
+			return s.keep(ctx, t, all)
+		})
+	}
 	if err != nil {
 		return err
 	}

@@ -25,21 +25,21 @@ type placement struct {
 	priority  jobs.Priority
 }
 
-// place finds or makes an execution for each submission, and locks it. When the
-// one it found ends while it waits for the lock, it looks again.
+// place finds or makes an execution for each submission, and locks it. When one
+// that it found ends while it waits for the lock, that is errUnplaced: to look
+// again here, with locks in hand, would be to lock out of order.
 func place(ctx context.Context, t *txn, open []*submission) ([]*placement, error) {
 	all := placements(open)
-	missing := all
-	for range maxPlacements {
-		if len(missing) == 0 {
-			return all, nil
-		}
-		if err := insertExecutions(ctx, t, missing); err != nil {
-			return nil, err
-		}
-		missing = slices.DeleteFunc(slices.Clone(missing), func(p *placement) bool { return p.execution != uuid.Nil })
+	if len(all) == 0 {
+		return nil, nil
 	}
-	return nil, jobs.Unavailable(errUnplaced)
+	if err := insertExecutions(ctx, t, all); err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(all, func(p *placement) bool { return p.execution == uuid.Nil }) {
+		return nil, jobs.Unavailable(errUnplaced)
+	}
+	return all, nil
 }
 
 // placements groups submissions by the execution that serves them, in the order
@@ -85,7 +85,7 @@ func byDeadline(a, b *submission) int { return a.Job.Deadline.Compare(b.Job.Dead
 
 // insertExecutions makes the executions that are not there and locks those that
 // are. One that was there and is gone when its lock is had stays without an id.
-func insertExecutions(ctx context.Context, t *txn, missing []*placement) error {
+func insertExecutions(ctx context.Context, t *txn, all []*placement) error {
 	const insert = `
 		INSERT INTO queue (id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store)
 		SELECT id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store
@@ -109,12 +109,12 @@ func insertExecutions(ctx context.Context, t *txn, missing []*placement) error {
 
 	first := func(p *placement) *submission { return p.members[0] }
 	byID, byKey := map[uuid.UUID]*placement{}, map[[2]string]*placement{}
-	for _, p := range missing {
+	for _, p := range all {
 		byID[first(p).Execution], byKey[[2]string{p.key, p.tenant}] = p, p
 	}
-	ids := column(missing, func(p *placement) uuid.UUID { return first(p).Execution })
-	tenants := column(missing, func(p *placement) string { return p.tenant })
-	keys := column(missing, func(p *placement) string { return p.key })
+	ids := column(all, func(p *placement) uuid.UUID { return first(p).Execution })
+	tenants := column(all, func(p *placement) string { return p.tenant })
+	keys := column(all, func(p *placement) string { return p.key })
 	t.each(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		if err := rows.Scan(&id); err != nil {
@@ -124,14 +124,14 @@ func insertExecutions(ctx context.Context, t *txn, missing []*placement) error {
 		p.execution, p.made = id, true
 		return nil
 	}, insert, ids, tenants, keys,
-		column(missing, func(p *placement) string { return first(p).Job.RequestHash }),
-		column(missing, func(p *placement) string { return first(p).Request.Route }),
-		column(missing, func(p *placement) int16 { return int16(p.topPriority()) }),
-		column(missing, func(p *placement) int64 { return first(p).Request.Cost }),
-		column(missing, (*placement).deadline),
-		column(missing, (*placement).stopAt),
-		column(missing, func(p *placement) uuid.UUID { return first(p).Job.ID }),
-		column(missing, (*placement).noStore))
+		column(all, func(p *placement) string { return first(p).Job.RequestHash }),
+		column(all, func(p *placement) string { return first(p).Request.Route }),
+		column(all, func(p *placement) int16 { return int16(p.topPriority()) }),
+		column(all, func(p *placement) int64 { return first(p).Request.Cost }),
+		column(all, (*placement).deadline),
+		column(all, (*placement).stopAt),
+		column(all, func(p *placement) uuid.UUID { return first(p).Job.ID }),
+		column(all, (*placement).noStore))
 	t.each(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var key, tenant string
