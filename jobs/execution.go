@@ -84,6 +84,9 @@ type Work struct {
 	// StopAt is the latest deadline of its jobs: the run ends by then.
 	StopAt time.Time
 	Call   uuid.UUID
+	// Refused is set when Body cannot be read any more: the run makes no call
+	// and ends failed with it.
+	Refused *JobError
 }
 
 // Outcome ends an execution. All jobs attached to it get it.
@@ -95,6 +98,9 @@ type Outcome struct {
 	Status Status
 	Result json.RawMessage
 	Error  *JobError
+	// KeyID names the key that Result and Error's message are sealed with: see
+	// [Request].
+	KeyID uuid.UUID
 	// Tries is how many this run used up.
 	Tries int
 	At    time.Time
@@ -148,7 +154,9 @@ type Call struct {
 	ProviderRequestID string
 	// Partial is what arrived of an answer that failed, at most [MaxPartial]
 	// bytes.
-	Partial   string
+	Partial string
+	// KeyID names the key that Partial is sealed with: see [Request].
+	KeyID     uuid.UUID
 	CreatedAt time.Time
 }
 

@@ -62,6 +62,12 @@ const (
 	CodeExpired   = "expired"
 	CodeCancelled = "cancelled"
 	CodePoisoned  = "poisoned"
+	// CodeErased says that the data is gone for good: its key was erased. A job
+	// that had succeeded before has it as well, in place of its result.
+	CodeErased = "erased"
+	// CodeUnreadable says that the data is there and that the process which was
+	// to read it has no key for it.
+	CodeUnreadable = "unreadable"
 )
 
 // Status is where a job stands. A terminal status never changes.

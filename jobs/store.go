@@ -169,6 +169,9 @@ type Request struct {
 	// Route is the name of the route whose targets are called.
 	Route string
 	Body  json.RawMessage
+	// KeyID names the key that Body is sealed with when it is kept; nil: it is in
+	// plain. Nobody but a store that seals knows of it.
+	KeyID uuid.UUID
 	// Sample tells equal requests apart that want different answers.
 	Sample int
 	// Cost is an estimate in tokens, at least 1.

@@ -69,16 +69,17 @@ func recordCalls(t *txn, all []jobs.Call) {
 	const upsert = `
 		INSERT INTO calls (id, execution_id, fence, tenant, request_hash, provider, model, status, error_class,
 			http_status, latency_ms, ttft_ms, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-			reserved_usd, cost_usd, provider_request_id, partial, created_at)
+			reserved_usd, cost_usd, provider_request_id, partial, created_at, key_id)
 		SELECT id, execution_id, fence, tenant, request_hash, provider, model, status, error_class,
 			http_status, latency_ms, ttft_ms, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-			reserved * 0.000000001, cost * 0.000000001, provider_request_id, partial, created_at
+			reserved * 0.000000001, cost * 0.000000001, provider_request_id, partial, created_at, key_id
 		FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
 				$9::text[], $10::integer[], $11::integer[], $12::integer[], $13::bigint[], $14::bigint[], $15::bigint[],
-				$16::bigint[], $17::bigint[], $18::bigint[], $19::text[], $20::text[], $21::timestamptz[])
+				$16::bigint[], $17::bigint[], $18::bigint[], $19::text[], $20::text[], $21::timestamptz[],
+				$22::uuid[])
 			AS v (id, execution_id, fence, tenant, request_hash, provider, model, status, error_class,
 				http_status, latency_ms, ttft_ms, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-				reserved, cost, provider_request_id, partial, created_at)
+				reserved, cost, provider_request_id, partial, created_at, key_id)
 		WHERE (SELECT true FROM requests r WHERE r.execution_id = v.execution_id)
 		ORDER BY execution_id, id
 		ON CONFLICT (execution_id, id) DO UPDATE SET
@@ -88,7 +89,8 @@ func recordCalls(t *txn, all []jobs.Call) {
 			input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,
 			cached_tokens = excluded.cached_tokens, reasoning_tokens = excluded.reasoning_tokens,
 			reserved_usd = coalesce(excluded.reserved_usd, calls.reserved_usd), cost_usd = excluded.cost_usd,
-			provider_request_id = excluded.provider_request_id, partial = excluded.partial
+			provider_request_id = excluded.provider_request_id, partial = excluded.partial,
+			key_id = excluded.key_id
 		WHERE calls.status IS NULL`
 	all, _ = distinct(all, func(c jobs.Call) uuid.UUID { return c.ID })
 	if len(all) == 0 {
@@ -116,5 +118,6 @@ func recordCalls(t *txn, all []jobs.Call) {
 		column(all, func(c jobs.Call) *int64 { return nanoOf(c.CostUSD) }),
 		column(all, func(c jobs.Call) *string { return orNull(clean(c.ProviderRequestID)) }),
 		column(all, func(c jobs.Call) *string { return orNull(clean(c.Partial)) }),
-		column(all, func(c jobs.Call) time.Time { return c.CreatedAt }))
+		column(all, func(c jobs.Call) time.Time { return c.CreatedAt }),
+		column(all, func(c jobs.Call) *uuid.UUID { return orNull(c.KeyID) }))
 }

@@ -37,18 +37,19 @@ func holdRow(t *testing.T, s *Store, execution uuid.UUID) (letGo func()) {
 // their batch.
 func TestALockedExecutionFailsNoOthersOfItsBatch(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, Config{LockTimeout: 100 * time.Millisecond})
+	s := openStore(t, Config{LockTimeout: time.Second})
 	held := testSubmission("held")
 	if _, err := s.Submit(t.Context(), held); err != nil {
 		t.Fatal(err)
 	}
 	holdRow(t, s, held.Execution)
-	// The committers wait for the lock, so that all that follow share a batch.
+	// Both committers wait for the lock, so that all that follow share a batch.
+	// The second starts when the first waits: else they might share one as well.
 	var callers sync.WaitGroup
-	for range 2 {
+	for waiting := range 2 {
 		callers.Go(func() { _, _ = s.Submit(context.Background(), testSubmission("held")) })
+		untilWaiting(t, s, waiting+1)
 	}
-	untilWaiting(t, s, 2)
 	errs := make([]error, 6)
 	for i := range errs {
 		hash := fmt.Sprint("free", i)
@@ -69,9 +70,11 @@ func TestALockedExecutionFailsNoOthersOfItsBatch(t *testing.T) {
 func untilWaiting(t *testing.T, s *Store, n int) {
 	t.Helper()
 	const query = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
 	for waiting := -1; waiting < n; {
-		if err := s.pool.QueryRow(t.Context(), query).Scan(&waiting); err != nil {
-			t.Fatal(err)
+		if err := s.pool.QueryRow(ctx, query).Scan(&waiting); err != nil {
+			t.Fatalf("wait until %d statements wait for locks: %v", n, err)
 		}
 	}
 }

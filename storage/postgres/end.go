@@ -116,6 +116,7 @@ type ending struct {
 	status jobs.Status
 	body   json.RawMessage
 	err    *jobs.JobError
+	key    uuid.UUID
 	at     time.Time
 	// provider and model are those of the last call.
 	provider, model string
@@ -250,10 +251,10 @@ func leaveQueue(t *txn, endings []*ending) {
 func insertResults(t *txn, endings []*ending) {
 	const insert = `
 		INSERT INTO results (execution_id, tenant, hash, fence, status, body, error_code, error_message, provider, model,
-			input_tokens, output_tokens, cached_tokens, reasoning_tokens, tries, cacheable, finished_at)
+			input_tokens, output_tokens, cached_tokens, reasoning_tokens, tries, cacheable, finished_at, key_id)
 		SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bytea[], $7::text[],
 			$8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
-			$15::integer[], $16::boolean[], $17::timestamptz[])`
+			$15::integer[], $16::boolean[], $17::timestamptz[], $18::uuid[])`
 	t.exec(insert,
 		column(endings, func(e *ending) uuid.UUID { return e.id }),
 		column(endings, func(e *ending) string { return e.tenant }),
@@ -271,7 +272,8 @@ func insertResults(t *txn, endings []*ending) {
 		column(endings, func(e *ending) *int64 { return e.usage.reasoning }),
 		column(endings, func(e *ending) int { return e.allTries }),
 		column(endings, func(e *ending) bool { return e.status == jobs.StatusSucceeded && !e.noStore }),
-		column(endings, func(e *ending) time.Time { return e.at }))
+		column(endings, func(e *ending) time.Time { return e.at }),
+		column(endings, func(e *ending) *uuid.UUID { return orNull(e.key) }))
 }
 
 func errorCode(e *jobs.JobError) *string {

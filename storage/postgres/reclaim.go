@@ -85,22 +85,10 @@ func countCrash(ctx context.Context, t *txn, held []uuid.UUID) (again, poisoned 
 	return again, poisoned, t.flush(ctx)
 }
 
-// poison ends executions as failed. No worker brought that result: one that
-// comes back with an answer is stale.
+// poison ends executions as failed.
 func (s *Store) poison(ctx context.Context, t *txn, ids []uuid.UUID, at time.Time) ([]*ending, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	states, err := s.lockStates(ctx, t, ids)
-	if err != nil {
-		return nil, err
-	}
-	var endings []*ending
-	for _, state := range states {
-		endings = append(endings, &ending{
-			executionState: state, status: jobs.StatusFailed, err: errPoisoned(), at: at, allTries: state.tries,
-		})
-	}
-	writeEndings(t, endings)
-	return endings, nil
+	return s.refuse(ctx, t, ids, *errPoisoned(), at)
 }

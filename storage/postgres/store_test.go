@@ -68,7 +68,7 @@ func empty(t *testing.T, url string) {
 	const script = `
 		DELETE FROM requests; DELETE FROM results; DELETE FROM jobs; DELETE FROM calls; DELETE FROM events;
 		DELETE FROM queue; DELETE FROM releases; DELETE FROM live_jobs; DELETE FROM idempotency;
-		DELETE FROM workers; DELETE FROM leases`
+		DELETE FROM workers; DELETE FROM leases; DELETE FROM tenant_keys`
 	conn, err := pgx.Connect(context.Background(), url)
 	if err != nil {
 		t.Error(err)
@@ -84,6 +84,15 @@ func TestStore(t *testing.T) {
 	t.Parallel()
 	d := newDatabases(t)
 	storagetest.Run(t, func(t *testing.T) jobs.Store {
+		t.Helper()
+		return d.open(t, Config{})
+	})
+}
+
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	d := newDatabases(t)
+	storagetest.RunKeys(t, func(t *testing.T) storagetest.KeyStore {
 		t.Helper()
 		return d.open(t, Config{})
 	})

@@ -48,6 +48,7 @@ const findQuery = `
 		SELECT r.execution_id FROM results r
 		WHERE r.hash = c.hash AND r.tenant = c.tenant AND r.cacheable AND r.finished_at > c.after
 			AND r.execution_id >= $5
+			AND (r.key_id IS NULL OR (SELECT k.erased_at IS NULL FROM tenant_keys k WHERE k.id = r.key_id))
 		ORDER BY r.finished_at DESC LIMIT 1
 	) r
 	LEFT JOIN LATERAL (

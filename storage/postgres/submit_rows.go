@@ -36,9 +36,9 @@ func insertPlaced(t *txn, places []*placement) error {
 
 func insertRequests(t *txn, made []*submission) {
 	const insert = `
-		INSERT INTO requests (execution_id, tenant, hash, endpoint, route, body, sample, cost, created_at)
+		INSERT INTO requests (execution_id, tenant, hash, endpoint, route, body, sample, cost, created_at, key_id)
 		SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::integer[],
-			$8::bigint[], $9::timestamptz[])`
+			$8::bigint[], $9::timestamptz[], $10::uuid[])`
 	if len(made) == 0 {
 		return
 	}
@@ -51,7 +51,8 @@ func insertRequests(t *txn, made []*submission) {
 		column(made, func(m *submission) []byte { return m.Request.Body }),
 		column(made, func(m *submission) int { return m.Request.Sample }),
 		column(made, func(m *submission) int64 { return m.Request.Cost }),
-		column(made, func(m *submission) time.Time { return m.Job.CreatedAt }))
+		column(made, func(m *submission) time.Time { return m.Job.CreatedAt }),
+		column(made, func(m *submission) *uuid.UUID { return orNull(m.Request.KeyID) }))
 }
 
 // insertJobs queues the rows of new jobs, live or copied.

@@ -23,20 +23,21 @@ func recordCall(ctx context.Context, t *statements, task jobs.Task, c jobs.Call)
 	_, err := t.exec(ctx, `
 		INSERT INTO calls (id, execution_id, fence, tenant, request_hash, provider, model, latency_ms, ttft_ms, status,
 			error_class, http_status, input_tokens, output_tokens, cached_tokens, reasoning_tokens, reserved_usd, cost_usd,
-			provider_request_id, partial, created_at)
-		SELECT ?, r.execution_id, ?, r.tenant, r.hash, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+			provider_request_id, partial, created_at, key_id)
+		SELECT ?, r.execution_id, ?, r.tenant, r.hash, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 		FROM requests r WHERE r.execution_id = ?
 		ON CONFLICT (execution_id, id) DO UPDATE SET latency_ms = excluded.latency_ms, ttft_ms = excluded.ttft_ms,
 			status = excluded.status, error_class = excluded.error_class, http_status = excluded.http_status,
 			input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,
 			cached_tokens = excluded.cached_tokens, reasoning_tokens = excluded.reasoning_tokens,
 			reserved_usd = coalesce(excluded.reserved_usd, reserved_usd), cost_usd = excluded.cost_usd,
-			provider_request_id = excluded.provider_request_id, partial = excluded.partial
+			provider_request_id = excluded.provider_request_id, partial = excluded.partial,
+			key_id = excluded.key_id
 		WHERE calls.status IS NULL`,
 		id(c.ID), task.Fence, c.Provider, c.Model, c.Latency.Milliseconds(), orNull(c.TimeToFirstToken.Milliseconds()),
 		orNull(string(c.Status)), orNull(string(c.ErrorClass)), orNull(c.HTTPStatus),
 		tokens.input, tokens.output, tokens.cached, tokens.reasoning, amount(c.ReservedUSD), amount(c.CostUSD),
-		c.ProviderRequestID, c.Partial, micros(c.CreatedAt), id(task.Execution))
+		c.ProviderRequestID, c.Partial, micros(c.CreatedAt), keyID(c.KeyID), id(task.Execution))
 	return err
 }
 

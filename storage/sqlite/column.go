@@ -18,6 +18,14 @@ const never = math.MaxInt64
 // id returns what an id is in the database.
 func id(u uuid.UUID) []byte { return u[:] }
 
+// keyID returns what the id of a key is in the database: nil for plain data.
+func keyID(u uuid.UUID) any {
+	if u == uuid.Nil {
+		return nil
+	}
+	return id(u)
+}
+
 // micros returns what a time is in the database: 0 if it is not known.
 func micros(t time.Time) int64 {
 	if t.IsZero() {

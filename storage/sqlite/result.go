@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"github.com/penstock-dev/penstock/jobs"
 )
 
@@ -11,6 +13,7 @@ type result struct {
 	fence  int64
 	status jobs.Status
 	body   []byte
+	key    uuid.UUID
 	error  jobs.JobError
 	model  string
 	usage  usage
@@ -20,7 +23,7 @@ type result struct {
 
 func resultOf(e execution, o jobs.Outcome) result {
 	r := result{
-		fence: e.fence, status: o.Status, body: o.Result, model: o.Call.Model,
+		fence: e.fence, status: o.Status, body: o.Result, key: o.KeyID, model: o.Call.Model,
 		usage: usageOf(o.Call.Usage), at: micros(o.At),
 	}
 	if o.Error != nil {
@@ -29,13 +32,15 @@ func resultOf(e execution, o jobs.Outcome) result {
 	return r
 }
 
-// poisoned is the result of an execution that crashed too often. It has the
-// next fence, which no worker has: the last one comes too late.
+// poisoned is the result of an execution that crashed too often.
 func poisoned(e execution, at int64) result {
-	return result{
-		fence: e.fence + 1, status: jobs.StatusFailed, model: e.releasedTo.Model, at: at,
-		error: jobs.JobError{Code: jobs.CodePoisoned, Message: messagePoisoned},
-	}
+	return refused(e, jobs.JobError{Code: jobs.CodePoisoned, Message: messagePoisoned}, at)
+}
+
+// refused is the result of an execution that no worker ended. It has the next
+// fence, which no worker has: the last one comes too late.
+func refused(e execution, why jobs.JobError, at int64) result {
+	return result{fence: e.fence + 1, status: jobs.StatusFailed, model: e.releasedTo.Model, at: at, error: why}
 }
 
 // insertResult keeps the result. It may be copied for later jobs if it is a
@@ -44,9 +49,9 @@ func insertResult(ctx context.Context, t *statements, e execution, r result) err
 	cacheable := r.status == jobs.StatusSucceeded && !e.noStore
 	_, err := t.exec(ctx, `
 		INSERT INTO results (execution_id, tenant, hash, fence, status, body, error_code, error_message, provider, model,
-			input_tokens, output_tokens, cached_tokens, reasoning_tokens, tries, cacheable, finished_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			input_tokens, output_tokens, cached_tokens, reasoning_tokens, tries, cacheable, finished_at, key_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id(e.id), e.tenant, e.hash, r.fence, string(r.status), r.body, r.error.Code, r.error.Message, e.provider, r.model,
-		r.usage.input, r.usage.output, r.usage.cached, r.usage.reasoning, e.tries, cacheable, r.at)
+		r.usage.input, r.usage.output, r.usage.cached, r.usage.reasoning, e.tries, cacheable, r.at, keyID(r.key))
 	return err
 }

@@ -39,6 +39,16 @@ func TestStore(t *testing.T) {
 	})
 }
 
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	storagetest.RunKeys(t, func(t *testing.T) storagetest.KeyStore {
+		t.Helper()
+		s := openStore(t, Config{Path: newPath(t)})
+		t.Cleanup(func() { checkPlans(t, s) })
+		return s
+	})
+}
+
 func TestStoreInterrupted(t *testing.T) {
 	t.Parallel()
 	storagetest.RunInterrupted(t, func(t *testing.T, chunk int) jobs.Store {

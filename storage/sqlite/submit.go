@@ -85,10 +85,10 @@ func insertJob(ctx context.Context, t *statements, j jobs.Job) error {
 
 func insertRequest(ctx context.Context, t *statements, j jobs.Job, r jobs.Request) error {
 	_, err := t.exec(ctx, `
-		INSERT INTO requests (execution_id, tenant, hash, endpoint, route, body, sample, cost, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		INSERT INTO requests (execution_id, tenant, hash, endpoint, route, body, sample, cost, created_at, key_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id(j.ExecutionID), j.Tenant, j.RequestHash, r.Endpoint, r.Route, []byte(r.Body), r.Sample, r.Cost,
-		micros(j.CreatedAt))
+		micros(j.CreatedAt), keyID(r.KeyID))
 	return err
 }
 
