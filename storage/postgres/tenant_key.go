@@ -64,7 +64,7 @@ func (s *Store) AddKey(ctx context.Context, k tenantkey.Key, replaces uuid.UUID)
 	const insert = `
 		INSERT INTO tenant_keys (id, tenant, wrapped, kek_id, created_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (tenant) WHERE retired_at IS NULL DO NOTHING`
-	err = s.write(ctx, "add a key", func(ctx context.Context, t *txn) error {
+	err = s.write(ctx, "add a key", func(_ context.Context, t *txn) error {
 		t.exec(retire, k.CreatedAt, replaces, k.Tenant)
 		t.exec(insert, k.ID, k.Tenant, k.Wrapped, k.KEK, k.CreatedAt)
 		t.each(func(rows pgx.Rows) (err error) {
