@@ -51,7 +51,9 @@ type Config struct {
 	Queue   jobs.Queue
 	Signals jobs.Signals
 	// Holder names this process as holder of leases.
-	Holder   uuid.UUID
+	Holder uuid.UUID
+	// Pace says how often to look, and when a worker is dead.
+	Pace     jobs.Pace
 	Observer Observer
 }
 
@@ -86,6 +88,10 @@ func New(cfg Config) (*Controller, error) {
 	case cfg.Holder == uuid.Nil:
 		return nil, errors.New("control: Holder is missing")
 	}
+	var err error
+	if cfg.Pace, err = cfg.Pace.Filled(); err != nil {
+		return nil, fmt.Errorf("control: Pace: %w", err)
+	}
 	return &Controller{cfg: cfg}, nil
 }
 
@@ -95,11 +101,13 @@ func (c *Controller) Run(ctx context.Context) error {
 	reconciling := &reconciler{c: c, lease: c.lease("reconcile")}
 	watching := newWatcher(c)
 	tidying := &upkeep{c: c, lease: c.lease("upkeep")}
+	pace := c.cfg.Pace
 	for _, l := range []loop{
-		{"find lost tasks", reconcileEvery, stepTimeout, reconciling.step},
-		{"watch workers", lookEvery, stepTimeout, watching.step},
-		{"expire jobs", expireEvery, stepTimeout, c.expire},
-		{"keep up the store", settleEvery, upkeepTimeout, tidying.step},
+		{"find lost tasks", pace.Poll, stepTimeout, reconciling.step},
+		{"watch workers", pace.Beat, stepTimeout, watching.step},
+		{"expire jobs", pace.Poll / 2, stepTimeout, c.expire},
+		// Below the time after which the lease is another's, so that it stays held.
+		{"keep up the store", 2 * pace.Beat, upkeepTimeout, tidying.step},
 	} {
 		loops.Go(func() { c.every(ctx, l) })
 	}

@@ -11,10 +11,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 )
 
-const (
-	expireEvery = 500 * time.Millisecond
-	expireBatch = 500
-)
+const expireBatch = 500
 
 // expire ends the jobs whose deadline has passed, in batches until there is
 // none. Every process does so without a lease: a look that finds nothing is one

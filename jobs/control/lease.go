@@ -6,10 +6,8 @@ import (
 	"time"
 )
 
-const (
-	leaseTTL   = 4 * time.Second
-	leaseGrace = 2 * time.Second
-)
+// leaseGrace bounds giving a lease up.
+const leaseGrace = 2 * time.Second
 
 // lease is a right to do something that need not be done by all. It saves
 // work; what it guards is safe without it.
@@ -23,7 +21,7 @@ func (c *Controller) lease(name string) *lease { return &lease{c: c, name: name}
 
 // hold takes or renews the lease and reports whether this process has it.
 func (l *lease) hold(ctx context.Context) (bool, error) {
-	held, err := l.c.cfg.Store.Lease(ctx, l.name, l.c.cfg.Holder, leaseTTL)
+	held, err := l.c.cfg.Store.Lease(ctx, l.name, l.c.cfg.Holder, l.c.cfg.Pace.Lease)
 	if err != nil {
 		return false, fmt.Errorf("take the lease %q: %w", l.name, err)
 	}

@@ -11,28 +11,18 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 )
 
-// How long until a killed worker's jobs run elsewhere, at most:
+// How long until a killed worker's jobs run elsewhere, at most, at the default
+// pace:
 //
-//	 1 s  the last beat is seen at the next look (lookEvery)
-//	 6 s  it does not move (deadAfter)
+//	 1 s  the last beat is seen at the next look (Pace.Beat)
+//	 6 s  it does not move (Pace.Dead)
 //	 1 s  the look at which that is noticed
 //	 1 s  the dispatcher's poll, if the signal is lost
 //	 5 s  the dispatcher's lease runs out and is asked for again, if the same
 //	      death took the dispatcher with it; this passes beside the above
 //	----
 //	 9 s  and what the queue needs to hand a task over. The promise is 15 s.
-const (
-	lookEvery = time.Second
-	// deadAfter is how long a worker's beat must not have moved.
-	deadAfter = 6 * time.Second
-	// longestGap is how long an observer may go without a look before all its
-	// clocks start anew. A process that was stopped, or lost the store, knows
-	// nothing about what others did meanwhile; and when the store was away from
-	// all, nobody could beat.
-	longestGap  = 2 * time.Second
-	lookTimeout = longestGap
-)
-
+//
 // watcher declares workers dead whose beat stands still by its own monotonic
 // clock. There is one in every process, so that a death is noticed whoever
 // dies; the store lets only one of them reclaim a worker.
@@ -60,7 +50,10 @@ func (w *watcher) step(ctx context.Context) error {
 		return fmt.Errorf("list workers: %w", err)
 	}
 	ended := time.Now()
-	if begun.Sub(w.last) > longestGap || ended.Sub(begun) > longestGap {
+	// A process that was stopped, or lost the store, knows nothing about what
+	// others did meanwhile; and when the store was away from all, nobody could
+	// beat.
+	if gap := w.c.cfg.Pace.Gap(); begun.Sub(w.last) > gap || ended.Sub(begun) > gap {
 		clear(w.seen)
 	}
 	w.last = ended
@@ -73,7 +66,7 @@ func (w *watcher) step(ctx context.Context) error {
 }
 
 func (w *watcher) look(ctx context.Context) (workers []jobs.Worker, err error) {
-	err = within(ctx, lookTimeout, func(ctx context.Context) error {
+	err = within(ctx, w.c.cfg.Pace.Gap(), func(ctx context.Context) error {
 		workers, err = w.c.cfg.Store.Workers(ctx)
 		return err
 	})
@@ -81,7 +74,7 @@ func (w *watcher) look(ctx context.Context) (workers []jobs.Worker, err error) {
 }
 
 // still notes what a look showed and returns the workers whose beat has stood
-// still for deadAfter. A look shows a state between its begin and its end, so
+// still for so long that they are dead. A look shows a state between its begin and its end, so
 // the time is counted from the end of the first to the begin of the last.
 func (w *watcher) still(workers []jobs.Worker, begun, ended time.Time) []jobs.Worker {
 	seen := make(map[uuid.UUID]sighting, len(workers))
@@ -90,7 +83,7 @@ func (w *watcher) still(workers []jobs.Worker, begun, ended time.Time) []jobs.Wo
 		s, ok := w.seen[worker.ID]
 		if !ok || s.beat != worker.Beat {
 			s = sighting{beat: worker.Beat, since: ended}
-		} else if begun.Sub(s.since) >= deadAfter {
+		} else if begun.Sub(s.since) >= w.c.cfg.Pace.Dead {
 			dead = append(dead, worker)
 		}
 		seen[worker.ID] = s

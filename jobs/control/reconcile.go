@@ -7,7 +7,6 @@ import (
 )
 
 const (
-	reconcileEvery = time.Second
 	// unclaimedFor is how long a release may go unclaimed before the queue is
 	// asked about it: long enough for the dispatcher to have enqueued it. Nothing
 	// goes wrong if it is too short, since a release that was taken back cannot

@@ -8,10 +8,6 @@ import (
 )
 
 const (
-	// settleEvery is how long jobs may wait whose outcome is recorded but whose
-	// worker died before it had told all of them. It is below the time after
-	// which the lease is another's, so that the lease stays held.
-	settleEvery   = 2 * time.Second
 	maintainEvery = time.Hour
 	// upkeepTimeout leaves room for dropping and deleting much.
 	upkeepTimeout = 10 * time.Minute

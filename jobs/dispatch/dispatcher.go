@@ -18,14 +18,9 @@ import (
 const (
 	// LeaseName is the lease that the one dispatcher at work holds.
 	LeaseName = "dispatch"
-	// renewEvery is how often the lease is renewed, and asked for by the others.
-	renewEvery = time.Second
 	// handOver bounds what is still done after Run's context has ended: to
 	// enqueue what was just released, to give up the lease.
 	handOver = 2 * time.Second
-	// giveWay is how long a dispatcher that could not enqueue does not ask for
-	// the lease: long enough for another, which perhaps can, to ask for it.
-	giveWay = 3 * renewEvery / 2
 )
 
 // outage spaces out tries while the store is away. Its cap is below a second,
@@ -43,13 +38,10 @@ type Config struct {
 	Pools map[string]int
 	// Holder names this process as holder of the lease.
 	Holder uuid.UUID
-	// LeaseTTL is how long the lease outlives its holder; default 4 s, at
-	// least 2 s because it is renewed each second.
-	LeaseTTL time.Duration
-	// PollInterval is how long a lost [Dispatcher.Wake] may go unnoticed, and
-	// how late a waiting execution may be released; default 1 s.
-	PollInterval time.Duration
-	Observer     Observer
+	// Pace says how often the lease is renewed, and asked for by the others; and
+	// how long a lost [Dispatcher.Wake] may go unnoticed.
+	Pace     jobs.Pace
+	Observer Observer
 }
 
 // Dispatcher releases executions. Make one with [New].
@@ -82,17 +74,9 @@ func New(cfg Config) (*Dispatcher, error) {
 	case cfg.Holder == uuid.Nil:
 		return nil, errors.New("dispatch: Holder is missing")
 	}
-	if cfg.LeaseTTL == 0 {
-		cfg.LeaseTTL = 4 * time.Second
-	}
-	if cfg.LeaseTTL < 2*renewEvery {
-		return nil, fmt.Errorf("dispatch: LeaseTTL is %v; it must be at least %v", cfg.LeaseTTL, 2*renewEvery)
-	}
-	if cfg.PollInterval == 0 {
-		cfg.PollInterval = time.Second
-	}
-	if cfg.PollInterval < 0 {
-		return nil, fmt.Errorf("dispatch: PollInterval is %v; it must be positive", cfg.PollInterval)
+	var err error
+	if cfg.Pace, err = cfg.Pace.Filled(); err != nil {
+		return nil, fmt.Errorf("dispatch: Pace: %w", err)
 	}
 	d := &Dispatcher{
 		cfg: cfg, wake: make(chan struct{}, 1),
@@ -143,15 +127,15 @@ func (d *Dispatcher) turn(ctx context.Context, due *time.Time) (time.Duration, e
 		return 0, err
 	}
 	if !d.leading {
-		return renewEvery, nil
+		return d.cfg.Pace.Beat, nil
 	}
 	if now := time.Now(); !now.Before(*due) {
-		*due = now.Add(d.cfg.PollInterval)
+		*due = now.Add(d.cfg.Pace.Poll)
 		more, err := d.pass(ctx)
 		if d.deaf {
 			d.deaf, d.gaveWay = false, now
 			d.resign(ctx)
-			return renewEvery, err
+			return d.cfg.Pace.Beat, err
 		}
 		if err != nil || more {
 			*due = now
@@ -159,7 +143,7 @@ func (d *Dispatcher) turn(ctx context.Context, due *time.Time) (time.Duration, e
 		}
 	}
 	d.reports.recovered()
-	return min(time.Until(*due), time.Until(d.renewed.Add(renewEvery))), nil
+	return min(time.Until(*due), time.Until(d.renewed.Add(d.cfg.Pace.Beat))), nil
 }
 
 // wait waits for delay or, if this is the leader, for Wake, which makes a pass
@@ -182,12 +166,12 @@ func (d *Dispatcher) wait(ctx context.Context, delay time.Duration, due *time.Ti
 // lead takes the lease, or renews it when it was last renewed a while ago.
 func (d *Dispatcher) lead(ctx context.Context) error {
 	start := time.Now()
-	if d.leading && start.Sub(d.renewed) < renewEvery || !d.leading && start.Sub(d.gaveWay) < giveWay {
+	if d.leading && start.Sub(d.renewed) < d.cfg.Pace.Beat || !d.leading && start.Sub(d.gaveWay) < d.giveWay() {
 		return nil
 	}
-	asking, cancel := context.WithTimeout(ctx, d.cfg.LeaseTTL)
+	asking, cancel := context.WithTimeout(ctx, d.cfg.Pace.Lease)
 	defer cancel()
-	got, err := d.cfg.Store.Lease(asking, LeaseName, d.cfg.Holder, d.cfg.LeaseTTL)
+	got, err := d.cfg.Store.Lease(asking, LeaseName, d.cfg.Holder, d.cfg.Pace.Lease)
 	if err != nil {
 		d.led(d.leading && start.Before(d.until()))
 		return fmt.Errorf("take the dispatcher's lease: %w", err)
@@ -196,6 +180,10 @@ func (d *Dispatcher) lead(ctx context.Context) error {
 	d.renewed = start
 	return nil
 }
+
+// giveWay is how long a dispatcher that could not enqueue does not ask for the
+// lease: long enough for another, which perhaps can, to ask for it.
+func (d *Dispatcher) giveWay() time.Duration { return 3 * d.cfg.Pace.Beat / 2 }
 
 // led notes whether this process is the dispatcher.
 func (d *Dispatcher) led(yes bool) {
@@ -208,7 +196,7 @@ func (d *Dispatcher) led(yes bool) {
 // until is the time by which this process stops acting as the leader: a
 // quarter of the lease before another can have it, so that what is on its way
 // to the store arrives while the lease is still held.
-func (d *Dispatcher) until() time.Time { return d.renewed.Add(d.cfg.LeaseTTL - d.cfg.LeaseTTL/4) }
+func (d *Dispatcher) until() time.Time { return d.renewed.Add(d.cfg.Pace.Lease - d.cfg.Pace.Lease/4) }
 
 // resign gives the lease up, so that another need not wait for its end.
 func (d *Dispatcher) resign(ctx context.Context) {

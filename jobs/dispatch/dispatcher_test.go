@@ -79,7 +79,7 @@ func TestLostWakeCostsAPollInterval(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
-		f.start(map[string]int{"sim": 2}, func(c *dispatch.Config) { c.PollInterval = 3 * time.Second })
+		f.start(map[string]int{"sim": 2}, func(c *dispatch.Config) { c.Pace.Poll = 3 * time.Second })
 		time.Sleep(time.Minute)
 		f.add(1, jobs.Candidate{Tenant: "a"})
 		time.Sleep(3 * time.Second)
@@ -381,8 +381,8 @@ func TestNewNamesTheFieldAtFault(t *testing.T) {
 		"Queue":        func(c *dispatch.Config) { c.Queue = nil },
 		"Catalog":      func(c *dispatch.Config) { c.Catalog = nil },
 		"Holder":       func(c *dispatch.Config) { c.Holder = uuid.Nil },
-		"LeaseTTL":     func(c *dispatch.Config) { c.LeaseTTL = time.Second },
-		"PollInterval": func(c *dispatch.Config) { c.PollInterval = -1 },
+		"Lease":        func(c *dispatch.Config) { c.Pace.Lease = time.Second },
+		"Poll":         func(c *dispatch.Config) { c.Pace.Poll = -1 },
 		`Pools["sim"]`: func(c *dispatch.Config) { c.Pools = map[string]int{"sim": 0} },
 	} {
 		c := good

@@ -45,7 +45,7 @@ func (r *Runner) claim(ctx context.Context, task jobs.Task) (jobs.Claim, jobs.Wo
 	ctx, late := context.WithTimeout(ctx, claimPatience)
 	defer late()
 	for r.stale() {
-		if err := backoff.Wait(ctx, beatEvery/4); err != nil {
+		if err := backoff.Wait(ctx, r.cfg.Pace.Beat/4); err != nil {
 			return jobs.Claim{}, jobs.Work{}, err
 		}
 	}

@@ -9,10 +9,6 @@ import (
 	"github.com/penstock-dev/penstock/jobs/backoff"
 )
 
-// beatEvery is how often a worker says that it lives. Observers declare it dead
-// when six beats are missing.
-const beatEvery = time.Second
-
 // pulse remembers the worker's last successful beat.
 type pulse struct {
 	mu sync.Mutex
@@ -43,7 +39,7 @@ func (p *pulse) age() time.Duration {
 
 // stale reports whether the last successful beat is so old that the worker may
 // soon be declared dead: then it starts no call. What runs goes on.
-func (r *Runner) stale() bool { return r.pulse.age() >= r.cfg.StaleAfter }
+func (r *Runner) stale() bool { return r.pulse.age() >= r.cfg.Pace.Stale }
 
 // introduce sends the first beat, without which nothing can be claimed. It
 // tries until it succeeds, or returns false when ctx ends.
@@ -62,10 +58,10 @@ func (r *Runner) introduce(ctx context.Context) bool {
 	return false
 }
 
-// heartbeat beats each second until ctx ends, and reports the first of a row of
+// heartbeat beats at its pace until ctx ends, and reports the first of a row of
 // failures. Tasks are taken as long as beats succeed and no claim is in doubt.
 func (r *Runner) heartbeat(ctx context.Context) {
-	tick := time.NewTicker(beatEvery)
+	tick := time.NewTicker(r.cfg.Pace.Beat)
 	defer tick.Stop()
 	failing := false
 	for {
@@ -85,7 +81,7 @@ func (r *Runner) heartbeat(ctx context.Context) {
 
 // beat says that the worker lives, and cancels the calls that serve nobody.
 func (r *Runner) beat(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.StaleAfter)
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Pace.Stale)
 	defer cancel()
 	w, begun := r.cfg.Worker, time.Now()
 	w.Beat = r.pulse.next()

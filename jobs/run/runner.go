@@ -43,9 +43,8 @@ type Config struct {
 	// FlushTimeout is how much longer the stopping worker tries to record what
 	// it has while the store is away; default 10 s.
 	FlushTimeout time.Duration
-	// StaleAfter is the age of the last successful heartbeat from which no call
-	// is started; default 4 s, well below what makes others declare it dead.
-	StaleAfter time.Duration
+	// Pace says how often the worker beats, and when it is stale.
+	Pace jobs.Pace
 	// Live opens the stream of a run for those who listen; nil when nobody can.
 	Live     func(jobs.Task) Stream
 	Observer Observer
@@ -84,7 +83,10 @@ func New(cfg Config) (*Runner, error) {
 	}
 	cfg.DrainTimeout = orDefault(cfg.DrainTimeout, 11*time.Minute)
 	cfg.FlushTimeout = orDefault(cfg.FlushTimeout, 10*time.Second)
-	cfg.StaleAfter = orDefault(cfg.StaleAfter, 4*time.Second)
+	var err error
+	if cfg.Pace, err = cfg.Pace.Filled(); err != nil {
+		return nil, fmt.Errorf("run: Pace: %w", err)
+	}
 	return &Runner{
 		cfg: cfg, running: newRegistry(), gate: newGate(), doubts: newDoubts(), draining: make(chan struct{}),
 	}, nil
@@ -104,8 +106,8 @@ func (c Config) check() error {
 		return errors.New("the config lacks Worker.ID")
 	case c.Retry.Base < 0 || c.Retry.Cap < c.Retry.Base:
 		return fmt.Errorf("the config has Retry %+v; Base must not be negative nor above Cap", c.Retry)
-	case c.DrainTimeout < 0 || c.FlushTimeout < 0 || c.StaleAfter < 0:
-		return errors.New("DrainTimeout, FlushTimeout and StaleAfter must not be negative")
+	case c.DrainTimeout < 0 || c.FlushTimeout < 0:
+		return errors.New("DrainTimeout and FlushTimeout must not be negative")
 	}
 	for name, n := range c.Concurrency {
 		if n < 1 {

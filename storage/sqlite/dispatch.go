@@ -63,7 +63,7 @@ func headsOf(ctx context.Context, q *statements, query jobs.ReadyQuery, tenant s
 	return all(ctx, q, scanCandidate, `
 		SELECT id, tenant, route, target, fence, priority, deadline, cost FROM queue
 		WHERE route = ? AND priority = ? AND tenant = ? AND visible_at <= ?
-		ORDER BY deadline, id LIMIT ?`,
+		ORDER BY deadline, id LIMIT +?`,
 		query.Route, int(query.Priority), tenant, micros(query.Now), query.PerTenant)
 }
 

@@ -89,7 +89,7 @@ func (s *Store) endSomeUnreadable(
 		CROSS JOIN requests req ON req.execution_id = q.id
 		CROSS JOIN tenant_keys k ON k.id = req.key_id
 		WHERE q.id > ? AND q.tenant = ? AND NOT q.settling AND k.erased_at > 0
-		ORDER BY q.id LIMIT ?`, id(after), tenant, maxErased)
+		ORDER BY q.id LIMIT +?`, id(after), tenant, maxErased)
 	if err != nil {
 		return got, err
 	}

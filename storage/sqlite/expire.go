@@ -42,7 +42,7 @@ func overdue(ctx context.Context, q *statements, now time.Time, limit int) ([]du
 	return all(ctx, q, func(row scanner) (d due, err error) { return d, row.Scan(&d.execution, &d.job) }, `
 		SELECT l.execution_id, l.job_id FROM live_jobs l JOIN queue q ON q.id = l.execution_id
 		WHERE l.deadline <= ? AND NOT q.settling
-		ORDER BY l.deadline LIMIT ?`, micros(now), limit)
+		ORDER BY l.deadline LIMIT +?`, micros(now), limit)
 }
 
 // byExecution groups jobs by their executions, which keep their order.

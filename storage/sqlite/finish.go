@@ -119,7 +119,7 @@ func (s *Store) endChunk(
 		deadline int64
 	}
 	chunk, err := all(ctx, t, func(row scanner) (j liveJob, err error) { return j, row.Scan(&j.id, &j.deadline) },
-		`SELECT job_id, deadline FROM live_jobs WHERE execution_id = ? ORDER BY job_id LIMIT ?`, id(e.id), s.chunk+1)
+		`SELECT job_id, deadline FROM live_jobs WHERE execution_id = ? ORDER BY job_id LIMIT +?`, id(e.id), s.chunk+1)
 	if err != nil {
 		return nil, false, err
 	}

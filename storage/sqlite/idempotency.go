@@ -62,7 +62,7 @@ func (s *Store) Maintain(ctx context.Context, now time.Time) error {
 			func(ctx context.Context, t *statements) (int64, error) {
 				return t.exec(ctx, `
 					DELETE FROM idempotency WHERE (key, tenant) IN (
-						SELECT key, tenant FROM idempotency WHERE created_at < ? LIMIT ?)`,
+						SELECT key, tenant FROM idempotency WHERE created_at < ? LIMIT +?)`,
 					micros(now.Add(-jobs.IdempotencyWindow)), atOnce)
 			})
 		if err != nil || dropped < atOnce {

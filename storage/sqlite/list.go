@@ -14,7 +14,7 @@ import (
 func (s *Store) Jobs(ctx context.Context, query jobs.JobQuery) ([]jobs.Job, error) {
 	return read(ctx, s, "list jobs", func(ctx context.Context, q *statements) ([]jobs.Job, error) {
 		where, args := conditions(query)
-		text := selectListed + ` WHERE ` + strings.Join(where, ` AND `) + ` ORDER BY j.id DESC LIMIT ?`
+		text := selectListed + ` WHERE ` + strings.Join(where, ` AND `) + ` ORDER BY j.id DESC LIMIT +?`
 		rows, err := q.db.QueryContext(ctx, text, append(args, query.Limit)...)
 		if err != nil {
 			return nil, err

@@ -80,7 +80,7 @@ func TestListReadsTheIndex(t *testing.T) {
 	} {
 		query.Tenant = "acme"
 		where, args := conditions(query)
-		text := selectListed + ` WHERE ` + strings.Join(where, ` AND `) + ` ORDER BY j.id DESC LIMIT ?`
+		text := selectListed + ` WHERE ` + strings.Join(where, ` AND `) + ` ORDER BY j.id DESC LIMIT +?`
 		plan := strings.Join(planOf(t, s, text, append(args, 10)...), "\n")
 		if !strings.Contains(plan, "SEARCH j USING INDEX jobs_list") || strings.Contains(plan, "TEMP B-TREE") {
 			t.Errorf("list %+v: got plan\n%s\nwant a search of jobs_list without sorting", query, plan)

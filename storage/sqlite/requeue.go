@@ -16,7 +16,7 @@ func (s *Store) Unclaimed(ctx context.Context, before time.Time, limit int) ([]j
 		}, `
 			SELECT execution_id, fence, provider, priority FROM releases
 			WHERE worker IS NULL AND released_at < ?
-			ORDER BY released_at, execution_id LIMIT ?`, micros(before), limit)
+			ORDER BY released_at, execution_id LIMIT +?`, micros(before), limit)
 	})
 }
 

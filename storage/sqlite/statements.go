@@ -16,7 +16,9 @@ type database interface {
 }
 
 // statements runs SQL on a database. Each text is prepared once: texts are
-// constants, so there are only so many.
+// constants, so there are only so many. A limit is written LIMIT +?, because
+// SQLite plans for the value of a bare parameter there, and would compile the
+// statement anew each time it is run.
 type statements struct {
 	db       database
 	mu       sync.Mutex

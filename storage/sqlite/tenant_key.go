@@ -77,7 +77,7 @@ func (s *Store) KEKs(ctx context.Context) ([]string, error) {
 // KeysNotUnder lists keys under another secret: see [tenantkey.Store].
 func (s *Store) KeysNotUnder(ctx context.Context, kek string, after uuid.UUID, limit int) ([]tenantkey.Key, error) {
 	return read(ctx, s, "list keys to rewrap", func(ctx context.Context, q *statements) ([]tenantkey.Key, error) {
-		return all(ctx, q, scanKey, selectKey+` WHERE kek_id <> ? AND erased_at = 0 AND id > ? ORDER BY id LIMIT ?`,
+		return all(ctx, q, scanKey, selectKey+` WHERE kek_id <> ? AND erased_at = 0 AND id > ? ORDER BY id LIMIT +?`,
 			kek, id(after), limit)
 	})
 }

@@ -10,7 +10,7 @@ import (
 // it fails, what it did is undone, and nothing else is.
 type write func(ctx context.Context, t *statements) (any, error)
 
-// commit runs writes in one transaction, each under a savepoint of its own. An
+// commit runs writes in one transaction, each of several under a savepoint of its own. An
 // error means that nothing was kept; it is always unavailability. After a panic
 // nothing was kept either. The context never ends: an interrupted statement would
 // undo the whole transaction.
@@ -33,6 +33,9 @@ func (s *Store) transact(ctx context.Context, writes []write) ([]group.Result[an
 	if _, err := s.writer.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return nil, err
 	}
+	if len(writes) == 1 {
+		return s.alone(ctx, writes[0])
+	}
 	results := make([]group.Result[any], len(writes))
 	for i, w := range writes {
 		var err error
@@ -44,7 +47,19 @@ func (s *Store) transact(ctx context.Context, writes []write) ([]group.Result[an
 	return results, err
 }
 
-// member runs one write. Its own failure is in the result; an error means that
+// alone runs the only write of a transaction, for which the transaction is
+// savepoint enough: most writes of a store that is not busy are alone.
+func (s *Store) alone(ctx context.Context, w write) ([]group.Result[any], error) {
+	value, failure := w(ctx, s.writer)
+	end := "COMMIT"
+	if failure != nil {
+		end = "ROLLBACK"
+	}
+	_, err := s.writer.exec(ctx, end)
+	return []group.Result[any]{{Value: value, Err: failure}}, err
+}
+
+// member runs one write of several. Its own failure is in the result; an error means that
 // the transaction cannot go on.
 func (s *Store) member(ctx context.Context, w write) (group.Result[any], error) {
 	if _, err := s.writer.exec(ctx, "SAVEPOINT member"); err != nil {
