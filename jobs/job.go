@@ -35,6 +35,9 @@ type Job struct {
 	Cached bool
 	// Age is how old a cached answer was when the job was created.
 	Age time.Duration
+	// AnswerOf is the execution whose result is the job's when its own brought
+	// none and a stale one served; nil otherwise.
+	AnswerOf uuid.UUID
 	// Tries counts the calls that failed in a way that counts.
 	Tries int
 	// Provider is the one that answered last; empty before the first call ended.

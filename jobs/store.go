@@ -155,12 +155,25 @@ type Submission struct {
 	Dedupe bool
 	// MaxAge is how old a copied result may be; zero: no result is copied.
 	MaxAge time.Duration
+	// StaleIfError is how old, when the job is made, a result of the same hash may
+	// be that answers it if its execution fails or its deadline passes; zero:
+	// none may.
+	StaleIfError time.Duration
 	// CopyFirst prefers a copied result to a live execution, which may take long.
 	CopyFirst bool
 	// NoStore keeps the result from being copied for later jobs.
 	NoStore bool
 	// Idempotency is nil when the caller gave no key.
 	Idempotency *Idempotency
+}
+
+// StaleAfter returns after when a result must have finished to answer the job in
+// place of its own execution's; zero when none may.
+func (s Submission) StaleAfter() time.Time {
+	if s.StaleIfError <= 0 {
+		return time.Time{}
+	}
+	return s.Job.CreatedAt.Add(-s.StaleIfError)
 }
 
 // Request is what an execution asks of a provider.

@@ -51,6 +51,10 @@ type NewJob struct {
 	// if a new one is asked for as well, by a low-priority job of its own (RFC
 	// 5861).
 	StaleWhileRevalidate time.Duration
+	// StaleIfError is how much older than MaxAge the answer may be that serves
+	// the job if no new one can be had: its execution failed, or its deadline
+	// passed (RFC 5861).
+	StaleIfError time.Duration
 	// NoStore keeps the answer from being copied for later jobs.
 	NoStore bool
 	// Sample asks for a different answer to an equal prompt.
@@ -147,6 +151,9 @@ func (s *Service) submission(n NewJob, at time.Time) (Submission, error) {
 		MaxAge:    n.MaxAge + n.StaleWhileRevalidate,
 		CopyFirst: n.StaleWhileRevalidate > 0,
 		NoStore:   n.NoStore,
+	}
+	if n.StaleIfError > 0 {
+		sub.StaleIfError = n.MaxAge + n.StaleIfError
 	}
 	if n.IdempotencyKey != "" {
 		sub.Idempotency = &Idempotency{Key: n.IdempotencyKey, Fingerprint: n.Fingerprint}
@@ -273,9 +280,11 @@ func (n NewJob) validate() error {
 		return Invalid("/cache/max_age", "must not be negative")
 	case n.StaleWhileRevalidate < 0:
 		return Invalid("/cache/stale_while_revalidate", "must not be negative")
+	case n.StaleIfError < 0:
+		return Invalid("/cache/stale_if_error", "must not be negative")
 	case n.StaleWhileRevalidate > 0 && n.NoStore:
 		return Invalid("/cache/stale_while_revalidate", "makes no sense with no_store: a new answer would not be kept")
-	case max(n.MaxAge, n.StaleWhileRevalidate) > maxAge:
+	case max(n.MaxAge, n.StaleWhileRevalidate, n.StaleIfError) > maxAge:
 		return Invalid("/cache", "ages must be at most %s", maxAge)
 	case len(n.User) > maxUser || strings.ContainsRune(n.User, 0):
 		return Invalid("/user", "must be at most %d bytes, without NUL", maxUser)

@@ -74,7 +74,7 @@ var (
 		"max_age":                (*decoder).maxAge,
 		"no_store":               (*decoder).noStore,
 		"stale_while_revalidate": (*decoder).staleWhileRevalidate,
-		"stale_if_error":         (*decoder).unsupported,
+		"stale_if_error":         (*decoder).staleIfError,
 	}
 )
 
@@ -148,6 +148,10 @@ func (d *decoder) maxAge(pointer string, raw json.RawMessage) {
 
 func (d *decoder) staleWhileRevalidate(pointer string, raw json.RawMessage) {
 	d.duration(pointer, raw, &d.job.StaleWhileRevalidate)
+}
+
+func (d *decoder) staleIfError(pointer string, raw json.RawMessage) {
+	d.duration(pointer, raw, &d.job.StaleIfError)
 }
 
 func (d *decoder) noStore(pointer string, raw json.RawMessage) {

@@ -32,6 +32,7 @@ func TestDecodeJob(t *testing.T) {
 		"deadline":                 {`,"deadline":"2030-01-31T13:00:00+01:00"`, jobs.NewJob{Deadline: noon}},
 		"dedupe said":              {`,"dedupe":true,"priority":"normal"`, jobs.NewJob{}},
 		"a whole number, oddly":    {`,"sample":2.0e0`, jobs.NewJob{Sample: 2}},
+		"stale if error":           {`,"cache":{"stale_if_error":"1h"}`, jobs.NewJob{StaleIfError: time.Hour}},
 		"stale for a while":        {`,"cache":{"stale_while_revalidate":"1h"}`, jobs.NewJob{StaleWhileRevalidate: time.Hour}},
 		"no age at all":            {`,"cache":{"max_age":"0s"}`, jobs.NewJob{}},
 		"negative age, for jobs":   {`,"cache":{"max_age":"-1s"}`, jobs.NewJob{MaxAge: -time.Second}},
@@ -96,7 +97,10 @@ func TestDecodeJobRefuses(t *testing.T) {
 		"unknown in cache": {`{"request":{},"cache":{"ttl":"1s"}}`, []string{"/cache/ttl", "not a known field"}},
 		"webhook":          {`{"request":{},"webhook":"x"}`, []string{"/webhook", "not supported by this version"}},
 		"on_unavailable":   {`{"request":{},"on_unavailable":"wait"}`, []string{"/on_unavailable", "not supported by this version"}},
-		"stale_if_error":   {`{"request":{},"cache":{"stale_if_error":"1s"}}`, []string{"/cache/stale_if_error", "not supported"}},
+		"stale_if_error": {
+			`{"request":{},"cache":{"stale_if_error":"soon"}}`,
+			[]string{"/cache/stale_if_error", `"90s"`},
+		},
 		"stale_while_r.": {
 			`{"request":{},"cache":{"stale_while_revalidate":1}}`,
 			[]string{"/cache/stale_while_revalidate", `"90s"`},

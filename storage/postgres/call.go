@@ -19,7 +19,9 @@ func (s *Store) Calls(ctx context.Context, tenant string, id uuid.UUID) (calls [
 			c.reasoning_tokens, (c.reserved_usd * 1000000000)::bigint, (c.cost_usd * 1000000000)::bigint,
 			c.provider_request_id, c.partial, c.created_at
 		FROM calls c
-		WHERE c.execution_id = (SELECT j.execution_id FROM jobs j WHERE j.id = $1 AND j.tenant = $2 AND NOT j.cached)
+		WHERE c.execution_id = (
+			SELECT j.execution_id FROM jobs j
+			WHERE j.id = $1 AND j.tenant = $2 AND (NOT j.cached OR j.answer_of IS NOT NULL))
 		ORDER BY c.created_at, c.id`
 	err = s.bounded(ctx, "list calls", func(ctx context.Context) error {
 		if err := s.jobExists(ctx, tenant, id); err != nil {

@@ -37,6 +37,8 @@ type executionState struct {
 type liveJob struct {
 	id       uuid.UUID
 	deadline time.Time
+	// staleAfter is nil when no other execution's result may answer the job.
+	staleAfter *time.Time
 }
 
 // leastShare is how many jobs of an execution end in one transaction at least,
@@ -59,10 +61,10 @@ func (s *Store) lockStates(ctx context.Context, t *txn, ids []uuid.UUID) (map[uu
 		LEFT JOIN LATERAL (SELECT r.fence FROM results r WHERE r.execution_id = k.id OFFSET 0) r ON true
 		WHERE q.id IS NOT NULL OR r.fence IS NOT NULL`
 	const live = `
-		SELECT k.id, l.job_id, l.deadline
+		SELECT k.id, l.job_id, l.deadline, l.stale_after
 		FROM unnest($1::uuid[]) AS k (id)
 		CROSS JOIN LATERAL (
-			SELECT l.job_id, l.deadline FROM live_jobs l WHERE l.execution_id = k.id ORDER BY l.job_id LIMIT $2
+			SELECT * FROM live_jobs l WHERE l.execution_id = k.id ORDER BY l.job_id LIMIT $2
 		) l`
 	states, share := map[uuid.UUID]*executionState{}, s.share(len(ids))
 	lockExecutions(t, ids)
@@ -76,7 +78,7 @@ func (s *Store) lockStates(ctx context.Context, t *txn, ids []uuid.UUID) (map[uu
 	t.each(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var j liveJob
-		if err := rows.Scan(&id, &j.id, &j.deadline); err != nil {
+		if err := rows.Scan(&id, &j.id, &j.deadline, &j.staleAfter); err != nil {
 			return err
 		}
 		e := states[id]
@@ -136,6 +138,7 @@ func (e *ending) ends() []jobEnd {
 		end := jobEnd{
 			job: j.id, execution: e.id, tenant: e.tenant, status: e.status, err: e.err, at: e.at, startedAt: e.startedAt,
 			tries: e.allTries, provider: e.provider, usage: e.usage, pays: j.id == payer,
+			hash: e.hash, staleAfter: j.staleAfter,
 		}
 		if e.expired(j) {
 			end.status, end.err, end.usage = jobs.StatusExpired, errExpired(), usage{}
@@ -211,19 +214,22 @@ func errPoisoned() *jobs.JobError {
 // writeEndings queues all that ends the executions and the first chunk of their
 // jobs. Those with more jobs stay, settling: nobody attaches to them any more,
 // and their result says what becomes of the rest.
-func writeEndings(t *txn, endings []*ending) {
+func writeEndings(ctx context.Context, t *txn, endings []*ending) error {
 	if len(endings) == 0 {
-		return
+		return nil
 	}
 	insertResults(t, endings)
 	var ends []jobEnd
 	for _, e := range endings {
 		ends = append(ends, e.ends()...)
 	}
-	endJobs(t, ends)
+	if err := endJobs(ctx, t, ends); err != nil {
+		return err
+	}
 	t.exec(`DELETE FROM releases WHERE execution_id = ANY ($1::uuid[])`,
 		column(endings, func(e *ending) uuid.UUID { return e.id }))
 	leaveQueue(t, endings)
+	return nil
 }
 
 // leaveQueue removes the executions that have no job left and marks the others.

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -16,6 +17,10 @@ type jobEnd struct {
 	status         jobs.Status
 	err            *jobs.JobError
 	at             time.Time
+	// hash and staleAfter say which results may answer the job if its execution
+	// brings none; staleAfter is nil when none may.
+	hash       string
+	staleAfter *time.Time
 	// startedAt is that of the execution.
 	startedAt *time.Time
 	tries     int
@@ -23,6 +28,10 @@ type jobEnd struct {
 	usage     usage
 	// pays says that the known costs of the execution's calls are the job's.
 	pays bool
+	// answer is the other execution whose result answers the job, nil when none
+	// does, and answeredAt when that one finished.
+	answer     uuid.UUID
+	answeredAt *time.Time
 }
 
 // maxEnds is how many jobs one statement ends: a join of two lists of that
@@ -31,10 +40,14 @@ const maxEnds = 250
 
 // endJobs queues the end of live jobs whose execution is locked, with the
 // events that tell of it.
-func endJobs(t *txn, all []jobEnd) {
+func endJobs(ctx context.Context, t *txn, all []jobEnd) error {
+	if err := answerStale(ctx, t, all); err != nil {
+		return err
+	}
 	for ends := range slices.Chunk(all, maxEnds) {
 		endSome(t, ends)
 	}
+	return nil
 }
 
 func endSome(t *txn, ends []jobEnd) {
@@ -45,11 +58,15 @@ func endSome(t *txn, ends []jobEnd) {
 			cached_tokens = v.cached_tokens, reasoning_tokens = v.reasoning_tokens,
 			cost_usd = CASE WHEN NOT v.pays THEN 0 ELSE
 				(SELECT sum(c.cost_usd) FROM calls c WHERE c.execution_id = v.execution_id) END,
-			error_code = v.error_code, error_message = v.error_message
+			error_code = v.error_code, error_message = v.error_message,
+			answer_of = v.answer_of, cached = v.answer_of IS NOT NULL,
+			age_us = coalesce(greatest(extract(epoch FROM j.created_at - v.answered_at) * 1000000, 0), 0)
 		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::integer[], $7::text[],
-				$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::text[], $14::text[])
+				$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::text[], $14::text[],
+				$15::uuid[], $16::timestamptz[])
 			AS v (id, execution_id, status, at, started_at, tries, provider,
-				input_tokens, output_tokens, cached_tokens, reasoning_tokens, pays, error_code, error_message)
+				input_tokens, output_tokens, cached_tokens, reasoning_tokens, pays, error_code, error_message,
+				answer_of, answered_at)
 		WHERE j.id = v.id AND j.id = ANY ($1) AND j.status = 'queued'`
 	const leave = `
 		DELETE FROM live_jobs WHERE ctid = ANY (ARRAY (
@@ -71,7 +88,9 @@ func endSome(t *txn, ends []jobEnd) {
 		column(ends, func(e jobEnd) *int64 { return e.usage.reasoning }),
 		column(ends, func(e jobEnd) bool { return e.pays }),
 		column(ends, func(e jobEnd) *string { return errorCode(e.err) }),
-		column(ends, func(e jobEnd) *string { return errorMessage(e.err) }))
+		column(ends, func(e jobEnd) *string { return errorMessage(e.err) }),
+		column(ends, func(e jobEnd) *uuid.UUID { return orNull(e.answer) }),
+		column(ends, func(e jobEnd) *time.Time { return e.answeredAt }))
 	t.exec(leave, executions, ids)
 	insertEvents(t, column(ends, func(e jobEnd) jobs.Event { return eventOf(e.tenant, e.job, e.status, e.at) }))
 }

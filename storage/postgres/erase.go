@@ -126,6 +126,5 @@ func (s *Store) refuse(
 			})
 		}
 	}
-	writeEndings(t, endings)
-	return endings, nil
+	return endings, writeEndings(ctx, t, endings)
 }

@@ -84,8 +84,7 @@ func (s *Store) finishDistinct(
 		lockDeletable(t, stale)
 	}
 	recordCalls(t, calls)
-	writeEndings(t, endings)
-	return nil
+	return writeEndings(ctx, t, endings)
 }
 
 // decideOutcome says whether o may end the execution. Under the same fence it
@@ -117,8 +116,8 @@ func endingOf(o jobs.Outcome, state *executionState) *ending {
 func (s *Store) endedWith(ctx context.Context, execution uuid.UUID) (ended []uuid.UUID, err error) {
 	const query = `
 		SELECT j.id FROM results r JOIN jobs j ON j.execution_id = r.execution_id
-		WHERE r.execution_id = $1 AND NOT j.cached AND j.finished_at = r.finished_at
-			AND j.status IN (r.status, 'expired')`
+		WHERE r.execution_id = $1 AND j.finished_at = r.finished_at
+			AND (NOT j.cached AND j.status IN (r.status, 'expired') OR j.answer_of IS NOT NULL)`
 	err = s.bounded(ctx, "list the jobs that ended", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, query, execution)
 		if err != nil {

@@ -21,7 +21,7 @@ const (
 		j.started_at, j.finished_at, j.hash, j.deduplicated, j.cached, j.age_us, j.tries, j.provider,
 		j.input_tokens, j.output_tokens, j.cached_tokens, j.reasoning_tokens, (j.cost_usd * 1000000000)::bigint,
 		j.metadata, j.end_user, j.error_code, j.error_message,
-		r.worker IS NOT NULL OR q.settling, q.visible_at < 'infinity' AND q.visible_at > $1, q.waiting_on,
+		j.answer_of, r.worker IS NOT NULL OR q.settling, q.visible_at < 'infinity' AND q.visible_at > $1, q.waiting_on,
 		q.tries, q.provider, q.started_at`
 	jobTables = `
 		LEFT JOIN LATERAL (
@@ -31,7 +31,8 @@ const (
 	resultTable = `
 		LEFT JOIN LATERAL (
 			SELECT r.body FROM results r
-			WHERE r.execution_id = CASE WHEN j.status = 'succeeded' THEN j.execution_id END OFFSET 0
+			WHERE r.execution_id = CASE WHEN j.status = 'succeeded' THEN coalesce(j.answer_of, j.execution_id) END
+			OFFSET 0
 		) res ON true`
 )
 
@@ -115,13 +116,14 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 		cost              *int64
 		metadata          []byte
 		code, message     *string
+		answerOf          *uuid.UUID
 		result            []byte
 	)
 	into := []any{
 		&j.ID, &j.Tenant, &j.ExecutionID, &j.Status, &j.Endpoint, &j.Model, &j.Priority, &j.Deadline, &j.CreatedAt,
 		&started, &finished, &j.RequestHash, &j.Deduplicated, &j.Cached, &ageMicroseconds, &j.Tries, &j.Provider,
 		&u.input, &u.output, &u.cached, &u.reasoning, &cost, &metadata, &j.User, &code, &message,
-		&l.running, &l.waiting, &l.waitingOn, &l.tries, &l.provider, &l.startedAt,
+		&answerOf, &l.running, &l.waiting, &l.waitingOn, &l.tries, &l.provider, &l.startedAt,
 	}
 	if withResult {
 		into = append(into, &result)
@@ -131,6 +133,7 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 	}
 	j.Age = time.Duration(ageMicroseconds) * time.Microsecond
 	j.StartedAt, j.FinishedAt = orZero(started), orZero(finished)
+	j.AnswerOf = orZero(answerOf)
 	j.CostUSD, j.Result = usdOf(cost), json.RawMessage(result)
 	u.fill(&j)
 	if code != nil {

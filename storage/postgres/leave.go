@@ -27,11 +27,14 @@ type left struct {
 type departure struct {
 	leaver
 	tenant    string
+	hash      string
 	startedAt *time.Time
 	tries     int
 	provider  string
 	payer     uuid.UUID
 	settling  bool
+	// staleAfter is that of a [liveJob].
+	staleAfter *time.Time
 }
 
 // leave ends the jobs as status says, those of them that still live, and
@@ -56,7 +59,7 @@ func leave(
 		l.ended = append(l.ended, d.job)
 		ends = append(ends, jobEnd{
 			job: d.job, execution: d.execution, tenant: d.tenant, status: status, err: why, at: at,
-			startedAt: d.startedAt, tries: d.tries, provider: d.provider,
+			startedAt: d.startedAt, tries: d.tries, provider: d.provider, hash: d.hash, staleAfter: d.staleAfter,
 		})
 	}
 	if len(ends) == 0 {
@@ -69,7 +72,9 @@ func leave(
 	for _, id := range abandoned {
 		ends[last[id]].pays = true
 	}
-	endJobs(t, ends)
+	if err := endJobs(ctx, t, ends); err != nil {
+		return left{}, err
+	}
 	l.stopped, err = goOn(ctx, t, idsOf(last))
 	return l, err
 }
@@ -77,7 +82,8 @@ func leave(
 // lockDepartures locks the executions and returns the leavers that still live.
 func lockDepartures(ctx context.Context, t *txn, leavers []leaver) ([]departure, error) {
 	const query = `
-		SELECT l.execution_id, l.job_id, l.tenant, q.started_at, q.tries, q.provider, q.payer_job_id, q.settling
+		SELECT l.execution_id, l.job_id, l.tenant, q.hash, q.started_at, q.tries, q.provider, q.payer_job_id, q.settling,
+			l.stale_after
 		FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS v (execution_id, job_id, n)
 		CROSS JOIN LATERAL (
 			SELECT * FROM live_jobs l WHERE l.execution_id = v.execution_id AND l.job_id = v.job_id OFFSET 0
@@ -89,7 +95,8 @@ func lockDepartures(ctx context.Context, t *txn, leavers []leaver) ([]departure,
 	var all []departure
 	t.each(func(rows pgx.Rows) error {
 		var d departure
-		err := rows.Scan(&d.execution, &d.job, &d.tenant, &d.startedAt, &d.tries, &d.provider, &d.payer, &d.settling)
+		err := rows.Scan(&d.execution, &d.job, &d.tenant, &d.hash, &d.startedAt, &d.tries, &d.provider, &d.payer, &d.settling,
+			&d.staleAfter)
 		all = append(all, d)
 		return err
 	}, query, executions, column(leavers, func(l leaver) uuid.UUID { return l.job }))

@@ -80,7 +80,9 @@ func (s *Store) settleChunk(ctx context.Context, t *txn, id uuid.UUID) (ended []
 	if err != nil {
 		return nil, false, err
 	}
-	endJobs(t, e.ends())
+	if err := endJobs(ctx, t, e.ends()); err != nil {
+		return nil, false, err
+	}
 	leaveQueue(t, []*ending{e})
 	return e.jobIDs(), e.more, nil
 }

@@ -39,6 +39,11 @@ func copyResults(ctx context.Context, t *txn, all []*submission) (open []*submis
 	return slices.DeleteFunc(slices.Clone(all), func(m *submission) bool { return slices.Contains(copied, m) }), nil
 }
 
+// copyable is which results r may answer other jobs than their execution's own:
+// not those that a job was against, or that were sealed with a key erased since.
+const copyable = `
+	r.cacheable AND (r.key_id IS NULL OR (SELECT k.erased_at IS NULL FROM tenant_keys k WHERE k.id = r.key_id))`
+
 // findQuery probes the index of each partition that can hold a result.
 const findQuery = `
 	SELECT c.n, r.execution_id
@@ -46,9 +51,8 @@ const findQuery = `
 		WITH ORDINALITY AS c (hash, tenant, live_first, after, n)
 	CROSS JOIN LATERAL (
 		SELECT r.execution_id FROM results r
-		WHERE r.hash = c.hash AND r.tenant = c.tenant AND r.cacheable AND r.finished_at > c.after
-			AND r.execution_id >= $5
-			AND (r.key_id IS NULL OR (SELECT k.erased_at IS NULL FROM tenant_keys k WHERE k.id = r.key_id))
+		WHERE r.hash = c.hash AND r.tenant = c.tenant AND r.finished_at > c.after
+			AND r.execution_id >= $5 AND ` + copyable + `
 		ORDER BY r.finished_at DESC LIMIT 1
 	) r
 	LEFT JOIN LATERAL (
@@ -56,15 +60,19 @@ const findQuery = `
 	) live ON c.live_first
 	WHERE live.id IS NULL`
 
-// findResults returns the execution whose result each submission may copy, if
-// there is one. A result is not older than its execution's last deadline, which
-// is at most [jobs.MaxTimeout] after the execution was made: that bounds the
+// oldestCopy returns the least id of an execution whose result finished after the
+// given time. A result is not older than its execution's last deadline, which is
+// at most [jobs.MaxTimeout] after the execution was made: that bounds the
 // partitions to look into.
+func oldestCopy(after time.Time) uuid.UUID {
+	const skew = 24 * time.Hour
+	return floorID(after.Add(-jobs.MaxTimeout - skew))
+}
+
+// findResults returns the execution whose result each submission may copy, if
+// there is one.
 func findResults(ctx context.Context, t *txn, willing []*submission) (map[*submission]uuid.UUID, error) {
 	after := column(willing, func(m *submission) time.Time { return m.Job.CreatedAt.Add(-m.MaxAge) })
-	const skew = 24 * time.Hour
-	oldest := slices.MinFunc(after, time.Time.Compare).Add(-jobs.MaxTimeout - skew)
-
 	found := map[*submission]uuid.UUID{}
 	t.each(func(rows pgx.Rows) error {
 		var n int
@@ -78,7 +86,7 @@ func findResults(ctx context.Context, t *txn, willing []*submission) (map[*submi
 		column(willing, func(m *submission) string { return m.Job.RequestHash }),
 		column(willing, func(m *submission) string { return m.Job.Tenant }),
 		column(willing, func(m *submission) bool { return m.Dedupe && !m.CopyFirst }),
-		after, floorID(oldest))
+		after, oldestCopy(slices.MinFunc(after, time.Time.Compare)))
 	return found, t.flush(ctx)
 }
 

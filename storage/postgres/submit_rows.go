@@ -108,12 +108,13 @@ func insertJobs(t *txn, all []jobs.Job) error {
 
 func insertLiveJobs(t *txn, members []*submission) {
 	const insert = `
-		INSERT INTO live_jobs (execution_id, job_id, tenant, priority, deadline)
-		SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[])`
+		INSERT INTO live_jobs (execution_id, job_id, tenant, priority, deadline, stale_after)
+		SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[], $6::timestamptz[])`
 	t.exec(insert,
 		column(members, func(m *submission) uuid.UUID { return m.Job.ExecutionID }),
 		column(members, func(m *submission) uuid.UUID { return m.Job.ID }),
 		column(members, func(m *submission) string { return m.Job.Tenant }),
 		column(members, func(m *submission) int16 { return int16(m.Job.Priority) }),
-		column(members, func(m *submission) time.Time { return m.Job.Deadline }))
+		column(members, func(m *submission) time.Time { return m.Job.Deadline }),
+		column(members, func(m *submission) *time.Time { return when(m.StaleAfter()) }))
 }

@@ -38,7 +38,7 @@ func attach(ctx context.Context, t *statements, sub jobs.Submission, l live) (jo
 	if err := insertJob(ctx, t, j); err != nil {
 		return jobs.Submitted{}, err
 	}
-	if err := insertLive(ctx, t, j); err != nil {
+	if err := insertLive(ctx, t, j, sub.StaleAfter()); err != nil {
 		return jobs.Submitted{}, err
 	}
 	_, err := t.exec(ctx, `

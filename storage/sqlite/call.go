@@ -75,11 +75,11 @@ func (s *Store) Calls(ctx context.Context, tenant string, jobID uuid.UUID) ([]jo
 }
 
 // executionOf returns the execution of the tenant's job, and whether the job is
-// a copy of its answer.
+// a copy of that one's answer.
 func executionOf(ctx context.Context, q *statements, tenant string, jobID uuid.UUID) (uuid.UUID, bool, error) {
 	var execution uuid.UUID
 	var cached bool
-	err := q.row(ctx, `SELECT execution_id, cached FROM jobs WHERE id = ? AND tenant = ?`, id(jobID), tenant).
+	err := q.row(ctx, `SELECT execution_id, cached AND answer_of IS NULL FROM jobs WHERE id = ? AND tenant = ?`, id(jobID), tenant).
 		Scan(&execution, &cached)
 	if errors.Is(err, sql.ErrNoRows) {
 		return uuid.Nil, false, jobs.ErrNotFound

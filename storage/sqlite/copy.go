@@ -14,8 +14,7 @@ func copyFresh(ctx context.Context, t *statements, sub jobs.Submission) (jobs.Su
 	var finished int64
 	ok, err := found(t.row(ctx, `
 		SELECT execution_id, finished_at, tries, provider FROM results
-		WHERE hash = ? AND tenant = ? AND cacheable AND finished_at > ?
-			AND (key_id IS NULL OR (SELECT k.erased_at = 0 FROM tenant_keys k WHERE k.id = results.key_id))
+		WHERE hash = ? AND tenant = ? AND finished_at > ? AND `+copyable+`
 		ORDER BY finished_at DESC LIMIT 1`,
 		j.RequestHash, j.Tenant, micros(j.CreatedAt.Add(-sub.MaxAge))).
 		Scan(&j.ExecutionID, &finished, &j.Tries, &j.Provider))

@@ -19,10 +19,10 @@ func (s *Store) Delete(ctx context.Context, tenant string, jobID uuid.UUID) erro
 }
 
 func deleteJob(ctx context.Context, t *statements, tenant string, jobID uuid.UUID) error {
-	var execution uuid.UUID
+	var execution, answer uuid.UUID
 	var live bool
-	err := t.row(ctx, `SELECT execution_id, status = 'queued' FROM jobs WHERE id = ? AND tenant = ?`, id(jobID), tenant).
-		Scan(&execution, &live)
+	err := t.row(ctx, `SELECT execution_id, coalesce(answer_of, execution_id), status = 'queued' FROM jobs WHERE id = ? AND tenant = ?`, id(jobID), tenant).
+		Scan(&execution, &answer, &live)
 	if errors.Is(err, sql.ErrNoRows) {
 		return jobs.ErrNotFound
 	}
@@ -37,18 +37,19 @@ func deleteJob(ctx context.Context, t *statements, tenant string, jobID uuid.UUI
 			return err
 		}
 	}
-	return deleteOrphan(ctx, t, execution)
+	if err := deleteOrphan(ctx, t, execution); err != nil || answer == execution {
+		return err
+	}
+	return deleteOrphan(ctx, t, answer)
 }
 
 // deleteOrphan removes what is kept for an execution unless a job is left that
 // has it: one of its own, or one that was given a copy of its answer.
 func deleteOrphan(ctx context.Context, t *statements, execution uuid.UUID) error {
-	for _, statement := range []string{
-		`DELETE FROM requests WHERE execution_id = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE execution_id = ?1)`,
-		`DELETE FROM results WHERE execution_id = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE execution_id = ?1)`,
-		`DELETE FROM calls WHERE execution_id = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE execution_id = ?1)`,
-	} {
-		if _, err := t.exec(ctx, statement, id(execution)); err != nil {
+	const unused = ` WHERE execution_id = ?1
+		AND NOT EXISTS (SELECT 1 FROM jobs WHERE execution_id = ?1) AND NOT EXISTS (SELECT 1 FROM jobs WHERE answer_of = ?1)`
+	for _, table := range []string{"requests", "results", "calls"} {
+		if _, err := t.exec(ctx, `DELETE FROM `+table+unused, id(execution)); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/google/uuid"
@@ -66,17 +67,25 @@ type end struct {
 	// at is in microseconds.
 	at   int64
 	cost *jobs.USD
+	// staleAfter says which results may answer the job if its execution brings
+	// none, in microseconds; 0: no other may.
+	staleAfter int64
 }
 
 // endJob writes a job's end and tells of it. The job is no longer one of its
 // execution's unfinished ones.
 func (e execution) endJob(ctx context.Context, t *statements, job uuid.UUID, how end) error {
-	_, err := t.exec(ctx, `
+	stale, err := e.answerStale(ctx, t, &how)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `
 		UPDATE jobs SET status = ?, finished_at = ?, tries = ?, provider = ?, cost_usd = ?, error_code = ?, error_message = ?,
-			started_at = CASE WHEN ?8 > 0 THEN max(?8, created_at) ELSE 0 END
-		WHERE id = ?9 AND status = 'queued'`,
-		string(how.status), how.at, e.tries, e.provider, amount(how.cost), how.failure.Code, how.failure.Message,
-		e.startedAt, id(job))
+			started_at = CASE WHEN ?8 > 0 THEN max(?8, created_at) ELSE 0 END,
+			answer_of = ?9, cached = ?9 IS NOT NULL, age = CASE WHEN ?9 IS NULL THEN 0 ELSE max(created_at - ?10, 0) END
+		WHERE id = ?11 AND status = 'queued'`,
+		string(how.status), how.at, e.tries, cmp.Or(stale.provider, e.provider), amount(how.cost),
+		how.failure.Code, how.failure.Message, e.startedAt, stale.execution, stale.finishedAt, id(job))
 	if err != nil {
 		return err
 	}

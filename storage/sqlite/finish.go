@@ -115,11 +115,13 @@ func (s *Store) endChunk(
 	ctx context.Context, t *statements, e execution, status jobs.Status, at int64,
 ) (ended []uuid.UUID, more bool, err error) {
 	type liveJob struct {
-		id       uuid.UUID
-		deadline int64
+		id                   uuid.UUID
+		deadline, staleAfter int64
 	}
-	chunk, err := all(ctx, t, func(row scanner) (j liveJob, err error) { return j, row.Scan(&j.id, &j.deadline) },
-		`SELECT job_id, deadline FROM live_jobs WHERE execution_id = ? ORDER BY job_id LIMIT +?`, id(e.id), s.chunk+1)
+	chunk, err := all(ctx, t, func(row scanner) (j liveJob, err error) {
+		return j, row.Scan(&j.id, &j.deadline, &j.staleAfter)
+	}, `SELECT job_id, deadline, stale_after FROM live_jobs WHERE execution_id = ? ORDER BY job_id LIMIT +?`,
+		id(e.id), s.chunk+1)
 	if err != nil {
 		return nil, false, err
 	}
@@ -127,7 +129,7 @@ func (s *Store) endChunk(
 		chunk = chunk[:s.chunk]
 	}
 	for _, j := range chunk {
-		how := end{status: status, at: at}
+		how := end{status: status, at: at, staleAfter: j.staleAfter}
 		if j.deadline <= at {
 			how.status, how.failure = jobs.StatusExpired, failureExpired
 		}
@@ -156,8 +158,8 @@ func (s *Store) endedBy(ctx context.Context, execution uuid.UUID) ([]uuid.UUID, 
 	return read(ctx, s, "list the ended jobs", func(ctx context.Context, q *statements) ([]uuid.UUID, error) {
 		return all(ctx, q, scanID, `
 			SELECT j.id FROM jobs j JOIN results r ON r.execution_id = j.execution_id
-			WHERE j.execution_id = ? AND NOT j.cached AND j.finished_at = r.finished_at
-				AND j.status IN ('succeeded', 'failed', 'expired')
+			WHERE j.execution_id = ? AND j.finished_at = r.finished_at
+				AND (NOT j.cached AND j.status IN ('succeeded', 'failed', 'expired') OR j.answer_of IS NOT NULL)
 			ORDER BY j.id`, id(execution))
 	})
 }

@@ -81,12 +81,12 @@ const (
 			CASE WHEN q.started_at > 0 THEN max(q.started_at, j.created_at) ELSE j.started_at END,
 			r.worker IS NOT NULL OR coalesce(q.settling, 0), coalesce(q.visible_at, 0), coalesce(q.waiting_on, ''),
 			res.input_tokens, res.output_tokens, res.cached_tokens, res.reasoning_tokens,
-			coalesce(res.error_code, j.error_code), coalesce(res.error_message, j.error_message), `
+			coalesce(res.error_code, j.error_code), coalesce(res.error_message, j.error_message), j.answer_of, `
 	selectJobTail = `
 		FROM jobs j
 		LEFT JOIN queue q ON j.status = 'queued' AND q.id = j.execution_id
 		LEFT JOIN releases r ON j.status = 'queued' AND r.execution_id = j.execution_id
-		LEFT JOIN results res ON j.status IN ('succeeded', 'failed') AND res.execution_id = j.execution_id`
+		LEFT JOIN results res ON j.status IN ('succeeded', 'failed') AND res.execution_id = coalesce(j.answer_of, j.execution_id)`
 )
 
 func scanJob(row scanner) (jobs.Job, error) {
@@ -95,7 +95,7 @@ func scanJob(row scanner) (jobs.Job, error) {
 		deadline, created, started, finished int64
 		ageMicros, visibleAt                 int64
 		cost                                 *int64
-		metadata, result                     []byte
+		metadata, answerOf, result           []byte
 		running                              bool
 		waitingOn                            jobs.WaitingOn
 		tokens                               usage
@@ -104,7 +104,7 @@ func scanJob(row scanner) (jobs.Job, error) {
 	err := row.Scan(&j.ID, &j.Tenant, &j.ExecutionID, &j.Status, &j.Endpoint, &j.Model, &j.Priority, &deadline, &created,
 		&j.RequestHash, &j.Deduplicated, &j.Cached, &ageMicros, &cost, &metadata, &j.User, &finished,
 		&j.Tries, &j.Provider, &started, &running, &visibleAt, &waitingOn,
-		&tokens.input, &tokens.output, &tokens.cached, &tokens.reasoning, &failure.Code, &failure.Message, &result)
+		&tokens.input, &tokens.output, &tokens.cached, &tokens.reasoning, &failure.Code, &failure.Message, &answerOf, &result)
 	if err != nil {
 		return jobs.Job{}, err
 	}
@@ -113,6 +113,7 @@ func scanJob(row scanner) (jobs.Job, error) {
 	if failure.Code != "" {
 		j.Error = &failure
 	}
+	copy(j.AnswerOf[:], answerOf)
 	if len(result) > 0 {
 		j.Result = result
 	}

@@ -12,8 +12,11 @@ import (
 // priority and deadlines go with them, and if the payer leaves, the next pays.
 // When no others are left, the execution is abandoned, and leave reports true.
 func (e execution) leave(ctx context.Context, t *statements, leaving []uuid.UUID, how end) (bool, error) {
-	for _, job := range leaving {
-		_, err := t.exec(ctx, `DELETE FROM live_jobs WHERE execution_id = ? AND job_id = ?`, id(e.id), id(job))
+	staleAfter := make([]int64, len(leaving))
+	for i, job := range leaving {
+		_, err := found(t.row(ctx, `
+			DELETE FROM live_jobs WHERE execution_id = ? AND job_id = ? RETURNING stale_after`, id(e.id), id(job)).
+			Scan(&staleAfter[i]))
 		if err != nil {
 			return false, err
 		}
@@ -22,8 +25,8 @@ func (e execution) leave(ctx context.Context, t *statements, leaving []uuid.UUID
 	if err != nil {
 		return false, err
 	}
-	for _, job := range leaving {
-		how.cost = new(jobs.USD)
+	for i, job := range leaving {
+		how.cost, how.staleAfter = new(jobs.USD), staleAfter[i]
 		if abandoned {
 			if how.cost, err = e.costOf(ctx, t, job); err != nil {
 				return false, err

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/penstock-dev/penstock/jobs"
 )
@@ -62,7 +63,7 @@ func create(ctx context.Context, t *statements, sub jobs.Submission) (jobs.Submi
 	if err := insertExecution(ctx, t, sub); err != nil {
 		return jobs.Submitted{}, err
 	}
-	if err := insertLive(ctx, t, j); err != nil {
+	if err := insertLive(ctx, t, j, sub.StaleAfter()); err != nil {
 		return jobs.Submitted{}, err
 	}
 	return jobs.Submitted{Job: j, Ready: true}, nil
@@ -106,9 +107,9 @@ func insertExecution(ctx context.Context, t *statements, sub jobs.Submission) er
 }
 
 // insertLive makes the job one of its execution's unfinished jobs.
-func insertLive(ctx context.Context, t *statements, j jobs.Job) error {
+func insertLive(ctx context.Context, t *statements, j jobs.Job, staleAfter time.Time) error {
 	_, err := t.exec(ctx, `
-		INSERT INTO live_jobs (execution_id, job_id, tenant, priority, deadline) VALUES (?, ?, ?, ?, ?)`,
-		id(j.ExecutionID), id(j.ID), j.Tenant, int(j.Priority), micros(j.Deadline))
+		INSERT INTO live_jobs (execution_id, job_id, tenant, priority, deadline, stale_after) VALUES (?, ?, ?, ?, ?, ?)`,
+		id(j.ExecutionID), id(j.ID), j.Tenant, int(j.Priority), micros(j.Deadline), micros(staleAfter))
 	return err
 }

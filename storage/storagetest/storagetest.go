@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) jobs.Store) {
 		{"attach", attachRules()},
 		{"race", append(raceRules(), upkeepRaceRules()...)},
 		{"cache", cacheRules()},
+		{"stale", staleRules()},
 		{"idempotency", idempotencyRules()},
 		{"dispatch", dispatchRules()},
 		{"claim", claimRules()},
