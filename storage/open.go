@@ -11,7 +11,14 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/storage/postgres"
 	"github.com/penstock-dev/penstock/storage/sqlite"
+	"github.com/penstock-dev/penstock/storage/tenantkey"
 )
+
+// Store keeps jobs and the keys of their tenants.
+type Store interface {
+	jobs.Store
+	tenantkey.Store
+}
 
 // Option changes how a store is opened.
 type Option func(o *options)
@@ -37,7 +44,7 @@ const accepted = "postgres://user@host:5432/database, sqlite:///absolute/path or
 //
 // Unless told not to, Open migrates the schema, under a lock. It refuses a
 // schema that is newer than this program knows. The caller closes the store.
-func Open(ctx context.Context, databaseURL string, opts ...Option) (jobs.Store, error) {
+func Open(ctx context.Context, databaseURL string, opts ...Option) (Store, error) {
 	var o options
 	for _, opt := range opts {
 		opt(&o)

@@ -24,6 +24,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs/queue"
 	"github.com/penstock-dev/penstock/jobs/run"
 	"github.com/penstock-dev/penstock/storage"
+	"github.com/penstock-dev/penstock/storage/sealed"
 )
 
 // parts are what a process is made of. A worker has no service, an API no
@@ -86,7 +87,15 @@ func openStore(ctx context.Context, c Config) (jobs.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the store that PENSTOCK_DATABASE_URL names: %w", err)
 	}
-	return store, nil
+	s, err := sealed.New(ctx, store, sealed.Config{Secrets: c.Secrets, KeyAge: c.File.DataKeyAge})
+	if err == nil {
+		return s, nil
+	}
+	_ = store.Close()
+	if errors.Is(err, sealed.ErrSecretMissing) {
+		return nil, wrong("PENSTOCK_SECRET_KEY", "%v: add it behind the others; see docs/OPERATING.md", err)
+	}
+	return nil, fmt.Errorf("open the store that PENSTOCK_DATABASE_URL names: %w", err)
 }
 
 // openRedis returns the client of the configured Redis, or of one made in this

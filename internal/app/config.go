@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/penstock-dev/penstock/jobs/queue"
+	"github.com/penstock-dev/penstock/storage/sealed"
 )
 
 // Role is which half of Penstock a process is.
@@ -46,6 +47,9 @@ type Config struct {
 	// lowest level (PENSTOCK_LOG, json,info).
 	LogConsole bool
 	LogLevel   zerolog.Level
+	// Secrets seal what the store keeps; none: it is kept in plain
+	// (PENSTOCK_SECRET_KEY, none).
+	Secrets []sealed.Secret
 	// File is the configuration file (PENSTOCK_CONFIG; embedded: a simulated
 	// provider behind route default).
 	File File
@@ -78,6 +82,9 @@ func LoadConfig(role Role, getenv func(string) string) (Config, error) {
 		return Config{}, err
 	}
 	var err error
+	if c.Secrets, err = sealed.ParseSecrets(getenv("PENSTOCK_SECRET_KEY")); err != nil {
+		return Config{}, wrong("PENSTOCK_SECRET_KEY", "%v", err)
+	}
 	c.File, err = loadFile(role, getenv("PENSTOCK_CONFIG"), getenv)
 	return *c, err
 }

@@ -35,6 +35,8 @@ type File struct {
 	// DrainTimeout is how long a stop waits for calls under way; 0: 11 minutes,
 	// which outlasts the longest call of the default timeouts.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
+	// DataKeyAge is how long a tenant's data key seals what is new; 0: 90 days.
+	DataKeyAge time.Duration `yaml:"data_key_age"`
 }
 
 // ProviderConfig is one provider.
@@ -189,6 +191,9 @@ func (f *File) validate() error {
 	}
 	if f.DrainTimeout < 0 {
 		return wrong("drain_timeout", "expected a duration such as 11m, got %s", f.DrainTimeout)
+	}
+	if f.DataKeyAge != 0 && f.DataKeyAge < time.Hour {
+		return wrong("data_key_age", "expected a duration of at least 1h, such as 2160h, got %s", f.DataKeyAge)
 	}
 	return nil
 }

@@ -49,7 +49,14 @@ func runMain(ctx context.Context, role Role, args []string, getenv func(string) 
 	flags.SetOutput(errs)
 	migrate := flags.Bool("migrate", false, "bring the store's schema up to date and exit")
 	version := flags.Bool("version", false, "print the version and exit")
+	erase := ""
 	if role == RoleAPI {
+		flags.Func("erase-tenant", "make unreadable all that is sealed for this `tenant` and exit", func(tenant string) error {
+			if erase = tenant; tenant == "" {
+				return errors.New("expected the name of a tenant")
+			}
+			return nil
+		})
 		flags.BoolFunc("embedded", "run everything in this process: API, worker, SQLite, Redis", func(string) error {
 			role = RoleEmbedded
 			return nil
@@ -69,6 +76,9 @@ func runMain(ctx context.Context, role Role, args []string, getenv func(string) 
 	}
 	if *migrate {
 		return exitCode(errs, migrateStore(ctx, role, getenv))
+	}
+	if erase != "" {
+		return exitCode(errs, eraseTenant(ctx, role, getenv, erase, out))
 	}
 	a, err := Start(ctx, role, getenv, errs)
 	if err != nil {

@@ -52,6 +52,9 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 	away := jobs.Unavailable(errors.New("connection refused"))
 	defect := errors.New("a defect")
 	other := []string{"another"}
+	erased := &jobs.Error{Code: jobs.CodeErased, Message: "the request was erased"}
+	gone := succeeded()
+	gone.Result, gone.Error = nil, &jobs.JobError{Code: jobs.CodeErased, Message: "it was erased"}
 	seen := map[string]bool{}
 	var documented []string
 	for _, c := range []struct {
@@ -79,6 +82,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		{method: "GET", path: "/v1/jobs", service: failing(away), want: 503},
 		{method: "GET", path: id, service: granting(), want: 200},
 		{method: "GET", path: id, service: granting(), want: 304, headers: []string{"If-None-Match", "*"}},
+		{method: "GET", path: id, service: double{job: finds(gone)}, want: 200},
 		{method: "GET", path: id + "?wait=soon", want: 400},
 		{method: "GET", path: id, service: failing(jobs.ErrNotFound), want: 404},
 		{method: "GET", path: id, service: failing(defect), want: 500},
@@ -100,6 +104,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		{method: "POST", path: id + "/retry", want: 400, headers: []string{"Idempotency-Key", "k"}},
 		{method: "POST", path: id + "/retry", service: failing(jobs.ErrNotFound), want: 404},
 		{method: "POST", path: id + "/retry", service: failing(jobs.ErrNotEnded), want: 409},
+		{method: "POST", path: id + "/retry", service: failing(erased), want: 410},
 		{method: "POST", path: id + "/retry", body: strings.Repeat("x", 2000), want: 413},
 		{method: "POST", path: id + "/retry", service: failing(defect), want: 500},
 		{method: "POST", path: id + "/retry", service: failing(away), want: 503},

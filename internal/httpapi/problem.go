@@ -50,6 +50,7 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeNotFound:            http.StatusNotFound,
 	codeMethodNotAllowed:         http.StatusMethodNotAllowed,
 	jobs.CodeConflict:            http.StatusConflict,
+	jobs.CodeErased:              http.StatusGone,
 	codeBodyTooLarge:             http.StatusRequestEntityTooLarge,
 	jobs.CodeIdempotencyMismatch: http.StatusUnprocessableEntity,
 	codeRateLimited:              http.StatusTooManyRequests,

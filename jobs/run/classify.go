@@ -81,6 +81,9 @@ func (d *decision) giveBack(w jobs.Work, a attempt) {
 	switch {
 	case errors.Is(a.held, errNoSuch):
 		d.runAt = a.ended.Add(noProviderDelay)
+	case errors.Is(a.held, errRefused):
+		d.message = w.Refused.Message
+		d.fail(w.Refused.Code, w.Refused.Message)
 	case errors.Is(a.held, errTooLate):
 		d.fail(jobs.CodeExpired, d.message)
 		d.stopAt = w.StopAt

@@ -109,6 +109,7 @@ var (
 	errStale   = errors.New("the worker could not renew its heartbeat")
 	errTooLate = errors.New("the deadline had passed before the call")
 	errNoSuch  = errors.New("the worker has no such provider")
+	errRefused = errors.New("the request cannot be read")
 )
 
 // attempt makes the call, unless there is a reason not to.
@@ -172,6 +173,8 @@ func (r *Runner) hold(ctx context.Context, w jobs.Work, now time.Time) error {
 		return context.Cause(ctx)
 	case r.stale():
 		return errStale
+	case w.Refused != nil:
+		return errRefused
 	case r.cfg.Providers[w.Provider] == nil:
 		return errNoSuch
 	case !now.Before(w.StopAt):

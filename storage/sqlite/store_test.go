@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/storage/sealed/sealedtest"
 	"github.com/penstock-dev/penstock/storage/storagetest"
 )
 
@@ -36,6 +37,21 @@ func TestStore(t *testing.T) {
 		s := openStore(t, Config{Path: newPath(t)})
 		t.Cleanup(func() { checkPlans(t, s) })
 		return s
+	})
+}
+
+// A sealed store is a store.
+func TestSealedStore(t *testing.T) {
+	t.Parallel()
+	storagetest.Run(t, func(t *testing.T) jobs.Store {
+		t.Helper()
+		return sealedtest.Open(t, openStore(t, Config{Path: newPath(t)}))
+	})
+	storagetest.RunInterrupted(t, func(t *testing.T, chunk int) jobs.Store {
+		t.Helper()
+		s := openStore(t, Config{Path: newPath(t), ChunkSize: chunk})
+		s.died = func() error { return errors.New("the process died") }
+		return sealedtest.Open(t, s)
 	})
 }
 

@@ -1,0 +1,102 @@
+package sealed
+
+import (
+	"crypto/cipher"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// A sealed payload is an envelope:
+//
+//	version 1 byte | data key's id 16 | nonce 12 | ciphertext | tag 16
+//
+// Payloads are JSON, which begins with no byte of value 1: what is in plain and
+// what is sealed are told apart with certainty. Text is the same in base64, after
+// textPrefix.
+const (
+	version    = 1
+	headerSize = 1 + 16
+	// overhead is how much longer than its payload an envelope is.
+	overhead   = headerSize + 12 + 16
+	textPrefix = "sealed:1:"
+)
+
+// purpose is which payload of an execution an envelope holds.
+type purpose byte
+
+const (
+	requestBody purpose = 'q'
+	resultBody  purpose = 'r'
+	message     purpose = 'm'
+	partial     purpose = 'p'
+)
+
+// place is where a payload belongs. It is sealed with it, so that an envelope
+// opens nowhere else. All jobs of an execution share its payloads, and so do
+// those that were given a copy of its answer.
+type place struct {
+	tenant    string
+	purpose   purpose
+	execution uuid.UUID
+	// call is set for a partial answer.
+	call uuid.UUID
+}
+
+// context returns what is authenticated beside the payload. The tenant comes
+// last, for all before it is of fixed length.
+func (p place) context(header []byte) []byte {
+	b := make([]byte, 0, headerSize+1+16+16+len(p.tenant))
+	b = append(append(b, header...), byte(p.purpose))
+	b = append(append(b, p.execution[:]...), p.call[:]...)
+	return append(b, p.tenant...)
+}
+
+// dataKey is a data key, unwrapped.
+type dataKey struct {
+	id   uuid.UUID
+	aead cipher.AEAD
+}
+
+func (k dataKey) seal(p place, payload []byte) []byte {
+	envelope := make([]byte, headerSize, len(payload)+overhead)
+	envelope[0] = version
+	copy(envelope[1:], k.id[:])
+	return k.aead.Seal(envelope, nil, payload, p.context(envelope))
+}
+
+var errChanged = errors.New("a sealed payload does not open with its key: it was changed or moved")
+
+func (k dataKey) open(p place, envelope []byte) ([]byte, error) {
+	payload, err := k.aead.Open(nil, nil, envelope[headerSize:], p.context(envelope[:headerSize]))
+	if err != nil {
+		return nil, errChanged
+	}
+	return payload, nil
+}
+
+// keyOf returns the id of the key that b is sealed with; false: b is in plain.
+func keyOf(b []byte) (uuid.UUID, bool) {
+	if len(b) < overhead || b[0] != version {
+		return uuid.Nil, false
+	}
+	return uuid.UUID(b[1:headerSize]), true
+}
+
+func toText(envelope []byte) string {
+	return textPrefix + base64.RawStdEncoding.EncodeToString(envelope)
+}
+
+// fromText returns the envelope that text is; false: it is in plain.
+func fromText(text string) ([]byte, bool) {
+	encoded, ok := strings.CutPrefix(text, textPrefix)
+	if !ok {
+		return nil, false
+	}
+	envelope, err := base64.RawStdEncoding.DecodeString(encoded)
+	_, sealed := keyOf(envelope)
+	return slices.Clip(envelope), err == nil && sealed
+}
