@@ -84,9 +84,12 @@ type Work struct {
 	// StopAt is the latest deadline of its jobs: the run ends by then.
 	StopAt time.Time
 	Call   uuid.UUID
-	// Refused is set when Body cannot be read any more: the run makes no call
+	// Refused is set when nobody can read Body any more: the run makes no call
 	// and ends failed with it.
 	Refused *JobError
+	// Withheld says why this worker cannot read Body, though another may: the run
+	// makes no call and gives the execution back. It is empty otherwise.
+	Withheld string
 }
 
 // Outcome ends an execution. All jobs attached to it get it.

@@ -68,8 +68,8 @@ const (
 	// CodeErased says that the data is gone for good: its key was erased. A job
 	// that had succeeded before has it as well, in place of its result.
 	CodeErased = "erased"
-	// CodeUnreadable says that the data is there and that the process which was
-	// to read it has no key for it.
+	// CodeUnreadable says that the data is there and opens with no key: it was
+	// changed where it is kept, or the key is not kept any more.
 	CodeUnreadable = "unreadable"
 )
 

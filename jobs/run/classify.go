@@ -19,9 +19,10 @@ const (
 	defaultMaxAttempts = 5
 	// maxMessage bounds a job's error message, in bytes: ours and the provider's.
 	maxMessage = 4 << 10
-	// noProviderDelay is how long work for a provider that this process does not
-	// have waits before it is released again, hopefully elsewhere.
-	noProviderDelay = 10 * time.Second
+	// elsewhereDelay is how long work that this process cannot do, for want of the
+	// provider or of a secret, waits before it is released again, hopefully to
+	// another.
+	elsewhereDelay = 10 * time.Second
 )
 
 // decision is what becomes of an execution after a call: it ends with status,
@@ -79,8 +80,8 @@ func (d *decision) giveBack(w jobs.Work, a attempt) {
 	d.message = a.held.Error()
 	d.runAt, d.waitingOn = a.ended, jobs.WaitingOnCapacity
 	switch {
-	case errors.Is(a.held, errNoSuch):
-		d.runAt = a.ended.Add(noProviderDelay)
+	case errors.Is(a.held, errNoSuch), errors.Is(a.held, errWithheld):
+		d.runAt = a.ended.Add(elsewhereDelay)
 	case errors.Is(a.held, errRefused):
 		d.message = w.Refused.Message
 		d.fail(w.Refused.Code, w.Refused.Message)

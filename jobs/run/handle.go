@@ -106,10 +106,11 @@ type attempt struct {
 
 // Why a call was not made.
 var (
-	errStale   = errors.New("the worker could not renew its heartbeat")
-	errTooLate = errors.New("the deadline had passed before the call")
-	errNoSuch  = errors.New("the worker has no such provider")
-	errRefused = errors.New("the request cannot be read")
+	errStale    = errors.New("the worker could not renew its heartbeat")
+	errTooLate  = errors.New("the deadline had passed before the call")
+	errNoSuch   = errors.New("the worker has no such provider")
+	errRefused  = errors.New("the request cannot be read by anybody")
+	errWithheld = errors.New("the worker cannot read the request")
 )
 
 // attempt makes the call, unless there is a reason not to.
@@ -175,6 +176,8 @@ func (r *Runner) hold(ctx context.Context, w jobs.Work, now time.Time) error {
 		return errStale
 	case w.Refused != nil:
 		return errRefused
+	case w.Withheld != "":
+		return fmt.Errorf("%w: %s", errWithheld, w.Withheld)
 	case r.cfg.Providers[w.Provider] == nil:
 		return errNoSuch
 	case !now.Before(w.StopAt):

@@ -3,11 +3,12 @@ package sealed
 import (
 	"crypto/cipher"
 	"encoding/base64"
-	"errors"
 	"slices"
 	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
 )
 
 // A sealed payload is an envelope:
@@ -46,6 +47,27 @@ type place struct {
 	call uuid.UUID
 }
 
+// resultOf is where what a job ended with belongs: the execution that was run
+// for it, or whose answer it was given.
+func resultOf(j jobs.Job, p purpose) place {
+	return place{tenant: j.Tenant, purpose: p, execution: j.ExecutionID}
+}
+
+// requestOf is where a request belongs.
+func requestOf(tenant string, execution uuid.UUID) place {
+	return place{tenant: tenant, purpose: requestBody, execution: execution}
+}
+
+// outcomeOf is where what an execution ends with belongs.
+func outcomeOf(o jobs.Outcome, p purpose) place {
+	return place{tenant: o.Call.Tenant, purpose: p, execution: o.Task.Execution}
+}
+
+// partialOf is where what arrived of an answer belongs.
+func partialOf(c jobs.Call) place {
+	return place{tenant: c.Tenant, purpose: partial, execution: c.Execution, call: c.ID}
+}
+
 // context returns what is authenticated beside the payload. The tenant comes
 // last, for all before it is of fixed length.
 func (p place) context(header []byte) []byte {
@@ -65,10 +87,10 @@ func (k dataKey) seal(p place, payload []byte) []byte {
 	envelope := make([]byte, headerSize, len(payload)+overhead)
 	envelope[0] = version
 	copy(envelope[1:], k.id[:])
-	return k.aead.Seal(envelope, nil, payload, p.context(envelope))
+	return k.aead.Seal(envelope, nil, payload, p.context(envelope)) //nolint:gosec // no nonce: it draws one itself
 }
 
-var errChanged = errors.New("a sealed payload does not open with its key: it was changed or moved")
+var errChanged = &lostError{"a sealed payload does not open with its key: it was changed or moved"}
 
 func (k dataKey) open(p place, envelope []byte) ([]byte, error) {
 	payload, err := k.aead.Open(nil, nil, envelope[headerSize:], p.context(envelope[:headerSize]))
@@ -86,9 +108,10 @@ func keyOf(b []byte) (uuid.UUID, bool) {
 	return uuid.UUID(b[1:headerSize]), true
 }
 
-func toText(envelope []byte) string {
-	return textPrefix + base64.RawStdEncoding.EncodeToString(envelope)
-}
+// encoding has one text for one envelope.
+var encoding = base64.RawStdEncoding.Strict()
+
+func toText(envelope []byte) string { return textPrefix + encoding.EncodeToString(envelope) }
 
 // fromText returns the envelope that text is; false: it is in plain.
 func fromText(text string) ([]byte, bool) {
@@ -96,7 +119,7 @@ func fromText(text string) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	envelope, err := base64.RawStdEncoding.DecodeString(encoded)
+	envelope, err := encoding.DecodeString(encoded)
 	_, sealed := keyOf(envelope)
 	return slices.Clip(envelope), err == nil && sealed
 }

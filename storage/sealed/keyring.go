@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/storage/tenantkey"
 )
 
@@ -18,13 +19,21 @@ func (e *erasedError) Error() string {
 	return "erased with the tenant's key at " + e.at.UTC().Format(time.RFC3339)
 }
 
-// unreadableError says that this process has no key for what is there.
-type unreadableError struct{ reason string }
+// lostError says that what is there opens for nobody.
+type lostError struct{ reason string }
 
-func (e *unreadableError) Error() string { return e.reason }
+func (e *lostError) Error() string { return e.reason }
 
 // errUnknownKey says that an envelope names a key of which there is no record.
-var errUnknownKey = &unreadableError{"the data key that this is sealed with is not in the database"}
+var errUnknownKey = &lostError{"the data key that this is sealed with is not in the database"}
+
+// withheldError says that a key is under a secret that this process lacks:
+// another may have it.
+type withheldError struct{ kek string }
+
+func (e *withheldError) Error() string {
+	return "it is sealed with a key under secret " + e.kek + ", which PENSTOCK_SECRET_KEY of this process does not have"
+}
 
 // keyring finds data keys. What it has unwrapped it keeps for a short while.
 type keyring struct {
@@ -65,8 +74,8 @@ func (r *keyring) renew(ctx context.Context, tenant string, old uuid.UUID) (tena
 	}, old)
 }
 
-// byID returns the key that an envelope names: else an *[erasedError] or an
-// *[unreadableError], or why the store does not tell.
+// byID returns the key that an envelope names: else an *[erasedError], a
+// *[lostError] or a *[withheldError], or why the store does not tell.
 func (r *keyring) byID(ctx context.Context, id uuid.UUID) (dataKey, error) {
 	return r.cache.get(ctx, cacheKey{id: id}, func(ctx context.Context) (dataKey, error) {
 		k, err := r.store.KeyByID(ctx, id)
@@ -83,16 +92,16 @@ func (r *keyring) byID(ctx context.Context, id uuid.UUID) (dataKey, error) {
 	})
 }
 
+// unwrap returns the key, or a *[lostError]. Without its secret it is as if the
+// store were away: whoever waits for that waits for this as well.
 func (r *keyring) unwrap(k tenantkey.Key) (dataKey, error) {
 	secret, ok := r.secret(k.KEK)
 	if !ok {
-		return dataKey{}, &unreadableError{
-			"it is sealed with a key under secret " + k.KEK + ", which PENSTOCK_SECRET_KEY of this process does not have",
-		}
+		return dataKey{}, jobs.Unavailable(&withheldError{kek: k.KEK})
 	}
 	key, err := secret.unwrap(k.Wrapped, k.ID, k.Tenant)
 	if err != nil {
-		return dataKey{}, &unreadableError{err.Error()}
+		return dataKey{}, err
 	}
 	return dataKey{id: k.ID, aead: newAEAD(key)}, nil
 }
@@ -141,8 +150,8 @@ func (r *keyring) rewrap(ctx context.Context) error {
 		for _, k := range keys {
 			after = k.ID
 			err := r.rewrapOne(ctx, k)
-			if unreadable, ok := errors.AsType[*unreadableError](err); ok {
-				failed = fmt.Errorf("key %s: %w", k.ID, unreadable)
+			if isHopeless(err) {
+				failed = fmt.Errorf("put key %s under the first secret: %w", k.ID, err)
 			} else if err != nil {
 				return err
 			}
@@ -156,11 +165,11 @@ func (r *keyring) rewrap(ctx context.Context) error {
 func (r *keyring) rewrapOne(ctx context.Context, k tenantkey.Key) error {
 	old, ok := r.secret(k.KEK)
 	if !ok {
-		return &unreadableError{"it is under secret " + k.KEK + ", which PENSTOCK_SECRET_KEY does not have"}
+		return &withheldError{kek: k.KEK}
 	}
 	key, err := old.unwrap(k.Wrapped, k.ID, k.Tenant)
 	if err != nil {
-		return &unreadableError{err.Error()}
+		return err
 	}
 	first := r.secrets[0]
 	k.Wrapped, k.KEK = first.wrap(key, k.ID, k.Tenant), first.ID()

@@ -2,7 +2,6 @@ package sealed
 
 import (
 	"context"
-	"errors"
 
 	"github.com/google/uuid"
 
@@ -34,10 +33,8 @@ func (s *Store) Jobs(ctx context.Context, q jobs.JobQuery) ([]jobs.Job, error) {
 
 // openJob opens what is told of a job's end.
 func (s *Store) openJob(ctx context.Context, j jobs.Job) (jobs.Job, error) {
-	p := place{tenant: j.Tenant, purpose: resultBody, execution: j.ExecutionID}
-	result, err := s.open(ctx, p, j.Result)
-	if erased, ok := errors.AsType[*erasedError](err); ok {
-		gone := refusal(erased)
+	result, err := s.open(ctx, resultOf(j, resultBody), j.Result)
+	if gone := refusal(err); gone.Code != "" {
 		j.Result, j.Error = nil, &gone
 		return j, nil
 	}
@@ -57,15 +54,15 @@ func (s *Store) openError(ctx context.Context, j jobs.Job) (*jobs.JobError, erro
 	}
 	opened := *j.Error
 	var err error
-	opened.Message, err = s.openText(ctx, place{tenant: j.Tenant, purpose: message, execution: j.ExecutionID}, opened.Message)
+	opened.Message, err = s.openText(ctx, resultOf(j, message), opened.Message)
 	if why := refusal(err); why.Code != "" {
 		opened.Message, err = "the message cannot be told: "+why.Message, nil
 	}
 	return &opened, err
 }
 
-// Request opens the request: see [jobs.ReadStore]. One that was erased is an
-// *[jobs.Error] with code [jobs.CodeErased].
+// Request opens the request: see [jobs.ReadStore]. One that is gone is an
+// *[jobs.Error] with code [jobs.CodeErased] or [jobs.CodeUnreadable].
 func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (jobs.Request, error) {
 	r, err := s.Store.Request(ctx, tenant, id)
 	if err != nil {
@@ -78,9 +75,9 @@ func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (jobs.
 	if err != nil {
 		return jobs.Request{}, err
 	}
-	r.Body, err = s.open(ctx, place{tenant: tenant, purpose: requestBody, execution: j.ExecutionID}, r.Body)
-	if erased, ok := errors.AsType[*erasedError](err); ok {
-		return jobs.Request{}, &jobs.Error{Code: jobs.CodeErased, Message: "the request was " + erased.Error()}
+	r.Body, err = s.open(ctx, requestOf(tenant, j.ExecutionID), r.Body)
+	if gone := refusal(err); gone.Code != "" {
+		return jobs.Request{}, &jobs.Error{Code: jobs.Code(gone.Code), Message: "the request: " + gone.Message}
 	}
 	if err != nil {
 		return jobs.Request{}, err
@@ -88,7 +85,7 @@ func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (jobs.
 	return r, nil
 }
 
-// Calls opens partial answers: see [jobs.ReadStore]. Those that were erased are
+// Calls opens partial answers: see [jobs.ReadStore]. Those that are gone are
 // left out.
 func (s *Store) Calls(ctx context.Context, tenant string, id uuid.UUID) ([]jobs.Call, error) {
 	calls, err := s.Store.Calls(ctx, tenant, id)
@@ -96,9 +93,8 @@ func (s *Store) Calls(ctx context.Context, tenant string, id uuid.UUID) ([]jobs.
 		return nil, err
 	}
 	for i, c := range calls {
-		p := place{tenant: c.Tenant, purpose: partial, execution: c.Execution, call: c.ID}
-		calls[i].Partial, err = s.openText(ctx, p, c.Partial)
-		if _, ok := errors.AsType[*erasedError](err); err != nil && !ok {
+		calls[i].Partial, err = s.openText(ctx, partialOf(c), c.Partial)
+		if err != nil && refusal(err).Code == "" {
 			return nil, err
 		}
 	}

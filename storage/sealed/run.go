@@ -9,30 +9,33 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 )
 
-// Claim opens the request: see [jobs.RunStore]. When it can be read by none, or
-// not by this process, the claim stands and the work is refused.
+// Claim opens the request: see [jobs.RunStore]. When it can be read by none the
+// claim stands and the work is refused, when not by this process it is withheld.
 func (s *Store) Claim(ctx context.Context, c jobs.Claim) (jobs.Work, error) {
 	w, err := s.Store.Claim(ctx, c)
 	if err != nil {
 		return jobs.Work{}, err
 	}
-	p := place{tenant: w.Tenant, purpose: requestBody, execution: w.Task.Execution}
-	w.Body, err = s.open(ctx, p, w.Body)
+	body, err := s.open(ctx, requestOf(w.Tenant, w.Task.Execution), w.Body)
+	w.Body = body
+	if err == nil {
+		return w, nil
+	}
 	if why := refusal(err); why.Code != "" {
 		w.Refused = &why
 		return w, nil
 	}
-	if err != nil {
-		return jobs.Work{}, err
+	if withheld, ok := errors.AsType[*withheldError](err); ok {
+		w.Withheld = withheld.Error()
+		return w, nil
 	}
-	return w, nil
+	return jobs.Work{}, err
 }
 
 // Finish seals the result: see [jobs.RunStore].
 func (s *Store) Finish(ctx context.Context, o jobs.Outcome) ([]uuid.UUID, error) {
-	p := place{tenant: o.Call.Tenant, purpose: resultBody, execution: o.Task.Execution}
 	var err error
-	if o.Result, o.KeyID, err = s.seal(ctx, p, o.Result); err != nil {
+	if o.Result, o.KeyID, err = s.seal(ctx, outcomeOf(o, resultBody), o.Result); err != nil {
 		return nil, err
 	}
 	if err := s.sealError(ctx, &o); err != nil {
@@ -52,8 +55,7 @@ func (s *Store) sealError(ctx context.Context, o *jobs.Outcome) error {
 	}
 	sealed := *o.Error
 	var err error
-	sealed.Message, o.KeyID, err = s.sealText(ctx,
-		place{tenant: o.Call.Tenant, purpose: message, execution: o.Task.Execution}, sealed.Message)
+	sealed.Message, o.KeyID, err = s.sealText(ctx, outcomeOf(*o, message), sealed.Message)
 	if isHopeless(err) {
 		sealed.Message, err = "why in detail is not kept: it could not be sealed", nil
 	}
@@ -73,17 +75,20 @@ func (s *Store) Reschedule(ctx context.Context, r jobs.Rescheduling) error {
 // sealCall seals what arrived of an answer.
 func (s *Store) sealCall(ctx context.Context, c jobs.Call) (jobs.Call, error) {
 	var err error
-	p := place{tenant: c.Tenant, purpose: partial, execution: c.Execution, call: c.ID}
-	c.Partial, c.KeyID, err = s.sealText(ctx, p, c.Partial)
+	c.Partial, c.KeyID, err = s.sealText(ctx, partialOf(c), c.Partial)
 	if isHopeless(err) {
 		c.Partial, err = "", nil
 	}
 	return c, err
 }
 
-// isHopeless reports whether sealing fails however often it is tried. An
-// execution must end all the same, so what is not needed for that is left out.
+// isHopeless reports whether sealing fails however often it is tried, or until
+// this process is started with another secret. An execution must end all the
+// same, so what is not needed for that is left out.
 func isHopeless(err error) bool {
-	_, ok := errors.AsType[*unreadableError](err)
+	if _, ok := errors.AsType[*lostError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*withheldError](err)
 	return ok
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -74,10 +73,10 @@ func (s Secret) newDataKey(id uuid.UUID, tenant string) []byte {
 }
 
 func (s Secret) wrap(key []byte, id uuid.UUID, tenant string) []byte {
-	return s.aead.Seal(nil, nil, key, wrapContext(id, tenant))
+	return s.aead.Seal(nil, nil, key, wrapContext(id, tenant)) //nolint:gosec // no nonce: it draws one itself
 }
 
-var errNotUnwrapped = errors.New("the wrapped key is not the one that was kept for this tenant")
+var errNotUnwrapped = &lostError{"the wrapped key is not the one that was kept for this tenant"}
 
 func (s Secret) unwrap(wrapped []byte, id uuid.UUID, tenant string) ([]byte, error) {
 	key, err := s.aead.Open(nil, nil, wrapped, wrapContext(id, tenant))

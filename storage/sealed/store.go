@@ -32,8 +32,14 @@ const defaultKeyAge = 90 * 24 * time.Hour
 // What was sealed with a key that is erased since is gone: a job that had
 // succeeded has error code [jobs.CodeErased] in place of its result, its request
 // is an *[jobs.Error] with that code, and a live execution is handed to its
-// worker as refused. What this process has no key for is an error that says so.
-// An erasure by another process is seen within half a minute.
+// worker as refused. What opens for nobody, for it was changed, is the same with
+// code [jobs.CodeUnreadable]. What this process lacks the secret for is an
+// *[jobs.Error] with code [jobs.CodeStoreUnavailable], and a live execution is
+// withheld from its worker: a process that has it goes on.
+//
+// An erasure by another process is seen within half a minute. What is submitted
+// for the tenant in that time may still be sealed with the erased key, and ends
+// as erased.
 type Store struct {
 	jobs.Store
 
@@ -140,11 +146,8 @@ func refusal(err error) jobs.JobError {
 	if e, ok := errors.AsType[*erasedError](err); ok {
 		return jobs.JobError{Code: jobs.CodeErased, Message: e.Error()}
 	}
-	if e, ok := errors.AsType[*unreadableError](err); ok {
-		return jobs.JobError{Code: jobs.CodeUnreadable, Message: "the request cannot be read: " + e.Error()}
-	}
-	if errors.Is(err, errChanged) {
-		return jobs.JobError{Code: jobs.CodeUnreadable, Message: err.Error()}
+	if e, ok := errors.AsType[*lostError](err); ok {
+		return jobs.JobError{Code: jobs.CodeUnreadable, Message: e.Error()}
 	}
 	return jobs.JobError{}
 }

@@ -12,7 +12,7 @@ import (
 // Submit seals the request: see [jobs.SubmitStore]. Which key sealed it is kept
 // beside it.
 func (s *Store) Submit(ctx context.Context, sub jobs.Submission) (jobs.Submitted, error) {
-	p := place{tenant: sub.Job.Tenant, purpose: requestBody, execution: sub.Execution}
+	p := requestOf(sub.Job.Tenant, sub.Execution)
 	var err error
 	if sub.Request.Body, sub.Request.KeyID, err = s.seal(ctx, p, sub.Request.Body); err != nil {
 		return jobs.Submitted{}, err
