@@ -48,9 +48,13 @@ type place struct {
 }
 
 // resultOf is where what a job ended with belongs: the execution that was run
-// for it, or whose answer it was given.
+// for it, or another whose answer it was given.
 func resultOf(j jobs.Job, p purpose) place {
-	return place{tenant: j.Tenant, purpose: p, execution: j.ExecutionID}
+	at := place{tenant: j.Tenant, purpose: p, execution: j.ExecutionID}
+	if j.AnswerOf != uuid.Nil {
+		at.execution = j.AnswerOf
+	}
+	return at
 }
 
 // requestOf is where a request belongs.

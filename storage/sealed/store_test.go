@@ -228,3 +228,22 @@ func TestAFailureThatCannotBeSealedIsRecorded(t *testing.T) {
 		t.Errorf("kept in plain: %s", s)
 	}
 }
+
+// A job that fails and is given a stale answer opens that one, and tells its own
+// request and calls.
+func TestAStaleAnswerOpens(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 1)
+	first := r.succeed(acme, "a")
+	s := submission(acme, "a")
+	s.StaleIfError = time.Hour
+	second := r.keep(s).Job
+	r.finish(failure(r.claim()))
+	if got := r.job(second); got.AnswerOf != first.ExecutionID || got.ExecutionID == first.ExecutionID {
+		t.Fatalf("got %+v, want the answer of execution %s", got, first.ExecutionID)
+	}
+	r.reads(second)
+	if got := r.partial(second); got != half {
+		t.Errorf("partial: got %q, want that of its own call", got)
+	}
+}
