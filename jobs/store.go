@@ -72,11 +72,20 @@ type ReadStore interface {
 
 // DispatchStore is what the dispatcher needs.
 type DispatchStore interface {
-	// Routes lists the routes that have live executions.
+	// Routes lists the routes that have live executions, but for those all of
+	// whose executions wait for a time.
 	Routes(ctx context.Context) ([]string, error)
+	// Unpark makes known to Routes and Ready up to limit executions that were
+	// given back until a time that has come by now, the longest due first. They
+	// need not know of them before. It returns how many, and when the next is
+	// due: the zero time if none waits. One that somebody is changing may be left
+	// for the next time.
+	Unpark(ctx context.Context, now time.Time, limit int) (n int, next time.Time, err error)
 	// Ready lists executions that may be released at now, for one route and
 	// priority: up to PerTenant each of the next Tenants tenants after the
-	// given one, each tenant's by deadline, then age.
+	// given one, each tenant's by deadline, then age. Those that have waited for
+	// a time are listed from their Unpark on. What it costs depends neither on
+	// how many are queued nor on how many wait.
 	Ready(ctx context.Context, q ReadyQuery) ([]Candidate, error)
 	// Outstanding counts what is released and not finished.
 	Outstanding(ctx context.Context) ([]Outstanding, error)

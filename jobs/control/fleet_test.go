@@ -221,6 +221,13 @@ func (s cutStore) Routes(ctx context.Context) ([]string, error) {
 	return s.Store.Routes(ctx)
 }
 
+func (s cutStore) Unpark(ctx context.Context, now time.Time, limit int) (int, time.Time, error) {
+	if err := s.p.cut(); err != nil {
+		return 0, time.Time{}, err
+	}
+	return s.Store.Unpark(ctx, now, limit)
+}
+
 func (s cutStore) Ready(ctx context.Context, q jobs.ReadyQuery) ([]jobs.Candidate, error) {
 	if err := s.p.cut(); err != nil {
 		return nil, err

@@ -59,7 +59,9 @@ type Dispatcher struct {
 	pools   map[string]*pool
 	looks   map[lookKey]*look
 	start   int
-	reports reports
+	// unparkAt is when to ask next for executions whose time has come.
+	unparkAt time.Time
+	reports  reports
 }
 
 // New returns a dispatcher, or an error that names the field at fault.
@@ -141,6 +143,7 @@ func (d *Dispatcher) turn(ctx context.Context, due *time.Time) (time.Duration, e
 			*due = now
 			return 0, err
 		}
+		*due = earlier(*due, d.unparkAt)
 	}
 	d.reports.recovered()
 	return min(time.Until(*due), time.Until(d.renewed.Add(d.cfg.Pace.Beat))), nil

@@ -23,8 +23,9 @@ type fleet struct {
 	t  *testing.T
 	mu sync.Mutex
 	// ready holds what is not released, by route and priority, then tenant.
-	ready    map[jobs.ReadyQuery]map[string][]jobs.Candidate
-	where    map[uuid.UUID]jobs.Candidate
+	ready map[jobs.ReadyQuery]map[string][]jobs.Candidate
+	where map[uuid.UUID]jobs.Candidate
+	// runAt holds what waits for a time and was not brought back.
 	runAt    map[uuid.UUID]time.Time
 	released map[uuid.UUID]running
 	leases   map[string]lease
@@ -33,6 +34,7 @@ type fleet struct {
 	awayFor    uuid.UUID
 	queueAway  error
 	queries    int
+	unparks    int
 	enqueues   int
 	leaseTries int
 	most       map[string]int
@@ -130,7 +132,7 @@ func (f *fleet) Ready(_ context.Context, q jobs.ReadyQuery) ([]jobs.Candidate, e
 			if n == q.PerTenant {
 				break
 			}
-			if !q.Now.Before(f.runAt[c.Execution]) {
+			if _, waits := f.runAt[c.Execution]; !waits {
 				found = append(found, c)
 				n++
 			}
@@ -140,6 +142,31 @@ func (f *fleet) Ready(_ context.Context, q jobs.ReadyQuery) ([]jobs.Candidate, e
 		}
 	}
 	return found, nil
+}
+
+func (f *fleet) Unpark(_ context.Context, now time.Time, limit int) (n int, next time.Time, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unparks++
+	for id, at := range f.runAt {
+		switch {
+		case !now.Before(at) && n < limit:
+			delete(f.runAt, id)
+			n++
+		case now.Before(at) && (next.IsZero() || at.Before(next)):
+			next = at
+		}
+	}
+	return n, next, f.query()
+}
+
+// park makes those wait for a time.
+func (f *fleet) park(at time.Time, ids ...uuid.UUID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range ids {
+		f.runAt[id] = at
+	}
 }
 
 func (f *fleet) Outstanding(context.Context) ([]jobs.Outstanding, error) {

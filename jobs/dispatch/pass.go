@@ -23,11 +23,15 @@ const (
 
 // pass releases what may run now. It returns true when there is reason to make
 // another at once. A pass that finds every pool full is one query; one that
-// finds nothing live is two.
+// finds nothing live is two. One more each Pace.Poll asks for executions
+// whose time has come.
 func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
 	start := time.Now()
 	ctx, cancel := context.WithDeadline(ctx, d.until())
 	defer cancel()
+	if err := d.unpark(ctx); err != nil {
+		return false, err
+	}
 	w, err := d.window(ctx)
 	if err != nil || w.full() {
 		return false, err

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -208,4 +209,35 @@ func BenchmarkJob(b *testing.B) {
 	}
 	b.ReportMetric(float64(n)/time.Since(start).Seconds(), "jobs/s")
 	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkReady lists what is ready beside many that wait for a time, all of
+// one tenant and ahead in the order. It reports medians in milliseconds.
+func BenchmarkReady(b *testing.B) {
+	for _, parked := range []int{0, 20_000, 100_000, 300_000} {
+		b.Run(fmt.Sprintf("parked=%d", parked), func(b *testing.B) {
+			s := openStore(b, Config{})
+			const fill = `
+				INSERT INTO queue (id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id,
+					no_store, visible_at, parked_until)
+				SELECT gen_random_uuid(), 't0', md5(n::text), md5(n::text), 'default', 0, 1, d, d, gen_random_uuid(), false,
+					CASE WHEN n > 100 THEN now() + interval '1 hour' ELSE 'epoch' END,
+					CASE WHEN n > 100 THEN now() + interval '1 hour' END
+				FROM generate_series(1, $1::integer + 100) n, LATERAL (SELECT now() - n * interval '1 second') v (d)`
+			if _, err := s.pool.Exec(b.Context(), fill, parked); err != nil {
+				b.Fatal(err)
+			}
+			var took []float64
+			for b.Loop() {
+				start := time.Now()
+				got, err := s.Ready(b.Context(), jobs.ReadyQuery{Route: "default", Now: start, Tenants: 32, PerTenant: 50})
+				if err != nil || len(got) != 50 {
+					b.Fatalf("ready: got %d, %v, want 50", len(got), err)
+				}
+				took = append(took, float64(time.Since(start))/float64(time.Millisecond))
+			}
+			b.ReportMetric(median(took), "ms")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
 }

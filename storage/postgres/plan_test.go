@@ -13,7 +13,8 @@ import (
 )
 
 // backlog fills the queue with n live executions, nine in ten of them the first
-// tenant's, and as many ended jobs, behind the store's back.
+// tenant's, as many that wait for a time and would stand in front of them, and
+// as many ended jobs, behind the store's back.
 func backlog(t *testing.T, s *Store, prefix string, n int) {
 	t.Helper()
 	const fill = `
@@ -24,6 +25,12 @@ func backlog(t *testing.T, s *Store, prefix string, n int) {
 		), q AS (
 			INSERT INTO queue (id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store)
 			SELECT id, tenant, md5(n::text), md5(n::text), 'default', 0, 1, deadline, deadline, id, false FROM v
+		), waiting AS (
+			INSERT INTO queue (id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store,
+				visible_at, parked_until, waiting_on)
+			SELECT gen_random_uuid(), tenant, md5(-n || ''), md5(-n || ''), 'default', 0, 1, now(), deadline, id, false,
+				now() + (3600 + n) * interval '1 second', now() + (3600 + n) * interval '1 second', 'retry'
+			FROM v
 		), l AS (
 			INSERT INTO live_jobs (execution_id, job_id, tenant, priority, deadline) SELECT id, id, tenant, 0, deadline FROM v
 		), r AS (
@@ -126,6 +133,8 @@ func TestPlansHoldForABacklog(t *testing.T) {
 		t.Fatal(err)
 	}
 	ready := prepare(t, s, "ready", readyQuery, "default", int16(0), time.Now(), "", 32, 8)
+	unpark := prepare(t, s, "unpark", unparkQuery, time.Now(), 500)
+	due := prepare(t, s, "due", unparkQuery, time.Now().Add(24*time.Hour), 500)
 	job := prepare(t, s, "job", selectJob, time.Now(), id, "t0")
 	several := prepare(t, s, "several", selectJobs, time.Now(), []uuid.UUID{id})
 	find := prepare(t, s, "find", findQuery, []string{"0"}, []string{"t0"}, []bool{true},
@@ -138,7 +147,7 @@ func TestPlansHoldForABacklog(t *testing.T) {
 		statement prepared
 		buffers   int
 	}{
-		{"ready", ready, 2000}, {"job", job, 30}, {"several", several, 30}, {"find", find, 30}, {"lock", lock, 10},
+		{"ready", ready, 2000}, {"unpark", unpark, 10}, {"due", due, 20_000}, {"job", job, 30}, {"several", several, 30}, {"find", find, 30}, {"lock", lock, 10},
 	} {
 		plan := c.statement.plan()
 		if strings.Contains(plan, "Seq Scan") {
@@ -310,6 +319,8 @@ func everything(t *testing.T, s *Store) {
 	must(s.Unclaimed(ctx, time.Now(), 10))
 	must(s.Outstanding(ctx))
 	must(s.Routes(ctx))
+	n, _, err := s.Unpark(ctx, time.Now(), 500)
+	must(n, err)
 	must(s.Expire(ctx, time.Now(), 100))
 	must(s.Settle(ctx))
 	must(nil, s.Delete(ctx, "acme", cancelled.ID))

@@ -9,18 +9,18 @@ import (
 )
 
 // readyQuery walks the index from tenant to tenant that has something ready, and
-// takes the head of each: it reads as many rows as it returns, and those that
-// wait in between, however many are queued.
+// takes the head of each: it reads as many rows as it returns, and those released
+// in between, however many are queued or wait for a time.
 const readyQuery = `
 	WITH RECURSIVE t (tenant, n) AS (
 		(SELECT q.tenant, 1 FROM queue q
-			WHERE q.route = $1 AND q.priority = $2 AND q.tenant > $4 AND q.visible_at <= $3
+			WHERE q.route = $1 AND q.priority = $2 AND q.tenant > $4 AND q.parked_until IS NULL AND q.visible_at <= $3
 			ORDER BY q.tenant LIMIT 1)
 		UNION ALL
 		SELECT next.tenant, t.n + 1
 		FROM t CROSS JOIN LATERAL (
 			SELECT q.tenant FROM queue q
-			WHERE q.route = $1 AND q.priority = $2 AND q.tenant > t.tenant AND q.visible_at <= $3
+			WHERE q.route = $1 AND q.priority = $2 AND q.tenant > t.tenant AND q.parked_until IS NULL AND q.visible_at <= $3
 			ORDER BY q.tenant LIMIT 1
 		) next
 		WHERE t.n < $5
@@ -28,7 +28,7 @@ const readyQuery = `
 	SELECT head.id, t.tenant, head.target, head.fence, head.deadline, head.cost
 	FROM t CROSS JOIN LATERAL (
 		SELECT q.id, q.target, q.fence, q.deadline, q.cost FROM queue q
-		WHERE q.route = $1 AND q.priority = $2 AND q.tenant = t.tenant AND q.visible_at <= $3
+		WHERE q.route = $1 AND q.priority = $2 AND q.tenant = t.tenant AND q.parked_until IS NULL AND q.visible_at <= $3
 		ORDER BY q.deadline, q.id LIMIT $6
 	) head
 	ORDER BY t.n, head.deadline, head.id`
@@ -51,14 +51,15 @@ func (s *Store) Ready(ctx context.Context, q jobs.ReadyQuery) (ready []jobs.Cand
 	return ready, err
 }
 
-// Routes lists the routes that have live executions.
+// Routes lists the routes that the dispatcher looks at: see [jobs.DispatchStore].
 func (s *Store) Routes(ctx context.Context) (routes []string, err error) {
 	const query = `
 		WITH RECURSIVE r (route) AS (
-			(SELECT q.route FROM queue q ORDER BY q.route LIMIT 1)
+			(SELECT q.route FROM queue q WHERE q.parked_until IS NULL ORDER BY q.route LIMIT 1)
 			UNION ALL
 			SELECT next.route FROM r CROSS JOIN LATERAL (
-				SELECT q.route FROM queue q WHERE q.route > r.route ORDER BY q.route LIMIT 1
+				SELECT q.route FROM queue q WHERE q.parked_until IS NULL AND q.route > r.route
+				ORDER BY q.route LIMIT 1
 			) next
 		)
 		SELECT route FROM r`

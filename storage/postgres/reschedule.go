@@ -41,8 +41,8 @@ func giveBack(t *txn, all []jobs.Rescheduling, which []int, results []group.Resu
 			WHERE r.execution_id = v.id AND r.execution_id = ANY ($1) AND r.fence = v.fence AND r.worker IS NOT NULL
 			RETURNING r.execution_id
 		)
-		UPDATE queue q SET visible_at = v.run_at, waiting_on = v.waiting_on, tries = q.tries + v.tries,
-			target = v.target, provider = v.provider
+		UPDATE queue q SET visible_at = v.run_at, parked_until = CASE WHEN v.run_at > $8 THEN v.run_at END,
+			waiting_on = v.waiting_on, tries = q.tries + v.tries, target = v.target, provider = v.provider
 		FROM v JOIN back ON back.execution_id = v.id
 		WHERE q.id = v.id AND q.id = ANY ($1)
 		RETURNING v.n`
@@ -67,7 +67,8 @@ func giveBack(t *txn, all []jobs.Rescheduling, which []int, results []group.Resu
 		column(now, func(r jobs.Rescheduling) string { return string(r.WaitingOn) }),
 		column(now, func(r jobs.Rescheduling) int { return r.Tries }),
 		column(now, func(r jobs.Rescheduling) int { return r.Target }),
-		column(now, func(r jobs.Rescheduling) string { return r.Call.Provider }))
+		column(now, func(r jobs.Rescheduling) string { return r.Call.Provider }),
+		time.Now())
 	return nil
 }
 

@@ -6,15 +6,16 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 )
 
-// Routes lists the routes that have live executions: see [jobs.DispatchStore].
+// Routes lists the routes that the dispatcher looks at: see [jobs.DispatchStore].
 // It steps from route to route in the index, however many executions each has.
 func (s *Store) Routes(ctx context.Context) ([]string, error) {
 	return read(ctx, s, "list routes", func(ctx context.Context, q *statements) ([]string, error) {
 		return all(ctx, q, scanString, `
 			WITH RECURSIVE step(route) AS (
-				SELECT min(route) FROM queue
+				SELECT min(route) FROM queue WHERE parked_until = 0
 				UNION ALL
-				SELECT (SELECT min(route) FROM queue WHERE route > step.route) FROM step WHERE route IS NOT NULL
+				SELECT (SELECT min(route) FROM queue WHERE parked_until = 0 AND route > step.route)
+				FROM step WHERE route IS NOT NULL
 			)
 			SELECT route FROM step WHERE route IS NOT NULL`)
 	})
@@ -53,7 +54,7 @@ func nextTenant(ctx context.Context, q *statements, query jobs.ReadyQuery, after
 	var tenant string
 	ok, err := found(q.row(ctx, `
 		SELECT tenant FROM queue
-		WHERE route = ? AND priority = ? AND tenant > ? AND visible_at <= ?
+		WHERE route = ? AND priority = ? AND tenant > ? AND parked_until = 0 AND visible_at <= ?
 		ORDER BY tenant LIMIT 1`,
 		query.Route, int(query.Priority), after, micros(query.Now)).Scan(&tenant))
 	return tenant, ok, err
@@ -62,7 +63,7 @@ func nextTenant(ctx context.Context, q *statements, query jobs.ReadyQuery, after
 func headsOf(ctx context.Context, q *statements, query jobs.ReadyQuery, tenant string) ([]jobs.Candidate, error) {
 	return all(ctx, q, scanCandidate, `
 		SELECT id, tenant, route, target, fence, priority, deadline, cost FROM queue
-		WHERE route = ? AND priority = ? AND tenant = ? AND visible_at <= ?
+		WHERE route = ? AND priority = ? AND tenant = ? AND parked_until = 0 AND visible_at <= ?
 		ORDER BY deadline, id LIMIT +?`,
 		query.Route, int(query.Priority), tenant, micros(query.Now), query.PerTenant)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -84,6 +85,38 @@ func TestListReadsTheIndex(t *testing.T) {
 		plan := strings.Join(planOf(t, s, text, append(args, 10)...), "\n")
 		if !strings.Contains(plan, "SEARCH j USING INDEX jobs_list") || strings.Contains(plan, "TEMP B-TREE") {
 			t.Errorf("list %+v: got plan\n%s\nwant a search of jobs_list without sorting", query, plan)
+		}
+	}
+}
+
+// Ready reads an index that holds nothing that waits for a time, Unpark one
+// that holds nothing else.
+func TestWhatWaitsIsInAnIndexOfItsOwn(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{Path: newPath(t)})
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := s.Routes(t.Context())
+	must(err)
+	_, err = s.Ready(t.Context(), jobs.ReadyQuery{Route: "default", Tenants: 1, PerTenant: 1})
+	must(err)
+	_, _, err = s.Unpark(t.Context(), time.Now(), 1)
+	must(err)
+	for text := range s.reader.prepared {
+		if !strings.Contains(text, "parked_until") {
+			continue
+		}
+		plan := strings.Join(planOf(t, s, text, make([]any, 30)...), "\n")
+		want := "INDEX queue_ready"
+		if strings.Contains(text, "parked_until > 0") {
+			want = "INDEX queue_parked"
+		}
+		if n, all := strings.Count(plan, want), strings.Count(plan, "queue"); n == 0 || 2*n != all {
+			t.Errorf("%s\nhas the plan\n%s\nwant only %s", text, plan, want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/penstock-dev/penstock/jobs"
 )
@@ -22,10 +23,12 @@ func (s *Store) Reschedule(ctx context.Context, r jobs.Rescheduling) error {
 			return verdict{err: jobs.ErrStale}, nil
 		}
 		_, err = t.exec(ctx, `
-			UPDATE queue SET visible_at = ?, waiting_on = ?, tries = tries + ?, target = ?,
+			UPDATE queue SET visible_at = ?1, parked_until = CASE WHEN ?1 > ?7 THEN ?1 ELSE 0 END,
+				waiting_on = ?2, tries = tries + ?3, target = ?4,
 				provider = CASE WHEN ?5 = '' THEN provider ELSE ?5 END
 			WHERE id = ?6`,
-			micros(r.RunAt), string(r.WaitingOn), r.Tries, r.Target, r.Call.Provider, id(r.Task.Execution))
+			micros(r.RunAt), string(r.WaitingOn), r.Tries, r.Target, r.Call.Provider, id(r.Task.Execution),
+			micros(time.Now()))
 		return verdict{}, err
 	})
 	return errors.Join(err, v.err)

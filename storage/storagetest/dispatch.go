@@ -17,6 +17,9 @@ func dispatchRules() []rule {
 		{"invariant 9: tenants with nothing ready do not fill a page", waitingTenantsDoNotFill},
 		{"ready is by route and priority", readyIsByRouteAndPriority},
 		{"routes are those of live executions", routesAreLive},
+		{"what waits for a time comes back at it", waitingComesBack},
+		{"the longest due come back first", longestDueComesFirst},
+		{"what waits keeps its place and its word", waitingKeepsItsPlace},
 		{"a release takes the next fence", releaseTakesNextFence},
 		{"a release is made once", releaseIsMadeOnce},
 		{"a candidate from before another release is past", oldCandidateIsPast},
@@ -171,6 +174,82 @@ func notReleasedEarly(f *fixture) {
 	early := f.releaseThese(f.at(time.Minute-time.Millisecond), releaseOf(ready[0]))
 	equal(f, len(early), 0, "releases before its time")
 	equal(f, len(f.releaseThese(f.at(time.Minute), releaseOf(ready[0]))), 1, "releases at its time")
+}
+
+func (f *fixture) unpark(now time.Time, limit int) (n int, next time.Time) {
+	f.t.Helper()
+	n, next, err := f.store.Unpark(f.t.Context(), now, limit)
+	f.must(err, "unpark")
+	return n, next
+}
+
+// waiting submits, runs and gives back one execution.
+func (f *fixture) waiting(name string, runAt time.Time) jobs.Job {
+	f.t.Helper()
+	job, work, _ := f.running(name)
+	f.reschedule(f.retry(work, runAt))
+	return job
+}
+
+func waitingComesBack(f *fixture) {
+	n, next := f.unpark(f.at(24*time.Hour), 10)
+	equal(f, n, 0, "brought back of nothing")
+	equal(f, next, time.Time{}, "when the next of nothing is due")
+	due := f.at(time.Minute).Add(1234 * time.Microsecond)
+	f.waiting("a", due)
+	n, next = f.unpark(due.Add(-time.Microsecond), 10)
+	equal(f, n, 0, "brought back before its time")
+	equal(f, next.Equal(due), true, "when it is due is known to the microsecond")
+	f.submit("b", withRoute("other")) // what is left is the one that waits
+	n, next = f.unpark(due, 10)
+	equal(f, n, 1, "brought back at its time")
+	equal(f, next, time.Time{}, "when the next is due")
+	equal(f, len(f.readyAlone(jobs.PriorityNormal, due)), 1, "ready")
+	n, _ = f.unpark(f.at(24*time.Hour), 10)
+	equal(f, n, 0, "brought back again")
+	f.finish(f.success(f.claim(f.releaseThese(due, releaseOf(f.readyAlone(jobs.PriorityNormal, due)[0]))[0], f.worker()), due))
+}
+
+func longestDueComesFirst(f *fixture) {
+	third := f.waiting("third", f.at(3*time.Minute))
+	first := f.waiting("first", f.at(time.Minute))
+	second := f.waiting("second", f.at(2*time.Minute))
+	fourth := f.waiting("fourth", f.at(time.Hour))
+	at := f.at(10 * time.Minute)
+	for i, want := range []jobs.Job{first, second, third} {
+		n, next := f.unpark(at, 1)
+		equal(f, n, 1, "brought back")
+		equal(f, next.Equal(f.at(time.Hour)), true, "when the next beyond those due is due")
+		ready := f.readyAlone(jobs.PriorityNormal, at)
+		equal(f, len(ready), i+1, "ready")
+		held := slices.ContainsFunc(ready, func(c jobs.Candidate) bool { return c.Execution == want.ExecutionID })
+		equal(f, held, true, fmt.Sprintf("%d is ready", i))
+	}
+	n, _ := f.unpark(at, 1)
+	equal(f, n, 0, "brought back before its time")
+	equal(f, f.job(fourth.ID).WaitingOn, jobs.WaitingOnRetry, "what the fourth waits on")
+}
+
+// waitingKeepsItsPlace: attaching to one that waits raises it but does not make
+// it ready, cancelling it ends it, and one released again waits no more.
+func waitingKeepsItsPlace(f *fixture) {
+	job := f.waiting("a", f.at(time.Minute))
+	got := f.submit("a", withPriority(jobs.PriorityHigh))
+	equal(f, got.Ready, false, "ready by attaching")
+	equal(f, got.Job.WaitingOn, jobs.WaitingOnRetry, "what the attached job waits on")
+	f.unpark(f.at(time.Minute-time.Second), 10)
+	equal(f, len(f.readyAlone(jobs.PriorityHigh, f.at(time.Hour))), 0, "ready before its time")
+	f.unpark(f.at(time.Minute), 10)
+	equal(f, len(f.readyAlone(jobs.PriorityHigh, f.at(time.Minute))), 1, "ready at its time")
+	task := f.release(f.at(time.Minute))
+	_, err := f.store.Requeue(f.t.Context(), []jobs.Task{task})
+	f.must(err, "requeue")
+	equal(f, len(f.readyAlone(jobs.PriorityHigh, f.now)), 1, "ready when its release is taken back")
+	f.cancel(job.ID)
+	f.cancel(got.Job.ID)
+	n, next := f.unpark(f.at(time.Hour), 10)
+	equal(f, n, 0, "brought back of what has ended")
+	equal(f, next, time.Time{}, "when the next is due")
 }
 
 func endedIsNotReleased(f *fixture) {

@@ -194,8 +194,17 @@ func (f *fixture) toldOf(j jobs.Job) {
 	}
 }
 
-// ready lists what may be released at the given time.
+// ready lists what may be released at the given time, once what is due by then
+// was brought back.
 func (f *fixture) ready(p jobs.Priority, at time.Time) []jobs.Candidate {
+	f.t.Helper()
+	_, _, err := f.store.Unpark(f.t.Context(), at, 1000)
+	f.must(err, "unpark")
+	return f.readyAlone(p, at)
+}
+
+// readyAlone lists what may be released without bringing anything back.
+func (f *fixture) readyAlone(p jobs.Priority, at time.Time) []jobs.Candidate {
 	f.t.Helper()
 	return f.readyOf(jobs.ReadyQuery{Route: route, Priority: p, Now: at, Tenants: 100, PerTenant: 100})
 }

@@ -1,0 +1,50 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	// unparkBatch is how many executions are brought back at once, and
+	// unparkPause the least time between two batches: those whose turn it is do
+	// not wait for those whose time has come.
+	unparkBatch = 500
+	unparkPause = 20 * time.Millisecond
+)
+
+// unpark brings back executions whose time has come, if it is time to ask for
+// them. What others give back meanwhile is noticed within Pace.Poll.
+func (d *Dispatcher) unpark(ctx context.Context) error {
+	now := time.Now()
+	if now.Before(d.unparkAt) {
+		return nil
+	}
+	n, next, err := d.cfg.Store.Unpark(ctx, now.UTC(), unparkBatch)
+	if err != nil {
+		return fmt.Errorf("bring back what is due: %w", err)
+	}
+	d.unparkAt = now.Add(d.cfg.Pace.Poll)
+	if n == unparkBatch {
+		next = now
+	}
+	if soonest := now.Add(unparkPause); !next.IsZero() && next.Before(d.unparkAt) {
+		d.unparkAt = later(next, soonest)
+	}
+	return nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
