@@ -38,6 +38,12 @@ type Job struct {
 	// AnswerOf is the execution whose result is the job's when its own brought
 	// none and a stale one served; nil otherwise.
 	AnswerOf uuid.UUID
+	// Ephemeral says that the request and the answer are dropped once the answer
+	// was delivered, or soon after the end: see [EphemeralHold].
+	Ephemeral bool
+	// DroppedAt is when that was done. The job then has neither: if it had
+	// succeeded, its Error has [CodeDropped] in place of its Result.
+	DroppedAt time.Time
 	// Tries counts the calls that failed in a way that counts.
 	Tries int
 	// Provider is the one that answered last; empty before the first call ended.
@@ -68,6 +74,9 @@ const (
 	// CodeErased says that the data is gone for good: its key was erased. A job
 	// that had succeeded before has it as well, in place of its result.
 	CodeErased = "erased"
+	// CodeDropped says that the data was dropped, for the job was ephemeral. A job
+	// that had succeeded has it in place of its result.
+	CodeDropped = "dropped"
 	// CodeUnreadable says that the data is there and opens with no key: it was
 	// changed where it is kept, or the key is not kept any more.
 	CodeUnreadable = "unreadable"

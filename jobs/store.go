@@ -46,6 +46,9 @@ type SubmitStore interface {
 	// it as it then is. If it was its execution's last job, the execution is
 	// abandoned and returned in stopped.
 	Cancel(ctx context.Context, tenant string, id uuid.UUID, at time.Time) (job Job, stopped []Task, err error)
+	// Delivered brings the drop of an ephemeral job forward to [DeliveredHold]
+	// after the given time. For other jobs, and for none, it does nothing.
+	Delivered(ctx context.Context, tenant string, id uuid.UUID, at time.Time) error
 	// Delete removes a terminal job with its events, and with the last job of
 	// an execution also request, result and calls. A live job is [ErrLive].
 	Delete(ctx context.Context, tenant string, id uuid.UUID) error
@@ -61,7 +64,8 @@ type ReadStore interface {
 	Standings(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]Standing, error)
 	// Jobs lists a tenant's jobs, newest first, without Result.
 	Jobs(ctx context.Context, q JobQuery) ([]Job, error)
-	// Request returns the body the job was submitted with.
+	// Request returns the body the job was submitted with; [ErrDropped] when it
+	// is no longer there.
 	Request(ctx context.Context, tenant string, id uuid.UUID) (Request, error)
 	// Calls lists the calls of the job's execution, oldest first. The calls of
 	// an execution that ended before the job was created are not the job's.
@@ -147,6 +151,10 @@ type ControlStore interface {
 	// Settle continues what a Finish left when its process died. It returns the
 	// jobs that ended.
 	Settle(ctx context.Context) ([]uuid.UUID, error)
+	// Drop makes up to limit ephemeral jobs that are due forget request and
+	// answer: see [Job.DroppedAt]. What jobs share goes with the last of them. It
+	// returns how many did.
+	Drop(ctx context.Context, now time.Time, limit int) (int, error)
 	// Maintain drops idempotency records past their time and makes room for the
 	// weeks to come.
 	Maintain(ctx context.Context, now time.Time) error
@@ -155,7 +163,7 @@ type ControlStore interface {
 // Submission is a validated job on its way into the store.
 type Submission struct {
 	// Job has ID, Tenant, Endpoint, Model, Priority, Deadline, CreatedAt,
-	// RequestHash, Metadata and User set.
+	// RequestHash, Metadata, User and Ephemeral set.
 	Job     Job
 	Request Request
 	// Execution is the id of the execution to make, if one is made: a UUIDv7.

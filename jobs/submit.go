@@ -57,6 +57,9 @@ type NewJob struct {
 	StaleIfError time.Duration
 	// NoStore keeps the answer from being copied for later jobs.
 	NoStore bool
+	// Ephemeral drops request and answer once the answer was delivered, or
+	// [EphemeralHold] after the end. It implies NoStore.
+	Ephemeral bool
 	// Sample asks for a different answer to an equal prompt.
 	Sample   int
 	Metadata map[string]string
@@ -144,13 +147,14 @@ func (s *Service) submission(n NewJob, at time.Time) (Submission, error) {
 		Job: Job{
 			ID: newID(), Tenant: n.Tenant, Endpoint: request.Endpoint, Model: model, Priority: n.Priority,
 			Deadline: deadline, CreatedAt: at, RequestHash: hash, Metadata: n.Metadata, User: n.User,
+			Ephemeral: n.Ephemeral,
 		},
 		Request:   request,
 		Execution: newID(),
 		Dedupe:    !n.NoDedupe,
 		MaxAge:    n.MaxAge + n.StaleWhileRevalidate,
 		CopyFirst: n.StaleWhileRevalidate > 0,
-		NoStore:   n.NoStore,
+		NoStore:   n.NoStore || n.Ephemeral,
 	}
 	if n.StaleIfError > 0 {
 		sub.StaleIfError = n.MaxAge + n.StaleIfError
@@ -282,8 +286,9 @@ func (n NewJob) validate() error {
 		return Invalid("/cache/stale_while_revalidate", "must not be negative")
 	case n.StaleIfError < 0:
 		return Invalid("/cache/stale_if_error", "must not be negative")
-	case n.StaleWhileRevalidate > 0 && n.NoStore:
-		return Invalid("/cache/stale_while_revalidate", "makes no sense with no_store: a new answer would not be kept")
+	case n.StaleWhileRevalidate > 0 && (n.NoStore || n.Ephemeral):
+		return Invalid("/cache/stale_while_revalidate",
+			"makes no sense with no_store or store: false: a new answer would not be kept")
 	case max(n.MaxAge, n.StaleWhileRevalidate, n.StaleIfError) > maxAge:
 		return Invalid("/cache", "ages must be at most %s", maxAge)
 	case len(n.User) > maxUser || strings.ContainsRune(n.User, 0):

@@ -39,6 +39,7 @@ type liveJob struct {
 	deadline time.Time
 	// staleAfter is nil when no other execution's result may answer the job.
 	staleAfter *time.Time
+	ephemeral  bool
 }
 
 // leastShare is how many jobs of an execution end in one transaction at least,
@@ -61,7 +62,7 @@ func (s *Store) lockStates(ctx context.Context, t *txn, ids []uuid.UUID) (map[uu
 		LEFT JOIN LATERAL (SELECT r.fence FROM results r WHERE r.execution_id = k.id OFFSET 0) r ON true
 		WHERE q.id IS NOT NULL OR r.fence IS NOT NULL`
 	const live = `
-		SELECT k.id, l.job_id, l.deadline, l.stale_after
+		SELECT k.id, l.job_id, l.deadline, l.stale_after, l.ephemeral
 		FROM unnest($1::uuid[]) AS k (id)
 		CROSS JOIN LATERAL (
 			SELECT * FROM live_jobs l WHERE l.execution_id = k.id ORDER BY l.job_id LIMIT $2
@@ -78,7 +79,7 @@ func (s *Store) lockStates(ctx context.Context, t *txn, ids []uuid.UUID) (map[uu
 	t.each(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var j liveJob
-		if err := rows.Scan(&id, &j.id, &j.deadline, &j.staleAfter); err != nil {
+		if err := rows.Scan(&id, &j.id, &j.deadline, &j.staleAfter, &j.ephemeral); err != nil {
 			return err
 		}
 		e := states[id]
@@ -138,7 +139,7 @@ func (e *ending) ends() []jobEnd {
 		end := jobEnd{
 			job: j.id, execution: e.id, tenant: e.tenant, status: e.status, err: e.err, at: e.at, startedAt: e.startedAt,
 			tries: e.allTries, provider: e.provider, usage: e.usage, pays: j.id == payer,
-			hash: e.hash, staleAfter: j.staleAfter,
+			hash: e.hash, staleAfter: j.staleAfter, ephemeral: j.ephemeral,
 		}
 		if e.expired(j) {
 			end.status, end.err, end.usage = jobs.StatusExpired, errExpired(), usage{}

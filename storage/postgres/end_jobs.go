@@ -21,6 +21,7 @@ type jobEnd struct {
 	// brings none; staleAfter is nil when none may.
 	hash       string
 	staleAfter *time.Time
+	ephemeral  bool
 	// startedAt is that of the execution.
 	startedAt *time.Time
 	tries     int
@@ -47,6 +48,7 @@ func endJobs(ctx context.Context, t *txn, all []jobEnd) error {
 	for ends := range slices.Chunk(all, maxEnds) {
 		endSome(t, ends)
 	}
+	holdEnded(t, all)
 	return nil
 }
 

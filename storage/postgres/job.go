@@ -21,7 +21,7 @@ const (
 		j.started_at, j.finished_at, j.hash, j.deduplicated, j.cached, j.age_us, j.tries, j.provider,
 		j.input_tokens, j.output_tokens, j.cached_tokens, j.reasoning_tokens, (j.cost_usd * 1000000000)::bigint,
 		j.metadata, j.end_user, j.error_code, j.error_message,
-		j.answer_of, r.worker IS NOT NULL OR q.settling, q.visible_at < 'infinity' AND q.visible_at > $1, q.waiting_on,
+		j.answer_of, j.ephemeral, j.dropped_at, r.worker IS NOT NULL OR q.settling, q.visible_at < 'infinity' AND q.visible_at > $1, q.waiting_on,
 		q.tries, q.provider, q.started_at`
 	jobTables = `
 		LEFT JOIN LATERAL (
@@ -31,7 +31,8 @@ const (
 	resultTable = `
 		LEFT JOIN LATERAL (
 			SELECT r.body FROM results r
-			WHERE r.execution_id = CASE WHEN j.status = 'succeeded' THEN coalesce(j.answer_of, j.execution_id) END
+			WHERE r.execution_id = CASE WHEN j.status = 'succeeded' AND j.dropped_at IS NULL
+				THEN coalesce(j.answer_of, j.execution_id) END
 			OFFSET 0
 		) res ON true`
 )
@@ -117,13 +118,14 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 		metadata          []byte
 		code, message     *string
 		answerOf          *uuid.UUID
+		dropped           *time.Time
 		result            []byte
 	)
 	into := []any{
 		&j.ID, &j.Tenant, &j.ExecutionID, &j.Status, &j.Endpoint, &j.Model, &j.Priority, &j.Deadline, &j.CreatedAt,
 		&started, &finished, &j.RequestHash, &j.Deduplicated, &j.Cached, &ageMicroseconds, &j.Tries, &j.Provider,
 		&u.input, &u.output, &u.cached, &u.reasoning, &cost, &metadata, &j.User, &code, &message,
-		&answerOf, &l.running, &l.waiting, &l.waitingOn, &l.tries, &l.provider, &l.startedAt,
+		&answerOf, &j.Ephemeral, &dropped, &l.running, &l.waiting, &l.waitingOn, &l.tries, &l.provider, &l.startedAt,
 	}
 	if withResult {
 		into = append(into, &result)
@@ -138,6 +140,9 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 	u.fill(&j)
 	if code != nil {
 		j.Error = &jobs.JobError{Code: *code, Message: orZero(message)}
+	}
+	if dropped != nil {
+		j.Drop(*dropped)
 	}
 	if metadata != nil {
 		if err := json.Unmarshal(metadata, &j.Metadata); err != nil {
@@ -177,12 +182,17 @@ func (l liveState) fill(j *jobs.Job) {
 // Request returns the body the job was submitted with.
 func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (r jobs.Request, err error) {
 	const query = `
-		SELECT endpoint, route, body, sample, cost FROM requests
-		WHERE execution_id = (SELECT j.execution_id FROM jobs j WHERE j.id = $1 AND j.tenant = $2)`
+		SELECT r.endpoint, r.route, r.body, r.sample, r.cost, j.dropped_at
+		FROM (SELECT j.execution_id, j.dropped_at FROM jobs j WHERE j.id = $1 AND j.tenant = $2 OFFSET 0) j
+		CROSS JOIN LATERAL (SELECT * FROM requests r WHERE r.execution_id = j.execution_id OFFSET 0) r`
 	err = s.bounded(ctx, "read a request", func(ctx context.Context) error {
 		var body []byte
 		row := s.pool.QueryRow(ctx, query, id, tenant)
-		err := row.Scan(&r.Endpoint, &r.Route, &body, &r.Sample, &r.Cost)
+		var dropped *time.Time
+		err := row.Scan(&r.Endpoint, &r.Route, &body, &r.Sample, &r.Cost, &dropped)
+		if dropped != nil {
+			return jobs.ErrDropped(*dropped)
+		}
 		r.Body = body
 		return notFound(err)
 	})

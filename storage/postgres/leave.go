@@ -35,6 +35,7 @@ type departure struct {
 	settling  bool
 	// staleAfter is that of a [liveJob].
 	staleAfter *time.Time
+	ephemeral  bool
 }
 
 // leave ends the jobs as status says, those of them that still live, and
@@ -60,6 +61,7 @@ func leave(
 		ends = append(ends, jobEnd{
 			job: d.job, execution: d.execution, tenant: d.tenant, status: status, err: why, at: at,
 			startedAt: d.startedAt, tries: d.tries, provider: d.provider, hash: d.hash, staleAfter: d.staleAfter,
+			ephemeral: d.ephemeral,
 		})
 	}
 	if len(ends) == 0 {
@@ -83,7 +85,7 @@ func leave(
 func lockDepartures(ctx context.Context, t *txn, leavers []leaver) ([]departure, error) {
 	const query = `
 		SELECT l.execution_id, l.job_id, l.tenant, q.hash, q.started_at, q.tries, q.provider, q.payer_job_id, q.settling,
-			l.stale_after
+			l.stale_after, l.ephemeral
 		FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS v (execution_id, job_id, n)
 		CROSS JOIN LATERAL (
 			SELECT * FROM live_jobs l WHERE l.execution_id = v.execution_id AND l.job_id = v.job_id OFFSET 0
@@ -96,7 +98,7 @@ func lockDepartures(ctx context.Context, t *txn, leavers []leaver) ([]departure,
 	t.each(func(rows pgx.Rows) error {
 		var d departure
 		err := rows.Scan(&d.execution, &d.job, &d.tenant, &d.hash, &d.startedAt, &d.tries, &d.provider, &d.payer, &d.settling,
-			&d.staleAfter)
+			&d.staleAfter, &d.ephemeral)
 		all = append(all, d)
 		return err
 	}, query, executions, column(leavers, func(l leaver) uuid.UUID { return l.job }))

@@ -33,6 +33,7 @@ func copyResults(ctx context.Context, t *txn, all []*submission) (open []*submis
 	if err := insertJobs(t, column(copied, asCopy)); err != nil {
 		return nil, err
 	}
+	insertDrops(t, copied)
 	insertEvents(t, column(copied, func(m *submission) jobs.Event {
 		return eventOf(m.Job.Tenant, m.Job.ID, jobs.StatusSucceeded, m.Job.CreatedAt)
 	}))

@@ -31,6 +31,7 @@ func insertPlaced(t *txn, places []*placement) error {
 		return err
 	}
 	insertLiveJobs(t, members)
+	insertDrops(t, members)
 	return nil
 }
 
@@ -60,18 +61,18 @@ func insertJobs(t *txn, all []jobs.Job) error {
 	const insert = `
 		INSERT INTO jobs (id, tenant, execution_id, status, endpoint, model, priority, deadline, created_at,
 			finished_at, hash, deduplicated, cached, age_us, provider,
-			input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_usd, metadata, end_user)
+			input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_usd, metadata, end_user, ephemeral)
 		SELECT id, tenant, execution_id, status, endpoint, model, priority, deadline, created_at,
 			finished_at, hash, deduplicated, cached, age_us, provider,
 			input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost * 0.000000001,
-			convert_from(metadata, 'UTF8')::jsonb, end_user
+			convert_from(metadata, 'UTF8')::jsonb, end_user, ephemeral
 		FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::smallint[],
 				$8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::boolean[], $13::boolean[],
 				$14::bigint[], $15::text[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[],
-				$20::bigint[], $21::bytea[], $22::text[])
+				$20::bigint[], $21::bytea[], $22::text[], $23::boolean[])
 			AS v (id, tenant, execution_id, status, endpoint, model, priority,
 				deadline, created_at, finished_at, hash, deduplicated, cached, age_us, provider,
-				input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, metadata, end_user)`
+				input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, metadata, end_user, ephemeral)`
 	metadata := make([][]byte, len(all))
 	for i, j := range all {
 		var err error
@@ -102,19 +103,22 @@ func insertJobs(t *txn, all []jobs.Job) error {
 		column(u, func(u usage) *int64 { return u.reasoning }),
 		column(all, func(j jobs.Job) *int64 { return nanoOf(j.CostUSD) }),
 		metadata,
-		column(all, func(j jobs.Job) string { return j.User }))
+		column(all, func(j jobs.Job) string { return j.User }),
+		column(all, func(j jobs.Job) bool { return j.Ephemeral }))
 	return nil
 }
 
 func insertLiveJobs(t *txn, members []*submission) {
 	const insert = `
-		INSERT INTO live_jobs (execution_id, job_id, tenant, priority, deadline, stale_after)
-		SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[], $6::timestamptz[])`
+		INSERT INTO live_jobs (execution_id, job_id, tenant, priority, deadline, stale_after, ephemeral)
+		SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[], $6::timestamptz[],
+			$7::boolean[])`
 	t.exec(insert,
 		column(members, func(m *submission) uuid.UUID { return m.Job.ExecutionID }),
 		column(members, func(m *submission) uuid.UUID { return m.Job.ID }),
 		column(members, func(m *submission) string { return m.Job.Tenant }),
 		column(members, func(m *submission) int16 { return int16(m.Job.Priority) }),
 		column(members, func(m *submission) time.Time { return m.Job.Deadline }),
-		column(members, func(m *submission) *time.Time { return when(m.StaleAfter()) }))
+		column(members, func(m *submission) *time.Time { return when(m.StaleAfter()) }),
+		column(members, func(m *submission) bool { return m.Job.Ephemeral }))
 }

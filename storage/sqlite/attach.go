@@ -38,6 +38,9 @@ func attach(ctx context.Context, t *statements, sub jobs.Submission, l live) (jo
 	if err := insertJob(ctx, t, j); err != nil {
 		return jobs.Submitted{}, err
 	}
+	if err := insertDrop(ctx, t, j, j.Deadline); err != nil {
+		return jobs.Submitted{}, err
+	}
 	if err := insertLive(ctx, t, j, sub.StaleAfter()); err != nil {
 		return jobs.Submitted{}, err
 	}

@@ -27,6 +27,9 @@ func copyFresh(ctx context.Context, t *statements, sub jobs.Submission) (jobs.Su
 	if err := insertJob(ctx, t, j); err != nil {
 		return jobs.Submitted{}, false, err
 	}
+	if err := insertDrop(ctx, t, j, j.FinishedAt); err != nil {
+		return jobs.Submitted{}, false, err
+	}
 	if err := insertEvent(ctx, t, j); err != nil {
 		return jobs.Submitted{}, false, err
 	}

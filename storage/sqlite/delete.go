@@ -32,15 +32,19 @@ func deleteJob(ctx context.Context, t *statements, tenant string, jobID uuid.UUI
 	if live {
 		return jobs.ErrLive
 	}
-	for _, statement := range []string{`DELETE FROM events WHERE job_id = ?`, `DELETE FROM jobs WHERE id = ?`} {
+	for _, statement := range []string{
+		`DELETE FROM events WHERE job_id = ?`, `DELETE FROM drops WHERE job_id = ?`, `DELETE FROM jobs WHERE id = ?`,
+	} {
 		if _, err := t.exec(ctx, statement, id(jobID)); err != nil {
 			return err
 		}
 	}
-	if err := deleteOrphan(ctx, t, execution); err != nil || answer == execution {
-		return err
+	for _, e := range []uuid.UUID{execution, answer} {
+		if err := errors.Join(deleteOrphan(ctx, t, e), blankOrphan(ctx, t, e)); err != nil {
+			return err
+		}
 	}
-	return deleteOrphan(ctx, t, answer)
+	return nil
 }
 
 // deleteOrphan removes what is kept for an execution unless a job is left that

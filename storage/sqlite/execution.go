@@ -89,6 +89,11 @@ func (e execution) endJob(ctx context.Context, t *statements, job uuid.UUID, how
 	if err != nil {
 		return err
 	}
+	_, err = t.exec(ctx, `UPDATE drops SET due_at = ? WHERE job_id = ?`,
+		micros(when(how.at).Add(jobs.EphemeralHold)), id(job))
+	if err != nil {
+		return err
+	}
 	_, err = t.exec(ctx, `DELETE FROM live_jobs WHERE execution_id = ? AND job_id = ?`, id(e.id), id(job))
 	if err != nil {
 		return err

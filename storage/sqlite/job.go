@@ -81,7 +81,7 @@ const (
 			CASE WHEN q.started_at > 0 THEN max(q.started_at, j.created_at) ELSE j.started_at END,
 			r.worker IS NOT NULL OR coalesce(q.settling, 0), coalesce(q.visible_at, 0), coalesce(q.waiting_on, ''),
 			res.input_tokens, res.output_tokens, res.cached_tokens, res.reasoning_tokens,
-			coalesce(res.error_code, j.error_code), coalesce(res.error_message, j.error_message), j.answer_of, `
+			coalesce(res.error_code, j.error_code), coalesce(res.error_message, j.error_message), j.answer_of, j.ephemeral, j.dropped_at, `
 	selectJobTail = `
 		FROM jobs j
 		LEFT JOIN queue q ON j.status = 'queued' AND q.id = j.execution_id
@@ -93,7 +93,7 @@ func scanJob(row scanner) (jobs.Job, error) {
 	var (
 		j                                    jobs.Job
 		deadline, created, started, finished int64
-		ageMicros, visibleAt                 int64
+		ageMicros, visibleAt, dropped        int64
 		cost                                 *int64
 		metadata, answerOf, result           []byte
 		running                              bool
@@ -104,7 +104,8 @@ func scanJob(row scanner) (jobs.Job, error) {
 	err := row.Scan(&j.ID, &j.Tenant, &j.ExecutionID, &j.Status, &j.Endpoint, &j.Model, &j.Priority, &deadline, &created,
 		&j.RequestHash, &j.Deduplicated, &j.Cached, &ageMicros, &cost, &metadata, &j.User, &finished,
 		&j.Tries, &j.Provider, &started, &running, &visibleAt, &waitingOn,
-		&tokens.input, &tokens.output, &tokens.cached, &tokens.reasoning, &failure.Code, &failure.Message, &answerOf, &result)
+		&tokens.input, &tokens.output, &tokens.cached, &tokens.reasoning, &failure.Code, &failure.Message, &answerOf, &j.Ephemeral, &dropped,
+		&result)
 	if err != nil {
 		return jobs.Job{}, err
 	}
@@ -116,6 +117,9 @@ func scanJob(row scanner) (jobs.Job, error) {
 	copy(j.AnswerOf[:], answerOf)
 	if len(result) > 0 {
 		j.Result = result
+	}
+	if dropped != 0 {
+		j.Drop(when(dropped))
 	}
 	if metadata != nil {
 		if err := json.Unmarshal(metadata, &j.Metadata); err != nil {
@@ -144,13 +148,17 @@ func (s *Store) Request(ctx context.Context, tenant string, jobID uuid.UUID) (jo
 	return read(ctx, s, "read a request", func(ctx context.Context, q *statements) (jobs.Request, error) {
 		var r jobs.Request
 		var body []byte
+		var dropped int64
 		err := q.row(ctx, `
-			SELECT r.endpoint, r.route, r.body, r.sample, r.cost
+			SELECT r.endpoint, r.route, r.body, r.sample, r.cost, j.dropped_at
 			FROM jobs j JOIN requests r ON r.execution_id = j.execution_id
 			WHERE j.id = ? AND j.tenant = ?`, id(jobID), tenant).
-			Scan(&r.Endpoint, &r.Route, &body, &r.Sample, &r.Cost)
+			Scan(&r.Endpoint, &r.Route, &body, &r.Sample, &r.Cost, &dropped)
 		if errors.Is(err, sql.ErrNoRows) {
 			return jobs.Request{}, jobs.ErrNotFound
+		}
+		if err == nil && dropped != 0 {
+			return jobs.Request{}, jobs.ErrDropped(when(dropped))
 		}
 		r.Body = body
 		return r, err

@@ -63,6 +63,9 @@ func create(ctx context.Context, t *statements, sub jobs.Submission) (jobs.Submi
 	if err := insertExecution(ctx, t, sub); err != nil {
 		return jobs.Submitted{}, err
 	}
+	if err := insertDrop(ctx, t, j, j.Deadline); err != nil {
+		return jobs.Submitted{}, err
+	}
 	if err := insertLive(ctx, t, j, sub.StaleAfter()); err != nil {
 		return jobs.Submitted{}, err
 	}
@@ -76,11 +79,11 @@ func insertJob(ctx context.Context, t *statements, j jobs.Job) error {
 	}
 	_, err = t.exec(ctx, `
 		INSERT INTO jobs (id, tenant, execution_id, status, endpoint, model, priority, deadline, created_at,
-			finished_at, hash, deduplicated, cached, age, tries, provider, cost_usd, metadata, end_user)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			finished_at, hash, deduplicated, cached, age, tries, provider, cost_usd, metadata, end_user, ephemeral)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id(j.ID), j.Tenant, id(j.ExecutionID), string(j.Status), j.Endpoint, j.Model, int(j.Priority), micros(j.Deadline),
 		micros(j.CreatedAt), micros(j.FinishedAt), j.RequestHash, j.Deduplicated, j.Cached, j.Age.Microseconds(),
-		j.Tries, j.Provider, amount(j.CostUSD), metadata, j.User)
+		j.Tries, j.Provider, amount(j.CostUSD), metadata, j.User, j.Ephemeral)
 	return err
 }
 
