@@ -60,10 +60,13 @@ type answer struct {
 	Cached       bool            `json:"cached"`
 	Tries        int             `json:"tries"`
 	FinishedAt   time.Time       `json:"finished_at"`
+	Store        bool            `json:"store"`
 	Result       json.RawMessage `json:"result"`
 	Error        *struct {
 		Code string `json:"code"`
 	} `json:"error"`
+	// Data is set in the answer to a list.
+	Data []answer `json:"data"`
 }
 
 func (s *stack) do(method, path, body string) answer {

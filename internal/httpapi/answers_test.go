@@ -105,6 +105,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		{method: "POST", path: id + "/retry", service: failing(jobs.ErrNotFound), want: 404},
 		{method: "POST", path: id + "/retry", service: failing(jobs.ErrNotEnded), want: 409},
 		{method: "POST", path: id + "/retry", service: failing(erased), want: 410},
+		{method: "POST", path: id + "/retry", service: failing(jobs.ErrDropped(noon)), want: 410},
 		{method: "POST", path: id + "/retry", body: strings.Repeat("x", 2000), want: 413},
 		{method: "POST", path: id + "/retry", service: failing(defect), want: 500},
 		{method: "POST", path: id + "/retry", service: failing(away), want: 503},

@@ -46,6 +46,7 @@ type Service interface {
 	Retry(ctx context.Context, tenant string, id uuid.UUID) (jobs.Submitted, error)
 	Delete(ctx context.Context, tenant string, id uuid.UUID) error
 	Calls(ctx context.Context, tenant string, id uuid.UUID) ([]jobs.Call, error)
+	Delivered(ctx context.Context, job jobs.Job) error
 }
 
 var _ Service = (*jobs.Service)(nil)

@@ -65,6 +65,7 @@ var (
 		"dedupe":         (*decoder).dedupe,
 		"cache":          (*decoder).cache,
 		"sample":         (*decoder).sample,
+		"store":          (*decoder).store,
 		"metadata":       (*decoder).metadata,
 		"user":           (*decoder).user,
 		"on_unavailable": (*decoder).unsupported,
@@ -156,6 +157,12 @@ func (d *decoder) staleIfError(pointer string, raw json.RawMessage) {
 
 func (d *decoder) noStore(pointer string, raw json.RawMessage) {
 	decode(d, pointer, raw, &d.job.NoStore, "true or false")
+}
+
+func (d *decoder) store(pointer string, raw json.RawMessage) {
+	var store bool
+	decode(d, pointer, raw, &store, "true or false")
+	d.job.Ephemeral = !store
 }
 
 func (d *decoder) sample(pointer string, raw json.RawMessage) {

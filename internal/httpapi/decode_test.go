@@ -32,6 +32,8 @@ func TestDecodeJob(t *testing.T) {
 		"deadline":                 {`,"deadline":"2030-01-31T13:00:00+01:00"`, jobs.NewJob{Deadline: noon}},
 		"dedupe said":              {`,"dedupe":true,"priority":"normal"`, jobs.NewJob{}},
 		"a whole number, oddly":    {`,"sample":2.0e0`, jobs.NewJob{Sample: 2}},
+		"not to be kept":           {`,"store":false`, jobs.NewJob{Ephemeral: true}},
+		"to be kept":               {`,"store":true`, jobs.NewJob{}},
 		"stale if error":           {`,"cache":{"stale_if_error":"1h"}`, jobs.NewJob{StaleIfError: time.Hour}},
 		"stale for a while":        {`,"cache":{"stale_while_revalidate":"1h"}`, jobs.NewJob{StaleWhileRevalidate: time.Hour}},
 		"no age at all":            {`,"cache":{"max_age":"0s"}`, jobs.NewJob{}},
@@ -97,6 +99,10 @@ func TestDecodeJobRefuses(t *testing.T) {
 		"unknown in cache": {`{"request":{},"cache":{"ttl":"1s"}}`, []string{"/cache/ttl", "not a known field"}},
 		"webhook":          {`{"request":{},"webhook":"x"}`, []string{"/webhook", "not supported by this version"}},
 		"on_unavailable":   {`{"request":{},"on_unavailable":"wait"}`, []string{"/on_unavailable", "not supported by this version"}},
+		"store": {
+			`{"request":{},"store":"no"}`,
+			[]string{"/store", "true or false"},
+		},
 		"stale_if_error": {
 			`{"request":{},"cache":{"stale_if_error":"soon"}}`,
 			[]string{"/cache/stale_if_error", `"90s"`},

@@ -41,6 +41,7 @@ type jobJSON struct {
 	Usage        *usageJSON        `json:"usage"`
 	CostUSD      *jobs.USD         `json:"cost_usd"`
 	Metadata     map[string]string `json:"metadata"`
+	Store        bool              `json:"store"`
 	Result       json.RawMessage   `json:"result"`
 	Error        *errorJSON        `json:"error"`
 }
@@ -64,7 +65,7 @@ func encodeJob(j jobs.Job) jobJSON {
 		CreatedAt: j.CreatedAt.UTC(), StartedAt: timeJSON(j.StartedAt), FinishedAt: timeJSON(j.FinishedAt),
 		RequestHash: j.RequestHash, Deduplicated: j.Deduplicated, Cached: j.Cached, Tries: j.Tries,
 		Provider: orNull(j.Provider), Usage: encodeUsage(j.Usage), CostUSD: j.CostUSD,
-		Metadata: j.Metadata, Result: j.Result,
+		Metadata: j.Metadata, Store: !j.Ephemeral, Result: j.Result,
 	}
 	if out.Metadata == nil {
 		out.Metadata = map[string]string{}

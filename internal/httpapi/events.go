@@ -93,7 +93,15 @@ func (a *API) open(x *exchange, id uuid.UUID) (jobs.Stream, error) {
 func (a *API) serveStream(ctx context.Context, stream jobs.Stream, after jobs.StreamPosition, to *eventStream) {
 	defer to.conn.Close()
 	defer a.survive()
-	err := stream.Run(ctx, after, to.tell)
+	err := stream.Run(ctx, after, func(events ...jobs.StreamEvent) error {
+		if err := to.tell(events...); err != nil {
+			return err
+		}
+		if last := events[len(events)-1]; last.Type == jobs.StreamDone {
+			a.delivered(ctx, last.Job)
+		}
+		return nil
+	})
 	to.end(err == nil || ctx.Err() != nil) // with ctx, it is this process that leaves
 }
 

@@ -32,6 +32,8 @@ type double struct {
 	retry  func(tenant string, id uuid.UUID) (jobs.Submitted, error)
 	delete func(tenant string, id uuid.UUID) error
 	calls  func(tenant string, id uuid.UUID) ([]jobs.Call, error)
+	// delivered may be left out.
+	delivered func(jobs.Job) error
 }
 
 var _ Service = double{}
@@ -62,6 +64,13 @@ func (d double) Delete(_ context.Context, tenant string, id uuid.UUID) error {
 
 func (d double) Calls(_ context.Context, tenant string, id uuid.UUID) ([]jobs.Call, error) {
 	return d.calls(tenant, id)
+}
+
+func (d double) Delivered(_ context.Context, j jobs.Job) error {
+	if d.delivered == nil {
+		return nil
+	}
+	return d.delivered(j)
 }
 
 // follows is a Follower of jobs that have ended.

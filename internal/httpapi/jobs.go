@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/google/uuid"
@@ -26,7 +27,24 @@ func (a *API) get(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return writeTagged(x, encodeJob(job))
+	if err := writeTagged(x, encodeJob(job)); err != nil {
+		return err
+	}
+	a.delivered(x.Request().Context(), job)
+	return nil
+}
+
+// delivered notes that a caller has been told of a job. If that fails, the job is
+// held as if nobody had been told.
+func (a *API) delivered(ctx context.Context, job jobs.Job) {
+	if !job.Ephemeral || !job.Status.Terminal() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.StoreTimeout)
+	defer cancel()
+	if err := a.cfg.Service.Delivered(ctx, job); err != nil {
+		a.cfg.Log.Warn().Stringer("job", job.ID).Err(err).Msg("note a delivery")
+	}
 }
 
 // list is GET /v1/jobs.
@@ -65,7 +83,7 @@ func (a *API) cancel(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(x, http.StatusAccepted, encodeJob(job))
+	return a.writeJob(x, http.StatusAccepted, job)
 }
 
 // retry is POST /v1/jobs/{id}/retry: a new job.
@@ -84,7 +102,7 @@ func (a *API) retry(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return writeAccepted(x, done.Job)
+	return a.writeAccepted(x, done.Job)
 }
 
 // delete is DELETE /v1/jobs/{id}.

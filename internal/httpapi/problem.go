@@ -51,6 +51,7 @@ var statuses = map[jobs.Code]int{
 	codeMethodNotAllowed:         http.StatusMethodNotAllowed,
 	jobs.CodeConflict:            http.StatusConflict,
 	jobs.CodeErased:              http.StatusGone,
+	jobs.CodeDropped:             http.StatusGone,
 	codeBodyTooLarge:             http.StatusRequestEntityTooLarge,
 	jobs.CodeIdempotencyMismatch: http.StatusUnprocessableEntity,
 	codeRateLimited:              http.StatusTooManyRequests,

@@ -23,15 +23,15 @@ func (a *API) submit(x *exchange) error {
 	}
 	wait := preferredWait(x.Request().Header)
 	if wait == 0 {
-		return writeAccepted(x, done.Job)
+		return a.writeAccepted(x, done.Job)
 	}
 	x.header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))
 	job := a.seeEnd(x, done.Job, wait)
 	if !job.Status.Terminal() {
-		return writeAccepted(x, job)
+		return a.writeAccepted(x, job)
 	}
 	x.accept(job)
-	return writeJSON(x, http.StatusOK, encodeJob(job))
+	return a.writeJob(x, http.StatusOK, job)
 }
 
 // keep reads the job and submits it. Its body counts against all others until
@@ -85,14 +85,22 @@ func (a *API) seeEnd(x *exchange, job jobs.Job, wait time.Duration) jobs.Job {
 
 // writeAccepted answers 202 with a job that was taken in and says when to look
 // at it again.
-func writeAccepted(x *exchange, job jobs.Job) error {
+func (a *API) writeAccepted(x *exchange, job jobs.Job) error {
 	x.accept(job)
 	again := "1"
 	if job.Status.Terminal() {
 		again = "0"
 	}
 	x.header().Set("Retry-After", again)
-	return writeJSON(x, http.StatusAccepted, encodeJob(job))
+	return a.writeJob(x, http.StatusAccepted, job)
+}
+
+func (a *API) writeJob(x *exchange, status int, job jobs.Job) error {
+	if err := writeJSON(x, status, encodeJob(job)); err != nil {
+		return err
+	}
+	a.delivered(x.Request().Context(), job)
+	return nil
 }
 
 // accept says where the job is.

@@ -164,6 +164,25 @@ func TestFailingMaintenanceIsTriedAgain(t *testing.T) {
 	})
 }
 
+func TestWhatIsDueIsDroppedWholly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDouble()
+		d.run(t)
+		after(time.Minute)
+		if n := d.count("drop"); n < 29 || n > 32 {
+			t.Errorf("looked %d times in a minute, want every 2 s", n)
+		}
+		d.mu.Lock()
+		d.calls["drop"], d.due = 0, 500
+		d.mu.Unlock()
+		after(2 * time.Second)
+		if n := d.count("drop"); under(d, &d.due) != 0 || n < 3 || n > 4 {
+			t.Errorf("%d are left after %d looks, want none after 3", under(d, &d.due), n)
+		}
+	})
+}
+
 // TestMaintenanceDoesNotWaitForASettlementThatFails: rooms for the weeks to come
 // are made all the same.
 func TestMaintenanceDoesNotWaitForASettlementThatFails(t *testing.T) {

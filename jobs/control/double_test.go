@@ -27,6 +27,8 @@ type double struct {
 	expire    func() (jobs.Expired, error)
 	settle    func() ([]uuid.UUID, error)
 	maintain  func() error
+	// due is how many jobs are to be dropped.
+	due int
 
 	requeued  []jobs.Task
 	reclaimed []jobs.Worker
@@ -111,6 +113,15 @@ func (d *double) Expire(context.Context, time.Time, int) (jobs.Expired, error) {
 func (d *double) Settle(context.Context) ([]uuid.UUID, error) {
 	d.note("settle")
 	return under(d, &d.settle)()
+}
+
+func (d *double) Drop(_ context.Context, _ time.Time, limit int) (int, error) {
+	d.note("drop")
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := min(d.due, limit)
+	d.due -= n
+	return n, nil
 }
 
 func (d *double) Maintain(context.Context, time.Time) error {

@@ -340,6 +340,13 @@ func (s cutStore) Settle(ctx context.Context) ([]uuid.UUID, error) {
 	return s.Store.Settle(ctx)
 }
 
+func (s cutStore) Drop(ctx context.Context, now time.Time, limit int) (int, error) {
+	if err := s.p.cut(); err != nil {
+		return 0, err
+	}
+	return s.Store.Drop(ctx, now, limit)
+}
+
 func (s cutStore) Maintain(ctx context.Context, now time.Time) error {
 	if err := s.p.cut(); err != nil {
 		return err

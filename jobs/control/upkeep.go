@@ -11,6 +11,8 @@ const (
 	maintainEvery = time.Hour
 	// upkeepTimeout leaves room for dropping and deleting much.
 	upkeepTimeout = 10 * time.Minute
+	// dropLimit bounds what one transaction drops.
+	dropLimit = 200
 )
 
 // upkeep settles and tidies, under a lease: it would be wasteful, not wrong, in
@@ -27,7 +29,7 @@ func (u *upkeep) step(ctx context.Context) error {
 	if err != nil || !held {
 		return err
 	}
-	return errors.Join(u.settle(ctx), u.maintain(ctx)) // neither waits for the other to work
+	return errors.Join(u.settle(ctx), u.drop(ctx), u.maintain(ctx)) // none waits for another to work
 }
 
 func (u *upkeep) settle(ctx context.Context) error {
@@ -37,6 +39,19 @@ func (u *upkeep) settle(ctx context.Context) error {
 		return fmt.Errorf("settle: %w", err)
 	}
 	return nil
+}
+
+// drop makes ephemeral jobs that are due forget.
+func (u *upkeep) drop(ctx context.Context) error {
+	for {
+		n, err := u.c.cfg.Store.Drop(ctx, time.Now().UTC(), dropLimit)
+		if err != nil {
+			return fmt.Errorf("drop: %w", err)
+		}
+		if n < dropLimit {
+			return nil
+		}
+	}
 }
 
 func (u *upkeep) maintain(ctx context.Context) error {

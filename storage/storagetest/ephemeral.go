@@ -29,9 +29,9 @@ func ephemeralRules() []rule {
 func ephemeral(s *jobs.Submission) { s.Job.Ephemeral, s.NoStore = true, true }
 
 // fleeting answers one ephemeral job at one minute.
-func (f *fixture) fleeting(edits ...edit) jobs.Job {
+func (f *fixture) fleeting() jobs.Job {
 	f.t.Helper()
-	j := f.answered("a", time.Minute, append([]edit{ephemeral}, edits...)...)
+	j := f.answered("a", time.Minute, ephemeral)
 	equal(f, j.Ephemeral, true, "ephemeral")
 	equal(f, string(j.Result), answer, "result")
 	return j
