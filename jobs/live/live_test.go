@@ -90,6 +90,8 @@ func (r *rig) submit() jobs.Job {
 func (r *rig) claim() jobs.Work {
 	r.t.Helper()
 	ctx := r.t.Context()
+	_, _, err := r.store.Unpark(ctx, time.Now(), 1)
+	r.must(err)
 	ready, err := r.store.Ready(ctx, jobs.ReadyQuery{Route: "default", Now: time.Now(), Tenants: 2, PerTenant: 2})
 	r.must(err)
 	if len(ready) != 1 {
