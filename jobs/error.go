@@ -16,6 +16,8 @@ const (
 	CodeConflict            Code = "conflict"
 	CodeIdempotencyMismatch Code = "idempotency_mismatch"
 	CodeStoreUnavailable    Code = "store_unavailable"
+	// CodeRedactionUnavailable says that a [Redactor] failed: nothing was kept.
+	CodeRedactionUnavailable Code = "redaction_unavailable"
 )
 
 // Error is a failure with a code and a message that a client may see.

@@ -15,6 +15,8 @@ type Service struct {
 	signals Signals
 	catalog *Catalog
 	watcher *watcher
+	// redactor is nil when all is kept as it was sent.
+	redactor Redactor
 }
 
 type serviceStore interface {
@@ -23,8 +25,12 @@ type serviceStore interface {
 }
 
 // NewService returns a service over the given parts.
-func NewService(store serviceStore, signals Signals, catalog *Catalog) *Service {
-	return &Service{store: store, signals: signals, catalog: catalog, watcher: newWatcher(store)}
+func NewService(store serviceStore, signals Signals, catalog *Catalog, options ...ServiceOption) *Service {
+	s := &Service{store: store, signals: signals, catalog: catalog, watcher: newWatcher(store)}
+	for _, option := range options {
+		option(s)
+	}
+	return s
 }
 
 // Run wakes those who wait for jobs or watch them, until ctx ends.

@@ -23,6 +23,17 @@ import (
 // newService returns a service over a real store, and the store.
 func newService(t *testing.T) (*jobs.Service, jobs.Store) {
 	t.Helper()
+	var store jobs.Store
+	s := newServiceOn(t, func(below jobs.Store) jobs.Store {
+		store = below
+		return below
+	})
+	return s, store
+}
+
+// newServiceOn returns a service over what is put before a real store.
+func newServiceOn(t *testing.T, put func(jobs.Store) jobs.Store, options ...jobs.ServiceOption) *jobs.Service {
+	t.Helper()
 	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "jobs.db"), Relaxed: true})
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +43,7 @@ func newService(t *testing.T) (*jobs.Service, jobs.Store) {
 	catalog := jobs.NewCatalog(
 		[]jobs.Route{{Name: "default", Targets: []jobs.Target{{Provider: "sim", Model: "sim-1"}}, MaxAttempts: 1}},
 		map[string][]string{"sim": {"sim-1"}}, jobs.Route{MaxAttempts: 1})
-	return jobs.NewService(store, signals, catalog), store
+	return jobs.NewService(put(store), signals, catalog, options...)
 }
 
 const hello = `{"model":"default","messages":[{"role":"user","content":"hi"}]}`

@@ -73,7 +73,19 @@ type NewJob struct {
 // Submit keeps the job and returns it as it is then: queued, attached to an
 // execution under way, or already succeeded from an earlier answer. After nil
 // no crash loses it. Bad input is an *[Error] that names the field.
+//
+// With a [Redactor] what is kept is what it returns. When it fails nothing is
+// kept, and the error has code [CodeRedactionUnavailable].
 func (s *Service) Submit(ctx context.Context, n NewJob) (Submitted, error) {
+	n, err := s.redacted(ctx, n)
+	if err != nil {
+		return Submitted{}, err
+	}
+	return s.submit(ctx, n)
+}
+
+// submit is Submit for what is redacted already.
+func (s *Service) submit(ctx context.Context, n NewJob) (Submitted, error) {
 	at := now()
 	sub, err := s.submission(n, at)
 	if err != nil {
@@ -101,7 +113,7 @@ const refreshKey = "penstock refresh "
 // later minutes attach to it. Nobody waits for it: if it cannot be made, the
 // next stale answer tries again.
 func (s *Service) revalidate(ctx context.Context, n NewJob, served Job, at time.Time) {
-	_, _ = s.Submit(ctx, NewJob{
+	_, _ = s.submit(ctx, NewJob{
 		Tenant: n.Tenant, Endpoint: n.Endpoint, Request: n.Request, Sample: n.Sample, User: n.User,
 		Priority: PriorityLow, Metadata: map[string]string{"refreshes": served.ID.String()},
 		IdempotencyKey: refreshKey + served.RequestHash + at.Format(" 2006-01-02T15:04"),

@@ -126,7 +126,11 @@ func (p *parts) openRedis(ctx context.Context, c Config, log zerolog.Logger) (re
 // buildCore makes what moves executions along.
 func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 	catalog, pools, holder := c.File.catalog(), c.File.concurrency(), uuid.Must(uuid.NewV7())
-	p.service = jobs.NewService(p.store, p.signals, catalog)
+	redaction, err := p.redaction(c.File.Redaction)
+	if err != nil {
+		return err
+	}
+	p.service = jobs.NewService(p.store, p.signals, catalog, redaction...)
 	p.dispatcher, err = dispatch.New(dispatch.Config{
 		Store: p.store, Queue: tasks, Catalog: catalog, Pools: pools, Holder: holder, Observer: o.dispatch(),
 	})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -54,8 +55,14 @@ routes:
   fast: {targets: [openai/gpt-5-mini, local/llama3], timeout: 60s, max_attempts: 3}
 trust_tenant_header: true
 drain_timeout: 30s
+data_key_age: 720h
+redaction:
+  rules: [{pattern: "[a-z]+@example.org", replace: "[mail]"}]
+  url: "https://${REDACTOR}/v1"
+  api_key: "${KEY}"
+  timeout: 2s
 `)
-	c, err := LoadConfig(RoleWorker, env("PENSTOCK_CONFIG", path, "KEY", "secret", "PENSTOCK_LOG", "console,debug",
+	c, err := LoadConfig(RoleWorker, env("PENSTOCK_CONFIG", path, "KEY", "secret", "REDACTOR", "redact.internal", "PENSTOCK_LOG", "console,debug",
 		"PENSTOCK_DATABASE_URL", "postgres://localhost/penstock", "PENSTOCK_REDIS_URL", "redis://localhost:6379"))
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +76,13 @@ drain_timeout: 30s
 	}
 	if !c.LogConsole || c.LogLevel != zerolog.DebugLevel {
 		t.Errorf("log: got console %v, level %v", c.LogConsole, c.LogLevel)
+	}
+	redaction := RedactionConfig{
+		Rules: []RedactionRule{{Pattern: "[a-z]+@example.org", Replace: "[mail]"}},
+		URL:   "https://redact.internal/v1", APIKey: "secret", Timeout: 2 * time.Second,
+	}
+	if c.File.DataKeyAge != 720*time.Hour || !reflect.DeepEqual(c.File.Redaction, &redaction) {
+		t.Errorf("got %s, %+v", c.File.DataKeyAge, c.File.Redaction)
 	}
 	route, err := c.File.catalog().Resolve("fast")
 	if err != nil || len(route.Targets) != 2 || route.Timeouts.Total != time.Minute || route.MaxAttempts != 3 {
@@ -126,6 +140,36 @@ func TestWrongConfigurationNamesTheKey(t *testing.T) {
 			RoleEmbedded, nil, "providers: {a: {type: openai}}\nroutes: {r: {mode: random, targets: [a/b]}}",
 			"routes.r.mode", "active_passive",
 		},
+		{RoleEmbedded, nil, "providers: {a: {type: openai}}\ndata_key_age: 5m", "data_key_age", "1h"},
+		{RoleEmbedded, nil, "providers: {a: {type: openai}}\nredaction: {}", "redaction", "rules, url or both"},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nredaction: {rules: [{pattern: a}, {pattern: 'b('}]}",
+			"redaction.rules.1.pattern", "missing closing )",
+		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nredaction: {rules: [{pattern: a*}]}",
+			"redaction.rules.0.pattern", "empty string",
+		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nredaction: {rules: [{pattern: a, with: b}]}",
+			"PENSTOCK_CONFIG", `unknown field "with"`,
+		},
+		{RoleEmbedded, nil, "providers: {a: {type: openai}}\nredaction: {url: 'redact:80'}", "redaction.url", "https://"},
+		{RoleEmbedded, nil, "providers: {a: {type: openai}}\nredaction: {url: '${NOPE}'}", "redaction.url", "NOPE"},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nredaction: {url: 'http://r', api_key: '${NOPE}'}",
+			"redaction.api_key", "NOPE",
+		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nredaction: {url: 'http://r', timeout: 1m}",
+			"redaction.timeout", "20s",
+		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nredaction: {rules: [{pattern: a}], timeout: 1s}",
+			"redaction", "belong to url",
+		},
+		{RoleEmbedded, []string{"PENSTOCK_SECRET_KEY", "hunter2!"}, "", "PENSTOCK_SECRET_KEY", "openssl rand -base64 32"},
+		{RoleEmbedded, []string{"PENSTOCK_SECRET_KEY", "aHVudGVyMg=="}, "", "PENSTOCK_SECRET_KEY", "entry 1 has 7 bytes"},
 	} {
 		vars := tc.env
 		if tc.file != "" {
@@ -138,6 +182,9 @@ func TestWrongConfigurationNamesTheKey(t *testing.T) {
 		}
 		if ok && strings.Contains(e.Error(), "\n") {
 			t.Errorf("%q: more than one line: %q", tc.file, e.Error())
+		}
+		if ok && strings.Contains(e.Error(), "hunter2") {
+			t.Errorf("%v: the error quotes a secret: %v", tc.env, e)
 		}
 	}
 }

@@ -37,6 +37,8 @@ type File struct {
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 	// DataKeyAge is how long a tenant's data key seals what is new; 0: 90 days.
 	DataKeyAge time.Duration `yaml:"data_key_age"`
+	// Redaction is what is taken out of submissions; absent: nothing.
+	Redaction *RedactionConfig `yaml:"redaction"`
 }
 
 // ProviderConfig is one provider.
@@ -129,6 +131,11 @@ func parseFile(raw []byte, getenv func(string) string) (File, error) {
 		}
 		f.Providers[name] = p
 	}
+	if f.Redaction != nil {
+		if err := f.Redaction.expand(getenv); err != nil {
+			return File{}, err
+		}
+	}
 	return f, nil
 }
 
@@ -194,6 +201,9 @@ func (f *File) validate() error {
 	}
 	if f.DataKeyAge != 0 && f.DataKeyAge < time.Hour {
 		return wrong("data_key_age", "expected a duration of at least 1h, such as 2160h, got %s", f.DataKeyAge)
+	}
+	if f.Redaction != nil {
+		return f.Redaction.validate()
 	}
 	return nil
 }

@@ -55,6 +55,10 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 	erased := &jobs.Error{Code: jobs.CodeErased, Message: "the request was erased"}
 	gone := succeeded()
 	gone.Result, gone.Error = nil, &jobs.JobError{Code: jobs.CodeErased, Message: "it was erased"}
+	unreadable := &jobs.Error{Code: jobs.CodeUnreadable, Message: "it was changed"}
+	changed := succeeded()
+	changed.Result, changed.Error = nil, &jobs.JobError{Code: jobs.CodeUnreadable, Message: "it was changed"}
+	unredacted := &jobs.Error{Code: jobs.CodeRedactionUnavailable, Message: "nothing was kept", Err: defect}
 	seen := map[string]bool{}
 	var documented []string
 	for _, c := range []struct {
@@ -76,6 +80,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		{method: "POST", path: "/v1/jobs", body: smallest, service: failing(jobs.ErrIdempotencyMismatch), want: 422},
 		{method: "POST", path: "/v1/jobs", body: smallest, service: failing(defect), want: 500},
 		{method: "POST", path: "/v1/jobs", body: smallest, service: failing(away), want: 503},
+		{method: "POST", path: "/v1/jobs", body: smallest, service: failing(unredacted), want: 503},
 		{method: "GET", path: "/v1/jobs", service: granting(), want: 200},
 		{method: "GET", path: "/v1/jobs?limit=0", want: 400},
 		{method: "GET", path: "/v1/jobs", service: failing(defect), want: 500},
@@ -83,6 +88,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		{method: "GET", path: id, service: granting(), want: 200},
 		{method: "GET", path: id, service: granting(), want: 304, headers: []string{"If-None-Match", "*"}},
 		{method: "GET", path: id, service: double{job: finds(gone)}, want: 200},
+		{method: "GET", path: id, service: double{job: finds(changed)}, want: 200},
 		{method: "GET", path: id + "?wait=soon", want: 400},
 		{method: "GET", path: id, service: failing(jobs.ErrNotFound), want: 404},
 		{method: "GET", path: id, service: failing(defect), want: 500},
@@ -106,6 +112,8 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		{method: "POST", path: id + "/retry", service: failing(jobs.ErrNotEnded), want: 409},
 		{method: "POST", path: id + "/retry", service: failing(erased), want: 410},
 		{method: "POST", path: id + "/retry", service: failing(jobs.ErrDropped(noon)), want: 410},
+		{method: "POST", path: id + "/retry", service: failing(unreadable), want: 410},
+		{method: "POST", path: id + "/retry", service: failing(unredacted), want: 503},
 		{method: "POST", path: id + "/retry", body: strings.Repeat("x", 2000), want: 413},
 		{method: "POST", path: id + "/retry", service: failing(defect), want: 500},
 		{method: "POST", path: id + "/retry", service: failing(away), want: 503},
@@ -166,6 +174,9 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	unknown := &jobs.Error{Code: jobs.CodeUnknownModel, Pointer: "/request/model", Message: "no"}
+	unredacted := &jobs.Error{
+		Code: jobs.CodeRedactionUnavailable, Message: "nothing was kept: repeat it", Err: errors.New("dial 10.0.0.7"),
+	}
 	for name, c := range map[string]struct {
 		err    error
 		status int
@@ -179,6 +190,7 @@ func TestProblems(t *testing.T) {
 		"idempotency mismatch": {jobs.ErrIdempotencyMismatch, 422, "idempotency_mismatch", "used for another submission"},
 		"store away":           {jobs.Unavailable(errors.New("dial 10.0.0.7")), 503, "store_unavailable", "unknown: repeat with the same key"},
 		"store too slow":       {context.DeadlineExceeded, 503, "store_unavailable", "unknown: repeat with the same key"},
+		"redaction away":       {unredacted, 503, "redaction_unavailable", "nothing was kept: repeat it"},
 		"unknown code":         {&jobs.Error{Code: "odd", Message: "secret"}, 500, "internal", "request_id"},
 		"unknown error":        {errors.New("secret"), 500, "internal", "request_id"},
 	} {

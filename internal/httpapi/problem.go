@@ -44,19 +44,21 @@ const (
 
 // statuses is the one place where a code becomes an HTTP status.
 var statuses = map[jobs.Code]int{
-	jobs.CodeInvalidField:        http.StatusBadRequest,
-	jobs.CodeUnknownModel:        http.StatusBadRequest,
-	codeForbidden:                http.StatusForbidden,
-	jobs.CodeNotFound:            http.StatusNotFound,
-	codeMethodNotAllowed:         http.StatusMethodNotAllowed,
-	jobs.CodeConflict:            http.StatusConflict,
-	jobs.CodeErased:              http.StatusGone,
-	jobs.CodeDropped:             http.StatusGone,
-	codeBodyTooLarge:             http.StatusRequestEntityTooLarge,
-	jobs.CodeIdempotencyMismatch: http.StatusUnprocessableEntity,
-	codeRateLimited:              http.StatusTooManyRequests,
-	codeInternal:                 http.StatusInternalServerError,
-	jobs.CodeStoreUnavailable:    http.StatusServiceUnavailable,
+	jobs.CodeInvalidField:         http.StatusBadRequest,
+	jobs.CodeUnknownModel:         http.StatusBadRequest,
+	codeForbidden:                 http.StatusForbidden,
+	jobs.CodeNotFound:             http.StatusNotFound,
+	codeMethodNotAllowed:          http.StatusMethodNotAllowed,
+	jobs.CodeConflict:             http.StatusConflict,
+	jobs.CodeUnreadable:           http.StatusGone,
+	jobs.CodeErased:               http.StatusGone,
+	jobs.CodeDropped:              http.StatusGone,
+	codeBodyTooLarge:              http.StatusRequestEntityTooLarge,
+	jobs.CodeIdempotencyMismatch:  http.StatusUnprocessableEntity,
+	codeRateLimited:               http.StatusTooManyRequests,
+	codeInternal:                  http.StatusInternalServerError,
+	jobs.CodeStoreUnavailable:     http.StatusServiceUnavailable,
+	jobs.CodeRedactionUnavailable: http.StatusServiceUnavailable,
 }
 
 // fieldErrors are all the things found wrong with one body.
@@ -88,7 +90,7 @@ func problemOf(err error, method string) problem {
 	switch {
 	case !ok || status == http.StatusInternalServerError:
 		return newProblem(codeInternal, "something went wrong here; the log has it under this request_id")
-	case status == http.StatusServiceUnavailable:
+	case e.Code == jobs.CodeStoreUnavailable:
 		return newProblem(e.Code, unavailable(method))
 	case e.Pointer != "":
 		one := fieldErrors{{Pointer: e.Pointer, Detail: e.Message}}
