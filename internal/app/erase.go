@@ -8,10 +8,12 @@ import (
 
 	"github.com/penstock-dev/penstock/storage"
 	"github.com/penstock-dev/penstock/storage/sealed"
+	"github.com/penstock-dev/penstock/storage/tenantkey"
 )
 
 // eraseTenant forgets the keys of a tenant and says what that did. It needs no
-// secret: what is wrapped is thrown away as it is.
+// secret: what is wrapped is thrown away as it is. A tenant that never had a key
+// is an error: most likely its name is wrong.
 func eraseTenant(ctx context.Context, role Role, getenv func(string) string, tenant string, out io.Writer) (err error) {
 	c := fromEnvironment(role, getenv)
 	if err := c.checkDatabase(); err != nil {
@@ -24,16 +26,28 @@ func eraseTenant(ctx context.Context, role Role, getenv func(string) string, ten
 	defer func() { err = errors.Join(err, store.Close()) }()
 	erased, err := sealed.Erase(ctx, store, tenant)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; what was done is done: run it again", err)
 	}
-	if erased.Keys == 0 {
-		fmt.Fprintf(out, "tenant %q has no key: nothing that can be read is sealed for it, and nothing was erased\n", tenant)
-	} else {
-		fmt.Fprintf(out, "tenant %q: %d data keys erased; what they sealed is gone, within a minute in every process\n",
-			tenant, erased.Keys)
+	if erased.Keys == 0 && erased.Before == 0 {
+		return fmt.Errorf("tenant %q has no data key: nothing is sealed for it, and what is kept in plain stays", tenant)
 	}
-	fmt.Fprintf(out, "%d live executions ended as failed, and %d jobs with them\n", erased.Executions, len(erased.Ended))
-	fmt.Fprintln(out, "what is kept in plain stays: metadata, user, model, request hash, and payloads from before there was a secret;"+
-		" what backups hold can be read with their copy of the keys: see docs/OPERATING.md")
+	tellErased(out, tenant, erased)
 	return nil
+}
+
+func tellErased(out io.Writer, tenant string, e tenantkey.Erased) {
+	fmt.Fprintf(out, "tenant %q: %s erased (and %d before); what they sealed is unreadable now, and within 30 s in every process that runs\n",
+		tenant, count(e.Keys, "data key"), e.Before)
+	fmt.Fprintf(out, "%s ended as failed, code erased, and %s with them\n",
+		count(e.Executions, "live execution"), count(len(e.Ended), "job"))
+	fmt.Fprintln(out, "still there: metadata, user, model, request hash, times, usage; payloads kept before there was a secret; "+
+		"and the keys in backups: see docs/OPERATING.md, Erasing a tenant")
+}
+
+// count returns such as 1 job, 2 jobs.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -21,6 +21,9 @@ const maxErased = 100
 func (s *Store) Erase(
 	ctx context.Context, tenant string, at time.Time, why jobs.JobError,
 ) (erased tenantkey.Erased, err error) {
+	if erased.Before, err = s.countErased(ctx, tenant); err != nil {
+		return erased, err
+	}
 	for range 2 {
 		n, err := s.eraseKeys(ctx, tenant, at)
 		if err != nil {
@@ -36,6 +39,14 @@ func (s *Store) Erase(
 		return err
 	})
 	return erased, nil
+}
+
+func (s *Store) countErased(ctx context.Context, tenant string) (n int, err error) {
+	const query = `SELECT count(*) FROM tenant_keys WHERE tenant = $1 AND erased_at IS NOT NULL`
+	err = s.bounded(ctx, "count a tenant's erased keys", func(ctx context.Context) error {
+		return s.pool.QueryRow(ctx, query, tenant).Scan(&n)
+	})
+	return n, err
 }
 
 func (s *Store) eraseKeys(ctx context.Context, tenant string, at time.Time) (n int, err error) {

@@ -19,6 +19,9 @@ const maxErased = 100
 func (s *Store) Erase(
 	ctx context.Context, tenant string, at time.Time, why jobs.JobError,
 ) (erased tenantkey.Erased, err error) {
+	if erased.Before, err = s.countErased(ctx, tenant); err != nil {
+		return erased, err
+	}
 	for range 2 {
 		n, err := s.eraseKeys(ctx, tenant, at)
 		if err != nil {
@@ -30,6 +33,13 @@ func (s *Store) Erase(
 		}
 	}
 	return erased, nil
+}
+
+func (s *Store) countErased(ctx context.Context, tenant string) (int, error) {
+	return read(ctx, s, "count a tenant's erased keys", func(ctx context.Context, q *statements) (n int, err error) {
+		err = q.row(ctx, `SELECT count(*) FROM tenant_keys WHERE tenant = ? AND erased_at > 0`, tenant).Scan(&n)
+		return n, err
+	})
 }
 
 // eraseKeys overwrites keys where they stood. What the log holds of them goes

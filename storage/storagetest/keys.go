@@ -225,10 +225,10 @@ func erasedKeyHasNoBytes(f *keyFixture) {
 func erasureIsRepeatable(f *keyFixture) {
 	k := f.add(f.key(tenant, "one"), uuid.Nil)
 	f.submit("a", sealedWith(k.ID))
-	f.erase(tenant)
+	equal(f.fixture, f.erase(tenant).Before, 0, "keys erased before the first time")
 	again := f.erase(tenant)
-	if again.Keys != 0 || again.Executions != 0 || len(again.Ended) != 0 {
-		f.t.Fatalf("erased again: got %+v, want nothing", again)
+	if again.Keys != 0 || again.Before != 1 || again.Executions != 0 || len(again.Ended) != 0 {
+		f.t.Fatalf("erased again: got %+v, want nothing, and one key before", again)
 	}
 	equal(f.fixture, f.byID(k.ID).ErasedAt, f.at(time.Minute), "erased at")
 }

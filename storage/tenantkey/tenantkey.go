@@ -65,6 +65,8 @@ type Store interface {
 // Erased is what an erasure did.
 type Erased struct {
 	Keys int
+	// Before counts the keys that had been erased already.
+	Before int
 	// Executions counts those that were ended.
 	Executions int
 	// Ended lists their jobs.
