@@ -20,6 +20,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs/run"
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/storage/sqlite"
+	"github.com/penstock-dev/penstock/storage/storagetest"
 )
 
 // fleet is several processes over one real store and one queue.
@@ -83,7 +84,7 @@ func (f *fleet) start(name string, concurrency int) *process {
 	f.t.Helper()
 	p := &process{f: f, name: name}
 	id := uuid.Must(uuid.NewV7())
-	store, queue := cutStore{f.store, p}, &cutQueue{f.queue, p, nil}
+	store, queue := storagetest.Cut{Store: f.store, Before: p.cut}, &cutQueue{f.queue, p, nil}
 	ctx, stop := context.WithCancel(f.t.Context())
 	alive, kill := context.WithCancel(ctx)
 	queue.alive = alive.Done()
@@ -206,152 +207,6 @@ func (p *process) cut() error {
 		return errCut
 	}
 	return nil
-}
-
-// cutStore is the store as a process sees it that may be cut off.
-type cutStore struct {
-	*sqlite.Store
-	p *process
-}
-
-func (s cutStore) Routes(ctx context.Context) ([]string, error) {
-	if err := s.p.cut(); err != nil {
-		return nil, err
-	}
-	return s.Store.Routes(ctx)
-}
-
-func (s cutStore) Unpark(ctx context.Context, now time.Time, limit int) (int, time.Time, error) {
-	if err := s.p.cut(); err != nil {
-		return 0, time.Time{}, err
-	}
-	return s.Store.Unpark(ctx, now, limit)
-}
-
-func (s cutStore) Ready(ctx context.Context, q jobs.ReadyQuery) ([]jobs.Candidate, error) {
-	if err := s.p.cut(); err != nil {
-		return nil, err
-	}
-	return s.Store.Ready(ctx, q)
-}
-
-func (s cutStore) Outstanding(ctx context.Context) ([]jobs.Outstanding, error) {
-	if err := s.p.cut(); err != nil {
-		return nil, err
-	}
-	return s.Store.Outstanding(ctx)
-}
-
-func (s cutStore) Release(ctx context.Context, rs []jobs.Release, at time.Time) ([]jobs.Task, error) {
-	if err := s.p.cut(); err != nil {
-		return nil, err
-	}
-	return s.Store.Release(ctx, rs, at)
-}
-
-func (s cutStore) Lease(ctx context.Context, name string, holder uuid.UUID, ttl time.Duration) (bool, error) {
-	if err := s.p.cut(); err != nil {
-		return false, err
-	}
-	return s.Store.Lease(ctx, name, holder, ttl)
-}
-
-func (s cutStore) Unlease(ctx context.Context, name string, holder uuid.UUID) error {
-	if err := s.p.cut(); err != nil {
-		return err
-	}
-	return s.Store.Unlease(ctx, name, holder)
-}
-
-func (s cutStore) Claim(ctx context.Context, c jobs.Claim) (jobs.Work, error) {
-	if err := s.p.cut(); err != nil {
-		return jobs.Work{}, err
-	}
-	return s.Store.Claim(ctx, c)
-}
-
-func (s cutStore) Finish(ctx context.Context, o jobs.Outcome) ([]uuid.UUID, error) {
-	if err := s.p.cut(); err != nil {
-		return nil, err
-	}
-	return s.Store.Finish(ctx, o)
-}
-
-func (s cutStore) Reschedule(ctx context.Context, r jobs.Rescheduling) error {
-	if err := s.p.cut(); err != nil {
-		return err
-	}
-	return s.Store.Reschedule(ctx, r)
-}
-
-func (s cutStore) Beat(ctx context.Context, w jobs.Worker, running []jobs.Task) ([]jobs.Task, error) {
-	if err := s.p.cut(); err != nil {
-		return nil, err
-	}
-	return s.Store.Beat(ctx, w, running)
-}
-
-func (s cutStore) Retire(ctx context.Context, worker uuid.UUID) error {
-	if err := s.p.cut(); err != nil {
-		return err
-	}
-	return s.Store.Retire(ctx, worker)
-}
-
-func (s cutStore) Workers(ctx context.Context) ([]jobs.Worker, error) {
-	if err := s.p.cut(); err != nil {
-		return nil, err
-	}
-	return s.Store.Workers(ctx)
-}
-
-func (s cutStore) Reclaim(ctx context.Context, w jobs.Worker, at time.Time) (jobs.Reclaimed, error) {
-	if err := s.p.cut(); err != nil {
-		return jobs.Reclaimed{}, err
-	}
-	return s.Store.Reclaim(ctx, w, at)
-}
-
-func (s cutStore) Unclaimed(ctx context.Context, before time.Time, limit int) ([]jobs.Task, error) {
-	if err := s.p.cut(); err != nil {
-		return nil, err
-	}
-	return s.Store.Unclaimed(ctx, before, limit)
-}
-
-func (s cutStore) Requeue(ctx context.Context, tasks []jobs.Task) (int, error) {
-	if err := s.p.cut(); err != nil {
-		return 0, err
-	}
-	return s.Store.Requeue(ctx, tasks)
-}
-
-func (s cutStore) Expire(ctx context.Context, now time.Time, limit int) (jobs.Expired, error) {
-	if err := s.p.cut(); err != nil {
-		return jobs.Expired{}, err
-	}
-	return s.Store.Expire(ctx, now, limit)
-}
-
-func (s cutStore) Settle(ctx context.Context) ([]uuid.UUID, error) {
-	if err := s.p.cut(); err != nil {
-		return nil, err
-	}
-	return s.Store.Settle(ctx)
-}
-
-func (s cutStore) Drop(ctx context.Context, now time.Time, limit int) (int, error) {
-	if err := s.p.cut(); err != nil {
-		return 0, err
-	}
-	return s.Store.Drop(ctx, now, limit)
-}
-
-func (s cutStore) Maintain(ctx context.Context, now time.Time) error {
-	if err := s.p.cut(); err != nil {
-		return err
-	}
-	return s.Store.Maintain(ctx, now)
 }
 
 // cutQueue is the queue as a process sees it that may be cut off.
