@@ -84,10 +84,10 @@ func (f *fleet) start(name string, concurrency int) *process {
 	f.t.Helper()
 	p := &process{f: f, name: name}
 	id := uuid.Must(uuid.NewV7())
-	store, queue := storagetest.Cut{Store: f.store, Before: p.cut}, &cutQueue{f.queue, p, nil}
+	store, queue := storagetest.Cut{Store: f.store, Before: p.cut}, &queuetest.Cut{Queue: f.queue, Before: p.muted}
 	ctx, stop := context.WithCancel(f.t.Context())
 	alive, kill := context.WithCancel(ctx)
-	queue.alive = alive.Done()
+	queue.Killed = alive.Done()
 	p.kill = func() {
 		p.dead.Store(true)
 		kill()
@@ -209,41 +209,10 @@ func (p *process) cut() error {
 	return nil
 }
 
-// cutQueue is the queue as a process sees it that may be cut off.
-type cutQueue struct {
-	*queuetest.Queue
-	p     *process
-	alive <-chan struct{}
-}
-
-func (q *cutQueue) Enqueue(ctx context.Context, tasks []jobs.Task) error {
-	if q.p.dead.Load() || q.p.mute.Load() {
+// muted returns an error when the process does not reach the queue.
+func (p *process) muted() error {
+	if p.dead.Load() || p.mute.Load() {
 		return errCut
 	}
-	return q.Queue.Enqueue(ctx, tasks)
-}
-
-func (q *cutQueue) Missing(ctx context.Context, tasks []jobs.Task) ([]jobs.Task, error) {
-	if q.p.dead.Load() || q.p.mute.Load() {
-		return nil, errCut
-	}
-	return q.Queue.Missing(ctx, tasks)
-}
-
-// Consume stops taking tasks when the process is dead. Those it has, it keeps.
-func (q *cutQueue) Consume(
-	ctx context.Context, provider string, concurrency int, handle func(context.Context, jobs.Task),
-) error {
-	taking, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-q.alive:
-			cancel()
-		case <-taking.Done():
-		}
-	}()
-	err := q.Queue.Consume(taking, provider, concurrency, handle)
-	<-ctx.Done()
-	return err
+	return nil
 }
