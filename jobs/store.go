@@ -284,4 +284,8 @@ type Expired struct {
 	Ended []uuid.UUID
 	// Stopped lists abandoned executions, as last released.
 	Stopped []Task
+	// Next is the earliest deadline to come, told when nothing had to end; zero
+	// when no job has one, or when something else is about to end those that are
+	// due.
+	Next time.Time
 }

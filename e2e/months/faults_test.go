@@ -12,10 +12,10 @@ import (
 
 // What breaks.
 const (
-	killLeader  = "kill the dispatcher"  // and what else runs in its process
-	killProcess = "kill a process"       // and start another after a while
-	restart     = "restart a process"    // in good order
-	cutOff      = "cut a process off"    // from the store, until it is declared dead and longer
+	killLeader  = "kill the dispatcher" // and what else runs in its process
+	killProcess = "kill a process"      // and start another after a while
+	restart     = "restart a process"   // in good order
+	cutOff      = "cut a process off"   // from the store, until it is declared dead and longer
 	cutShortly  = "cut a process off shortly"
 	queueCut    = "cut a process off from the queue"
 	queueLost   = "empty the queue"

@@ -101,13 +101,14 @@ func (c *Controller) Run(ctx context.Context) error {
 	reconciling := &reconciler{c: c, lease: c.lease("reconcile")}
 	watching := newWatcher(c)
 	tidying := &upkeep{c: c, lease: c.lease("upkeep")}
+	expiring := &expiry{c: c}
 	pace := c.cfg.Pace
 	for _, l := range []loop{
-		{"find lost tasks", pace.Poll, stepTimeout, reconciling.step},
-		{"watch workers", pace.Beat, stepTimeout, watching.step},
-		{"expire jobs", pace.Poll / 2, stepTimeout, c.expire},
+		{"find lost tasks", always(pace.Poll), stepTimeout, reconciling.step},
+		{"watch workers", always(pace.Beat), stepTimeout, watching.step},
+		{"expire jobs", func() time.Duration { return expiring.wait(pace.Poll / 2) }, stepTimeout, expiring.step},
 		// Below the time after which the lease is another's, so that it stays held.
-		{"keep up the store", 2 * pace.Beat, upkeepTimeout, tidying.step},
+		{"keep up the store", always(2 * pace.Beat), upkeepTimeout, tidying.step},
 	} {
 		loops.Go(func() { c.every(ctx, l) })
 	}
@@ -119,22 +120,25 @@ func (c *Controller) Run(ctx context.Context) error {
 
 // loop is something to do again and again.
 type loop struct {
-	what     string
-	interval time.Duration
+	what string
+	// wait returns how long to wait after a step that succeeded.
+	wait func() time.Duration
 	// timeout bounds one step, so that a store that hangs is tried again.
 	timeout time.Duration
 	step    func(context.Context) error
 }
 
-// every takes a step at once and then one each interval until ctx ends. After a
+func always(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
+
+// every takes a step at once and then again and again until ctx ends. After a
 // failure it waits as outage says.
 func (c *Controller) every(ctx context.Context, l loop) {
 	var failures int
 	var reported time.Time
 	for ctx.Err() == nil {
-		wait := l.interval
+		var wait time.Duration
 		if err := within(ctx, l.timeout, l.step); err == nil {
-			failures, reported = 0, time.Time{}
+			wait, failures, reported = l.wait(), 0, time.Time{}
 		} else {
 			wait = outage.Equal(failures)
 			failures++

@@ -75,8 +75,9 @@ func TestExpiryGoesOnUntilNothingIsDue(t *testing.T) {
 		}
 		d.run(t)
 		synctest.Wait()
-		if due != 0 || d.count("expire") != 3 {
-			t.Errorf("%d jobs left after %d batches, want none after 3 without a pause", due, d.count("expire"))
+		if due != 0 || d.count("expire") != 4 {
+			t.Errorf("%d jobs left after %d looks, want none after 3 batches and a look that finds none, without a pause",
+				due, d.count("expire"))
 		}
 		ended := 0
 		for _, s := range under(d, &d.signals) {
@@ -86,8 +87,38 @@ func TestExpiryGoesOnUntilNothingIsDue(t *testing.T) {
 			t.Errorf("told of %d ends with %q, want 1300, the stopped execution and a free place", ended, d.kinds())
 		}
 		after(time.Second)
-		if n := d.count("expire"); n < 4 || n > 6 {
+		if n := d.count("expire"); n < 5 || n > 7 {
 			t.Errorf("%d looks after a second, want one every 500 ms", n)
+		}
+	})
+}
+
+// TestInvariant1DeadlinesAreKeptToTheMoment: but however many there are, they are
+// looked for ten times a second at most.
+func TestInvariant1DeadlinesAreKeptToTheMoment(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDouble()
+		deadline := time.Now().Add(1777 * time.Millisecond)
+		var ended time.Time
+		d.expire = func() (jobs.Expired, error) {
+			now := time.Now()
+			switch {
+			case now.Before(deadline):
+				return jobs.Expired{Next: deadline}, nil
+			case ended.IsZero():
+				ended = now
+				return jobs.Expired{Ended: make([]uuid.UUID, 1)}, nil
+			}
+			return jobs.Expired{Next: now.Add(time.Millisecond)}, nil // one more each millisecond
+		}
+		d.run(t)
+		after(10*time.Second + 1777*time.Millisecond)
+		if !ended.Equal(deadline) {
+			t.Errorf("the job ended %v after its deadline", ended.Sub(deadline))
+		}
+		if n := d.count("expire"); n < 95 || n > 110 {
+			t.Errorf("%d looks, want about 100 in the ten seconds in which there was always more to come", n)
 		}
 	})
 }

@@ -16,11 +16,9 @@ type due struct{ execution, job uuid.UUID }
 // Expire ends jobs whose deadline has passed: see [jobs.ControlStore]. Most
 // looks find none: those do not wait for the one writer.
 func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (jobs.Expired, error) {
-	first, err := read(ctx, s, "look for expired jobs", func(ctx context.Context, q *statements) ([]due, error) {
-		return overdue(ctx, q, now, 1)
-	})
-	if err != nil || len(first) == 0 {
-		return jobs.Expired{}, err
+	next, err := read(ctx, s, "look for expired jobs", nextDeadline)
+	if err != nil || next == 0 || next > micros(now) {
+		return jobs.Expired{Next: when(next)}, err
 	}
 	return change(ctx, s, "expire jobs", func(ctx context.Context, t *statements) (jobs.Expired, error) {
 		list, err := overdue(ctx, t, now, limit)
@@ -35,6 +33,15 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (jobs.Expi
 		}
 		return expired, nil
 	})
+}
+
+// nextDeadline returns the earliest deadline of a job that has no outcome yet;
+// zero when there is none.
+func nextDeadline(ctx context.Context, q *statements) (deadline int64, err error) {
+	_, err = found(q.row(ctx, `
+		SELECT l.deadline FROM live_jobs l JOIN queue q ON q.id = l.execution_id
+		WHERE l.deadline > 0 AND NOT q.settling ORDER BY l.deadline LIMIT 1`).Scan(&deadline))
+	return deadline, err
 }
 
 // overdue lists the jobs whose deadline has passed, the first of them first.

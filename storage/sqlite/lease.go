@@ -7,8 +7,17 @@ import (
 	"github.com/google/uuid"
 )
 
-// Lease takes or renews a lease by Go's clock: see [jobs.DispatchStore].
+// Lease takes or renews a lease by Go's clock: see [jobs.DispatchStore]. Most of
+// those who ask see that another has it: they do not wait for the one writer.
 func (s *Store) Lease(ctx context.Context, name string, holder uuid.UUID, ttl time.Duration) (bool, error) {
+	const text = `SELECT EXISTS (SELECT 1 FROM leases WHERE name = ? AND holder <> ? AND expires_at > ?)`
+	others, err := read(ctx, s, "look at a lease", func(ctx context.Context, q *statements) (others bool, err error) {
+		err = q.row(ctx, text, name, id(holder), micros(time.Now())).Scan(&others)
+		return others, err
+	})
+	if err != nil || others {
+		return false, err
+	}
 	return change(ctx, s, "take a lease", func(ctx context.Context, t *statements) (bool, error) {
 		now := time.Now()
 		n, err := t.exec(ctx, `

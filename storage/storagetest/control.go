@@ -18,6 +18,7 @@ func controlRules() []rule {
 		{"the last job's expiry abandons the run", lastExpiryAbandons},
 		{"expiry is bounded, the earliest first", expiryIsBounded},
 		{"expired goes with its execution, queued or waiting", expiredGoes},
+		{"a look that finds nothing due tells the next deadline", nextDeadline},
 		{"nothing to settle", nothingToSettle},
 	}
 }
@@ -114,6 +115,23 @@ func expiryIsBounded(f *fixture) {
 		f.must(err, "expire")
 		f.sameIDs(got.Ended, want.ID)
 	}
+}
+
+func nextDeadline(f *fixture) {
+	f.submit("soon", withDeadline(f.at(time.Minute)))
+	f.submit("later", withDeadline(f.at(time.Hour)))
+	equal(f, f.nextDeadline(f.at(0)), f.at(time.Minute), "the next of two")
+	equal(f, len(f.expire(f.at(time.Minute)).Ended), 1, "ended at its deadline")
+	equal(f, f.nextDeadline(f.at(time.Minute)), f.at(time.Hour), "the next of one")
+	equal(f, len(f.expire(f.at(time.Hour)).Ended), 1, "ended at its deadline")
+	equal(f, f.nextDeadline(f.at(time.Hour)), time.Time{}, "the next of none")
+}
+
+func (f *fixture) nextDeadline(now time.Time) time.Time {
+	got, err := f.store.Expire(f.t.Context(), now, 100)
+	f.must(err, "expire")
+	equal(f, len(got.Ended), 0, "ended though nothing is due")
+	return got.Next
 }
 
 func expiredGoes(f *fixture) {
