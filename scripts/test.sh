@@ -3,8 +3,9 @@
 # against a real Redis and Postgres, which scripts/with-servers.sh provides.
 # Arguments replace the packages: scripts/test.sh -run TestSubmit ./jobs/...
 #
-# The months of virtual time are too slow under the race detector. They are in
-# files marked `//go:build !race` and run after it, without.
+# Hours and months of virtual time are too slow under the race detector. They are
+# in files marked `//go:build !race` and run before it, without; the longest in a
+# short form.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -22,6 +23,6 @@ if [ $# -gt 0 ]; then
   exec scripts/with-servers.sh env CGO_ENABLED=1 go test -race "$@"
 fi
 if grep -rqE --include='*_test.go' '^//go:build !race' .; then
-  scripts/sim.sh
+  scripts/sim.sh -short
 fi
 exec scripts/with-servers.sh env CGO_ENABLED=1 go test -race ./...

@@ -20,7 +20,7 @@ type hash struct{ tenant, hash string }
 func (x *index) callsDoNotOverlap() {
 	alone := x.alone()
 	busy := map[hash]ProviderCall{}
-	for _, c := range byStart(x.Provider) {
+	for _, c := range x.started {
 		e, ok := x.executions[c.Execution]
 		if !ok {
 			x.broken(3, "the provider was asked for execution %s, which is not there", c.Execution)

@@ -198,13 +198,14 @@ type index struct {
 	calls      map[Task][]Call
 	seen       map[string][]Sighting // by job, in the order of their answers
 	held       map[Task]bool
+	started    []ProviderCall // the provider's calls, as they began
 	violations []Violation
 }
 
 func newIndex(h History) *index {
 	x := &index{
 		History: h, jobs: map[string]Job{}, executions: map[string]Execution{}, of: map[string][]Job{},
-		calls: map[Task][]Call{}, seen: map[string][]Sighting{}, held: map[Task]bool{},
+		calls: map[Task][]Call{}, seen: map[string][]Sighting{}, held: map[Task]bool{}, started: byStart(h.Provider),
 	}
 	for _, j := range h.Jobs {
 		x.jobs[j.ID] = j

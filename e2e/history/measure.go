@@ -2,6 +2,7 @@ package history
 
 import (
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -56,8 +57,9 @@ func Measure(h History) Measures {
 			m.Refused = append(m.Refused, s.Answered.Sub(s.Sent))
 		}
 	}
+	again := x.again()
 	for _, f := range h.Faults {
-		x.elsewhere(&m, f)
+		x.elsewhere(&m, f, again)
 		if f.StoreAway && x.ends(f) {
 			x.healed(&m, f)
 		}
@@ -90,24 +92,28 @@ func (x *index) ends(f Fault) bool {
 }
 
 func (x *index) resumed(m *Measures, f Fault) {
-	for _, c := range byStart(x.Provider) {
-		if c.Start.After(f.To) {
-			m.Resumed = append(m.Resumed, c.Start.Sub(f.To))
-			return
-		}
+	i := sort.Search(len(x.started), func(i int) bool { return x.started[i].Start.After(f.To) })
+	if i < len(x.started) {
+		m.Resumed = append(m.Resumed, x.started[i].Start.Sub(f.To))
 	}
 }
 
-// elsewhere measures when what f's process held was called again.
-func (x *index) elsewhere(m *Measures, f Fault) {
+// again returns, for each call that was followed by another of its execution,
+// when that began.
+func (x *index) again() map[Task]time.Time {
 	next := map[Task]time.Time{}
 	before := map[string]Task{}
-	for _, c := range byStart(x.Provider) {
+	for _, c := range x.started {
 		if last, ok := before[c.Execution]; ok {
 			next[last] = c.Start
 		}
 		before[c.Execution] = c.Task
 	}
+	return next
+}
+
+// elsewhere measures when what f's process held was called again.
+func (x *index) elsewhere(m *Measures, f Fault, next map[Task]time.Time) {
 	for _, t := range f.Held {
 		if again, ok := next[t]; ok && !x.failed(t) {
 			m.Elsewhere = append(m.Elsewhere, again.Sub(f.From))

@@ -24,7 +24,7 @@ func (x *index) waitingIsNotFailing() {
 // only for what was in flight on it.
 func (x *index) repeatedForAReason() {
 	before := map[string]ProviderCall{}
-	for _, c := range byStart(x.Provider) {
+	for _, c := range x.started {
 		last, again := before[c.Execution]
 		before[c.Execution] = c
 		switch {

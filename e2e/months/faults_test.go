@@ -43,7 +43,7 @@ func (f *fleet) do(broken fault) {
 	case queueLost:
 		f.queue.Lose()
 	default:
-		p := f.at(broken)
+		p := f.find(broken)
 		told.Process = p.name
 		f.breakProcess(p, broken, &told)
 	}
@@ -96,8 +96,17 @@ func (f *fleet) loseStore(d time.Duration) {
 	f.away.Add(-1)
 }
 
-// at returns the process that something happens to.
-func (f *fleet) at(broken fault) *process {
+// find returns the process that something happens to. What matters most hits
+// the one with the most calls in flight, as soon as there is one.
+func (f *fleet) find(broken fault) *process {
+	if broken.what == killProcess || broken.what == cutOff {
+		for range 600 {
+			if p := f.upstream.busiest(); p != nil {
+				return p
+			}
+			time.Sleep(time.Second)
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if broken.what == killLeader {

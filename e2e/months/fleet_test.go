@@ -36,7 +36,7 @@ const (
 // pace is slower than usual: a look that finds nothing costs the same real time
 // whether it is made each second or each twenty. Nothing but the time until a
 // death is noticed depends on it.
-var pace = filled(jobs.Pace{Beat: 20 * time.Second, Poll: 3 * time.Second})
+var pace = filled(jobs.Pace{Beat: 20 * time.Second, Poll: 10 * time.Second})
 
 func filled(p jobs.Pace) jobs.Pace {
 	p, err := p.Filled()

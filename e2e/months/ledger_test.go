@@ -44,9 +44,10 @@ func (f *fleet) history() history.History {
 	h := f.seen
 	h.Provider = f.upstream.log
 	h.Jobs = query(f, scanJob, `
-		SELECT j.id, j.tenant, coalesce(i.key, ''), j.execution_id, j.hash, j.status, j.error_code, j.deduplicated, j.cached,
-			j.tries, j.created_at, j.deadline, j.finished_at
-		FROM jobs j LEFT JOIN idempotency i ON i.job_id = j.id AND i.tenant = j.tenant`)
+		SELECT j.id, j.tenant, '', j.execution_id, j.hash, j.status,
+			CASE j.status WHEN 'failed' THEN r.error_code ELSE j.error_code END, j.deduplicated, j.cached, j.tries,
+			j.created_at, j.deadline, j.finished_at
+		FROM jobs j LEFT JOIN results r ON r.execution_id = j.execution_id`)
 	h.Events = query(f, func(row scanner) (e history.Event, err error) {
 		var id uuid.UUID
 		err = row.Scan(&id, &e.Tenant, &e.Type)

@@ -156,6 +156,25 @@ func (u *upstream) disown(p *process) {
 	}
 }
 
+// busiest returns the process with the most calls in flight, of those that are
+// well; nil when there is none.
+func (u *upstream) busiest() *process {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	calls := map[*process]int{}
+	var most *process
+	for _, c := range u.live {
+		if c.disowned {
+			continue
+		}
+		calls[c.by]++
+		if most == nil || calls[c.by] > calls[most] {
+			most = c.by
+		}
+	}
+	return most
+}
+
 func taskOf(key string) (execution string, fence int64) {
 	i := strings.LastIndex(key, "-")
 	fence, err := strconv.ParseInt(key[i+1:], 10, 64)
