@@ -33,10 +33,10 @@ const (
 	lostReplies = 2000
 )
 
-// pace is slower than usual: a look that finds nothing costs the same real time
-// whether it is made each second or each twenty. Nothing but the time until a
-// death is noticed depends on it.
-var pace = filled(jobs.Pace{Beat: 20 * time.Second, Poll: 10 * time.Second})
+// pace is slower than usual, for a look that finds nothing costs real time however
+// little virtual time has passed. Until a death or a lost task is noticed takes
+// so much longer; all else is as ever.
+var pace = filled(jobs.Pace{Beat: 40 * time.Second, Poll: 30 * time.Second})
 
 func filled(p jobs.Pace) jobs.Pace {
 	p, err := p.Filled()

@@ -3,10 +3,15 @@
 // Package months runs a fleet for a month of virtual time: several processes,
 // each with dispatcher, worker and controller, over one real store, and all that
 // happens to such a fleet in a month. What was seen is judged by e2e/history.
+//
+// A plan is drawn from one number: what clients ask, how providers behave, what
+// breaks and when. How goroutines take turns is not: the same number brings the
+// same month, not the same instructions.
 package months
 
 import (
 	"math/rand/v2"
+	"runtime/debug"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +37,7 @@ func simulate(t *testing.T, p plan) {
 	var f *fleet
 	var h history.History
 	var took time.Duration
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // there is little to keep
 	synctest.Test(t, func(t *testing.T) {
 		f = newFleet(t, p)
 		broken, over := make(chan struct{}), make(chan struct{})

@@ -67,6 +67,7 @@ func newPlan(seed uint64, days, count int) plan {
 	for _, provider := range providerNames {
 		p.drawWeather(rnd, provider, days)
 	}
+	slices.SortFunc(p.faults, func(a, b fault) int { return int(a.at - b.at) })
 	return p
 }
 
@@ -86,10 +87,10 @@ func (p *plan) drawArrivals(rnd *rand.Rand, count int) {
 		a := arrival{
 			at: at, tenant: fmt.Sprint("tenant ", int(6*rnd.Float64()*rnd.Float64())), model: "default", question: i,
 			priority: pick(rnd, jobs.PriorityHigh, jobs.PriorityNormal, jobs.PriorityNormal, jobs.PriorityLow),
-			timeout:  pick(rnd, 5*time.Minute, 15*time.Minute, time.Hour, 6*time.Hour, 24*time.Hour),
+			timeout:  pick(rnd, 10*time.Minute, 30*time.Minute, time.Hour, 6*time.Hour, 24*time.Hour),
 			alone:    rnd.IntN(100) == 0,
 		}
-		if rnd.IntN(5) == 0 {
+		if int(at.Hours())%5 == 0 {
 			a.model = "second/m"
 		}
 		if i > 0 && rnd.IntN(12) == 0 {
@@ -115,7 +116,7 @@ func (p *plan) drawFaults(rnd *rand.Rand, days int) {
 		{killLeader, 1, func() time.Duration { return between(time.Second, 2*time.Minute) }},
 		{killProcess, 2, func() time.Duration { return between(time.Second, 5*time.Minute) }},
 		{restart, 1, func() time.Duration { return between(time.Second, 10*time.Second) }},
-		{cutOff, 2, func() time.Duration { return between(2*pace.Dead, 2*pace.Dead+10*time.Minute) }},
+		{cutOff, 2, func() time.Duration { return between(2*pace.Dead, 4*pace.Dead) }},
 		{cutShortly, 3, func() time.Duration { return between(time.Second, pace.Dead-2*pace.Beat) }},
 		{queueCut, 2, func() time.Duration { return between(time.Second, 5*time.Minute) }},
 		{queueLost, 8, func() time.Duration { return 0 }},
@@ -127,11 +128,11 @@ func (p *plan) drawFaults(rnd *rand.Rand, days int) {
 			})
 		}
 	}
-	slices.SortFunc(p.faults, func(a, b fault) int { return int(a.at - b.at) })
 }
 
 // drawWeather makes a provider go down each four days and throttle each six, for
-// a lognormal time with a median of 40 and 20 minutes.
+// a lognormal time with a median of 40 and 20 minutes. At the end of a time of
+// throttling, when most jobs wait, the store goes away for a while.
 func (p *plan) drawWeather(rnd *rand.Rand, provider string, days int) {
 	for _, kind := range []struct {
 		what       string
@@ -139,12 +140,16 @@ func (p *plan) drawWeather(rnd *rand.Rand, provider string, days int) {
 		median, at time.Duration
 	}{
 		{down, 4, 40 * time.Minute, 4 * time.Hour},
-		{throttled, 6, 20 * time.Minute, 2 * time.Hour},
+		{throttled, 6, 20 * time.Minute, time.Hour},
 	} {
 		for range max(1, days/kind.everyDays) {
 			from := time.Duration(rnd.Int64N(int64(p.length)))
 			s := spell{what: kind.what, from: from, to: from + lognormal(rnd, kind.median, 1, kind.at)}
 			p.weather[provider] = append(p.weather[provider], s)
+			if s.what == throttled {
+				away := 5*time.Minute + time.Duration(rnd.Int64N(int64(10*time.Minute)))
+				p.faults = append(p.faults, fault{at: s.to - time.Minute, what: storeAway, lasts: away})
+			}
 		}
 	}
 }

@@ -78,7 +78,7 @@ func (f *fleet) report(h history.History, took, simulated, all time.Duration) {
 	row("virtual time", fmt.Sprintf("%.1f days", took.Hours()/24))
 	row("real time", fmt.Sprintf("%s simulated, %s with the checks", simulated.Round(100*time.Millisecond), all.Round(100*time.Millisecond)))
 	row("jobs", fmt.Sprintf("%d, executions %d", m.Jobs, m.Executions))
-	rows(row, "  ", m.Ended)
+	rows(row, m.Ended)
 	expired := map[string]int{}
 	lost := 0
 	for _, j := range h.Jobs {
@@ -92,19 +92,19 @@ func (f *fleet) report(h history.History, took, simulated, all time.Duration) {
 	}
 	row("lost", lost)
 	row("expired while", "")
-	rows(row, "  ", expired)
+	rows(row, expired)
 	row("calls", m.ProviderCalls)
 	outcomes := map[string]int{}
 	for _, c := range h.Provider {
 		outcomes[c.Outcome]++
 	}
-	rows(row, "  ", outcomes)
+	rows(row, outcomes)
 	faults := map[string]int{}
 	for _, broken := range h.Faults {
 		faults[broken.Name]++
 	}
 	row("broken", len(h.Faults))
-	rows(row, "  ", faults)
+	rows(row, faults)
 	for _, name := range providerNames {
 		for _, kind := range []string{down, throttled} {
 			n, length := 0, time.Duration(0)
@@ -129,8 +129,8 @@ func (f *fleet) report(h history.History, took, simulated, all time.Duration) {
 	f.t.Logf("\n%s", text.String())
 }
 
-func rows(row func(string, any), indent string, counts map[string]int) {
+func rows(row func(string, any), counts map[string]int) {
 	for _, what := range slices.Sorted(maps.Keys(counts)) {
-		row(indent+what, counts[what])
+		row("  "+what, counts[what])
 	}
 }
