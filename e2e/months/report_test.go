@@ -29,7 +29,7 @@ func (f *fleet) judge(h history.History) {
 	}
 	f.idle(h)
 	if f.t.Failed() {
-		f.t.Logf("the seed was %d", f.plan.seed)
+		f.t.Logf("the same month again: go test ./e2e/months -seed %d", f.plan.seed)
 	}
 }
 
