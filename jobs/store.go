@@ -155,6 +155,11 @@ type ControlStore interface {
 	// answer: see [Job.DroppedAt]. What jobs share goes with the last of them. It
 	// returns how many did.
 	Drop(ctx context.Context, now time.Time, limit int) (int, error)
+	// Retain deletes what is past its retention: as [SubmitStore.Delete] does for
+	// each job, in many transactions. A store that keeps by the week may keep
+	// what all tenants' retention ends at for a week longer. It returns how many
+	// jobs it deleted one by one; whole weeks are not counted.
+	Retain(ctx context.Context, r Retention, now time.Time) (int, error)
 	// Maintain drops idempotency records past their time and makes room for the
 	// weeks to come.
 	Maintain(ctx context.Context, now time.Time) error

@@ -139,6 +139,7 @@ func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 	}
 	p.controller, err = control.New(control.Config{
 		Store: p.store, Queue: tasks, Signals: p.signals, Holder: holder, Observer: o.control(),
+		Retention: c.File.Retention,
 	})
 	if err != nil || !c.Role.runs() {
 		return err

@@ -35,6 +35,9 @@ type File struct {
 	// DrainTimeout is how long a stop waits for calls under way; 0: 11 minutes,
 	// which outlasts the longest call of the default timeouts.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
+	// Retention is how long jobs are kept, with all that is theirs, from when they
+	// were made; default 0: 30 days. Tenants may have less.
+	Retention jobs.Retention `yaml:"retention"`
 	// DataKeyAge is how long a tenant's data key seals what is new; 0: 90 days.
 	DataKeyAge time.Duration `yaml:"data_key_age"`
 	// Redaction is what is taken out of submissions; absent: nothing.
@@ -85,6 +88,7 @@ const (
 	defaultConcurrency = 64
 	defaultMaxAttempts = 5
 	defaultDrain       = 11 * time.Minute
+	defaultRetention   = 30 * 24 * time.Hour
 	maxConcurrency     = 10_000
 	maxProviders       = 64
 )
@@ -175,6 +179,9 @@ func (f *File) fillDefaults() {
 	if f.DrainTimeout == 0 {
 		f.DrainTimeout = defaultDrain
 	}
+	if f.Retention.Default == 0 {
+		f.Retention.Default = defaultRetention
+	}
 }
 
 var providerName = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
@@ -198,6 +205,9 @@ func (f *File) validate() error {
 	}
 	if f.DrainTimeout < 0 {
 		return wrong("drain_timeout", "expected a duration such as 11m, got %s", f.DrainTimeout)
+	}
+	if err := f.Retention.Validate(); err != nil {
+		return wrong("retention", "%v", err)
 	}
 	if f.DataKeyAge != 0 && f.DataKeyAge < time.Hour {
 		return wrong("data_key_age", "expected a duration of at least 1h, such as 2160h, got %s", f.DataKeyAge)

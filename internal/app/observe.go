@@ -112,6 +112,7 @@ func (o *observed) control() control.Observer {
 				Int("poisoned_jobs", len(what.Ended)).Msg("a worker died")
 		},
 		Expired: func(n int) { o.expired.Add(float64(n)) },
+		Deleted: func(n int) { o.log.Info().Int("jobs", n).Msg("deleted what is past its retention") },
 	}
 }
 

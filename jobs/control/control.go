@@ -53,8 +53,10 @@ type Config struct {
 	// Holder names this process as holder of leases.
 	Holder uuid.UUID
 	// Pace says how often to look, and when a worker is dead.
-	Pace     jobs.Pace
-	Observer Observer
+	Pace jobs.Pace
+	// Retention says what to delete; the zero value nothing.
+	Retention jobs.Retention
+	Observer  Observer
 }
 
 // Observer is told what a controller does, for logs and metrics. Any field may
@@ -69,6 +71,8 @@ type Observer struct {
 	Reclaimed func(w jobs.Worker, what jobs.Reclaimed)
 	// Expired is told how many jobs ended for want of time.
 	Expired func(n int)
+	// Deleted is told how many jobs were deleted one by one, past their retention.
+	Deleted func(n int)
 }
 
 // Controller runs the loops. Make one with [New].
@@ -87,6 +91,9 @@ func New(cfg Config) (*Controller, error) {
 		return nil, errors.New("control: Signals is missing")
 	case cfg.Holder == uuid.Nil:
 		return nil, errors.New("control: Holder is missing")
+	}
+	if err := cfg.Retention.Validate(); err != nil {
+		return nil, fmt.Errorf("control: Retention: %w", err)
 	}
 	var err error
 	if cfg.Pace, err = cfg.Pace.Filled(); err != nil {
@@ -188,5 +195,11 @@ func (o Observer) reclaimed(w jobs.Worker, what jobs.Reclaimed) {
 func (o Observer) expired(n int) {
 	if o.Expired != nil {
 		o.Expired(n)
+	}
+}
+
+func (o Observer) deleted(n int) {
+	if o.Deleted != nil {
+		o.Deleted(n)
 	}
 }

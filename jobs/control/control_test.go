@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -212,6 +213,37 @@ func TestWhatIsDueIsDroppedWholly(t *testing.T) {
 			t.Errorf("%d are left after %d looks, want none after 3", under(d, &d.due), n)
 		}
 	})
+}
+
+func TestRetentionIsKeptHourly(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		keep  jobs.Retention
+		fails error
+		want  int
+	}{
+		"none":       {},
+		"all":        {keep: jobs.Retention{Default: 720 * time.Hour}, want: 3},
+		"one tenant": {keep: jobs.Retention{Tenants: map[string]time.Duration{"acme": time.Hour}}, want: 3},
+		// A look that fails may have held others up: it is not repeated at once.
+		"it fails": {keep: jobs.Retention{Default: 720 * time.Hour}, fails: errAway, want: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := newDouble()
+				d.keep, d.retain = c.keep, c.fails
+				d.run(t)
+				after(2*time.Hour + time.Minute)
+				if n := d.count("retain"); n != c.want || !reflect.DeepEqual(under(d, &d.kept), c.keep) {
+					t.Errorf("retained %d times with %+v, want %d times with %+v", n, under(d, &d.kept), c.want, c.keep)
+				}
+				if d.count("maintain") == 0 || d.count("settle") < 3600 {
+					t.Errorf("%v, want the rest of the upkeep all the same", d.calls)
+				}
+			})
+		})
+	}
 }
 
 // TestMaintenanceDoesNotWaitForASettlementThatFails: rooms for the weeks to come

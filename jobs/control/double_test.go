@@ -27,6 +27,9 @@ type double struct {
 	expire    func() (jobs.Expired, error)
 	settle    func() ([]uuid.UUID, error)
 	maintain  func() error
+	// keep is what to retain; kept what was asked to.
+	keep, kept jobs.Retention
+	retain     error
 	// due is how many jobs are to be dropped.
 	due int
 
@@ -124,6 +127,14 @@ func (d *double) Drop(_ context.Context, _ time.Time, limit int) (int, error) {
 	return n, nil
 }
 
+func (d *double) Retain(_ context.Context, r jobs.Retention, _ time.Time) (int, error) {
+	d.note("retain")
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.kept = r
+	return 7, d.retain
+}
+
 func (d *double) Maintain(context.Context, time.Time) error {
 	d.note("maintain")
 	return under(d, &d.maintain)()
@@ -182,7 +193,7 @@ func (d *double) kinds() string {
 func (d *double) run(t *testing.T) (stop func()) {
 	t.Helper()
 	c, err := control.New(control.Config{
-		Store: d, Queue: d, Signals: d, Holder: uuid.Must(uuid.NewV7()),
+		Store: d, Queue: d, Signals: d, Holder: uuid.Must(uuid.NewV7()), Retention: d.keep,
 		Observer: control.Observer{Error: func(err error) {
 			d.mu.Lock()
 			defer d.mu.Unlock()

@@ -156,6 +156,11 @@ func (c Cut) Settle(ctx context.Context) ([]uuid.UUID, error) {
 	return through(c, func() ([]uuid.UUID, error) { return c.Store.Settle(ctx) })
 }
 
+// Retain is that of [jobs.ControlStore].
+func (c Cut) Retain(ctx context.Context, r jobs.Retention, now time.Time) (int, error) {
+	return through(c, func() (int, error) { return c.Store.Retain(ctx, r, now) })
+}
+
 // Maintain is that of [jobs.ControlStore].
 func (c Cut) Maintain(ctx context.Context, now time.Time) error {
 	return c.throughEmpty(func() error { return c.Store.Maintain(ctx, now) })

@@ -1,0 +1,193 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+const month = 30 * 24 * time.Hour
+
+// answeredAt makes a job at the given time, in its week's partition, and answers
+// it at once.
+func answeredAt(t *testing.T, s *Store, hash string, at time.Time) jobs.Job {
+	t.Helper()
+	sub := testSubmission(hash)
+	sub.Job.ID, sub.Execution, sub.Job.CreatedAt = idAt(at), idAt(at), at
+	if _, err := s.Submit(t.Context(), sub); err != nil {
+		t.Fatal(err)
+	}
+	o := benchOutcome(runOne(t, s), []byte(`{"answer":"`+hash+`"}`))
+	o.At = at
+	if _, err := s.Finish(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	return jobNow(t, s, sub.Job.ID)
+}
+
+func jobNow(t *testing.T, s *Store, id uuid.UUID) jobs.Job {
+	t.Helper()
+	j, err := s.Job(t.Context(), "acme", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// weeklies returns how many tables there are for the week of at.
+func weeklies(t *testing.T, s *Store, at time.Time) (n int) {
+	t.Helper()
+	const query = `SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname LIKE '%' || $1`
+	suffix := "_" + at.UTC().Truncate(week).Format("20060102")
+	if err := s.pool.QueryRow(t.Context(), query, suffix).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func retain(t *testing.T, s *Store) {
+	t.Helper()
+	if _, err := s.Retain(t.Context(), jobs.Retention{Default: month}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Weeks past their retention go whole, but for what later jobs are served by.
+func TestWeeksPastTheirRetentionAreDropped(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{})
+	past, younger := time.Now().Add(-month-2*week), time.Now().Add(-month+week)
+	for _, at := range []time.Time{past, younger} {
+		if err := s.Maintain(t.Context(), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old, kept, served, young := answeredAt(t, s, "old", past), answeredAt(t, s, "kept", past),
+		answeredAt(t, s, "served", past), answeredAt(t, s, "young", younger)
+	if got := partitionOf(t, s, old.ID); got == "jobs_default" {
+		t.Fatalf("the old job is in %s, want a week's partition", got)
+	}
+	sub := testSubmission("kept")
+	sub.MaxAge = 100 * 24 * time.Hour
+	copied, err := s.Submit(t.Context(), sub)
+	if err != nil || !copied.Job.Cached {
+		t.Fatalf("copy: got %+v, %v", copied, err)
+	}
+	sub = testSubmission("served")
+	sub.StaleIfError = 100 * 24 * time.Hour
+	if _, err := s.Submit(t.Context(), sub); err != nil {
+		t.Fatal(err)
+	}
+	o := benchOutcome(runOne(t, s), nil)
+	o.Status, o.Error = jobs.StatusFailed, &jobs.JobError{Code: "server_error"}
+	if _, err := s.Finish(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+
+	for range 2 {
+		retain(t, s)
+	}
+	if n := weeklies(t, s, past); n != 0 {
+		t.Errorf("%d tables are left of a week past its retention, want none", n)
+	}
+	for _, j := range []jobs.Job{old, kept, served} {
+		if _, err := s.Job(t.Context(), "acme", j.ID); !errors.Is(err, jobs.ErrNotFound) {
+			t.Errorf("a job past its retention: got error %v, want %v", err, jobs.ErrNotFound)
+		}
+	}
+	for id, want := range map[uuid.UUID]string{copied.Job.ID: "kept", sub.Job.ID: "served", young.ID: "young"} {
+		if got := string(jobNow(t, s, id).Result); got != `{"answer":"`+want+`"}` {
+			t.Errorf("the answer of %s is %q, want it kept", want, got)
+		}
+		if _, err := s.Request(t.Context(), "acme", id); err != nil {
+			t.Errorf("the request of %s: %v", want, err)
+		}
+	}
+	if n := count(t, s, "results_default") + count(t, s, "requests_default"); n != 4 {
+		t.Errorf("%d rows were moved to the default partitions, want 2 results and their requests", n)
+	}
+
+	for _, id := range []uuid.UUID{copied.Job.ID, sub.Job.ID} {
+		if err := s.Delete(t.Context(), "acme", id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := count(t, s, "results_default") + count(t, s, "requests_default") + count(t, s, "calls_default"); n != 0 {
+		t.Errorf("%d rows are left when nobody has them, want none", n)
+	}
+}
+
+func count(t *testing.T, s *Store, table string) (n int) {
+	t.Helper()
+	if err := s.pool.QueryRow(t.Context(), `SELECT count(*) FROM `+table).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestAWeekInWhichSomethingLivesStays(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{})
+	past := time.Now().Add(-month - 2*week)
+	if err := s.Maintain(t.Context(), past); err != nil {
+		t.Fatal(err)
+	}
+	sub := testSubmission("live")
+	sub.Job.ID, sub.Execution, sub.Job.CreatedAt = idAt(past), idAt(past), past
+	if _, err := s.Submit(t.Context(), sub); err != nil {
+		t.Fatal(err)
+	}
+	retain(t, s)
+	if jobNow(t, s, sub.Job.ID).Status.Terminal() || weeklies(t, s, past) != 5 {
+		t.Fatal("a week was dropped with a live job in it")
+	}
+	if _, _, err := s.Cancel(t.Context(), "acme", sub.Job.ID, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	retain(t, s)
+	if n := weeklies(t, s, past); n != 0 {
+		t.Errorf("%d tables are left when nothing lives, want none", n)
+	}
+}
+
+// A process may die between the two halves, or find a table held.
+func TestADropThatWasBrokenOffGoesOn(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{})
+	past := time.Now().Add(-month - 2*week)
+	if err := s.Maintain(t.Context(), past); err != nil {
+		t.Fatal(err)
+	}
+	answeredAt(t, s, "old", past)
+	reader, err := pgx.Connect(t.Context(), s.pool.Config().ConnString())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close(context.Background())
+	if _, err := reader.Exec(t.Context(), `BEGIN; SELECT FROM results LIMIT 1`); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if _, err = s.Retain(t.Context(), jobs.Retention{Default: month}, time.Now()); err == nil {
+		t.Error("a drop got a lock that another has")
+	}
+	if took := time.Since(begun); took > 3*time.Second {
+		t.Errorf("a drop waited %v for a lock, want half a second", took)
+	}
+	if n := weeklies(t, s, past.Add(-week)); n != 3 { // the first that is to be dropped
+		t.Errorf("%d tables are left of the first week, want those of its executions, 3", n)
+	}
+	if _, err := reader.Exec(t.Context(), `COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	retain(t, s)
+	if n := weeklies(t, s, past); n != 0 {
+		t.Errorf("%d tables are left, want none", n)
+	}
+}
