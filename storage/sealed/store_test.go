@@ -32,11 +32,28 @@ func TestPayloadsAreSealedBelow(t *testing.T) {
 
 	below := fmt.Sprint(allOf(t, r.below, good), allOf(t, r.below, bad))
 	if strings.Contains(below, "secret") {
-		t.Errorf("in plain below: %s", below)
+		t.Errorf("in plain below: %q", below)
 	}
 	above := fmt.Sprint(allOf(t, r.store, good), allOf(t, r.store, bad))
 	if strings.Count(above, "secret") != 5 {
 		t.Errorf("above: %d payloads, want 5: %s", strings.Count(above, "secret"), above)
+	}
+}
+
+// What arrived of an answer is sealed also when the execution goes on.
+func TestAPartialAnswerOfATryIsSealed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 1)
+	j := r.submit(acme, "a")
+	w := r.claim()
+	r.must(r.store.Reschedule(t.Context(), jobs.Rescheduling{
+		Task: w.Task, Call: callOf(w), RunAt: now(), WaitingOn: jobs.WaitingOnRetry, Tries: 1,
+	}))
+	if got := r.partial(j); got != half {
+		t.Errorf("above: got %q, want %q", got, half)
+	}
+	if below := fmt.Sprint(allOf(t, r.below, j)); strings.Contains(below, "secret") {
+		t.Errorf("in plain below: %q", below)
 	}
 }
 
