@@ -35,6 +35,10 @@ sim: ## Run the simulations: hours and months of virtual time in seconds
 chaos: ## Pull every plug, alone and in pairs, with 2,000 jobs in flight (SEED=n replays, ROUND=name picks)
 	scripts/chaos.sh '$(SEED)' '$(ROUND)'
 
+.PHONY: rolling
+rolling: ## Replace every process of an older Penstock (OLD=revision) under load, one by one, and back
+	scripts/rolling.sh '$(OLD)'
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (60s)
 	scripts/fuzz.sh $(FUZZTIME)

@@ -21,6 +21,8 @@ type setup struct {
 	concurrency int
 	// faults is how the provider behaves, as cmd/simulator takes it.
 	faults string
+	// programs is the folder of other programs than those that were built.
+	programs string
 	// ownPostgres asks for a server that can be stopped.
 	ownPostgres bool
 }
@@ -37,6 +39,7 @@ type fleet struct {
 	env       []string
 	apis      []*node
 	workers   []*node
+	programs  string
 	simulator string
 	database  string
 	postgres  *testenv.Server // nil unless it is the fleet's own
@@ -64,7 +67,7 @@ func startFleet(t *testing.T, s setup) *fleet {
 	t.Helper()
 	dir := t.TempDir()
 	f := &fleet{
-		t: t, simulator: freeAddr(t), redis: testenv.RedisServer(t),
+		t: t, programs: s.programs, simulator: freeAddr(t), redis: testenv.RedisServer(t),
 		client: &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 	}
 	t.Cleanup(f.client.CloseIdleConnections)
@@ -117,7 +120,8 @@ func (f *fleet) startWorker() *node {
 func (f *fleet) node(program string, number int, addrVariable string) *node {
 	f.t.Helper()
 	n := &node{
-		t: f.t, name: program + "-" + strconv.Itoa(number), program: program, addr: freeAddr(f.t),
+		t: f.t, name: program + "-" + strconv.Itoa(number), addr: freeAddr(f.t),
+		program: filepath.Join(f.programs, program),
 	}
 	var redisURL, databaseURL, simulatorURL string
 	n.redis, redisURL = through(f.t, f.redis.URL())

@@ -75,11 +75,17 @@ type process struct {
 	exited chan struct{}
 }
 
-// start runs a built program until the test ends at the latest.
+// start runs a built program, or the one at an absolute path, until the test ends
+// at the latest.
 func start(t *testing.T, env []string, program string, args ...string) *process {
 	t.Helper()
+	path := program
+	if !filepath.IsAbs(program) {
+		path = filepath.Join(bin, program)
+	}
+	program = filepath.Base(program)
 	p := &process{
-		cmd: exec.CommandContext(context.Background(), filepath.Join(bin, program), args...),
+		cmd: exec.CommandContext(context.Background(), path, args...),
 		log: &output{}, exited: make(chan struct{}),
 	}
 	p.cmd.Env, p.cmd.Stderr, p.cmd.Stdout = append(os.Environ(), env...), p.log, p.log

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -120,11 +122,14 @@ func (b *balancer) visit(round int, prompt string) (string, error) {
 	return a.ID, err
 }
 
+var older = flag.String("older", "", "folder with the programs of an older Penstock, with which TestRollingReplacement begins")
+
 // Every process is replaced, one after another, under load: no request fails,
-// no call is made twice, and no job is lost.
+// no call is made twice, and no job is lost. When they are replaced by those of
+// another version, they are replaced back as well.
 func TestRollingReplacement(t *testing.T) {
 	t.Parallel()
-	f := startFleet(t, setup{apis: 2, workers: 2, concurrency: 40, faults: slow})
+	f := startFleet(t, setup{apis: 2, workers: 2, concurrency: 40, faults: slow, programs: *older})
 	ctx, stop := context.WithCancel(t.Context())
 	var working, looking sync.WaitGroup
 	b := f.balance(ctx, &looking)
@@ -144,12 +149,9 @@ func TestRollingReplacement(t *testing.T) {
 			}
 		})
 	}
-	for _, n := range f.nodes() {
-		if code := n.terminate(t); code != 0 {
-			t.Errorf("%s: exit code %d, want 0", n.name, code)
-		}
-		n.again()
-		ready(t, n.addr)
+	f.replace("")
+	if *older != "" {
+		f.replace(*older)
 	}
 	stop()
 	working.Wait()
@@ -159,4 +161,18 @@ func TestRollingReplacement(t *testing.T) {
 		t.Errorf("%d calls for %d jobs", n, len(ids))
 	}
 	t.Logf("%d jobs, and no request failed", len(ids))
+}
+
+// replace stops each process in turn and starts it again with the programs of
+// the given folder, or with those that were built.
+func (f *fleet) replace(programs string) {
+	f.t.Helper()
+	for _, n := range f.nodes() {
+		if code := n.terminate(f.t); code != 0 {
+			f.t.Errorf("%s: exit code %d, want 0", n.name, code)
+		}
+		n.program = filepath.Join(programs, filepath.Base(n.program))
+		n.again()
+		ready(f.t, n.addr)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,9 +19,9 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// ErrNewerSchema says that a newer Penstock has migrated the database: this
-// one must not touch it.
-var ErrNewerSchema = errors.New("the database schema is newer than this program knows; run a newer Penstock")
+// ErrNewerSchema says that a newer Penstock has migrated the database so that
+// this one must not touch it.
+var ErrNewerSchema = errors.New("the database schema is newer than this program can work with; run a newer Penstock")
 
 // ErrOlderSchema says that the database lacks migrations that this program
 // needs.
@@ -31,15 +32,25 @@ const migrationLock = 0x70656e73746f636b // "penstock"
 
 // migration is one step of the schema. Its version is the number its file name
 // begins with; versions count from 1 without gaps.
+//
+// A program works with a later schema as long as its own version is not below
+// oldest, so that old and new processes run side by side while one after the
+// other is replaced: what expands the schema leaves oldest alone, what takes
+// something away that older programs use says so in a line of its file:
+//
+//	-- oldest program: 7
 type migration struct {
-	version int
-	sql     string
+	version, oldest int
+	sql             string
 }
+
+var oldestProgram = regexp.MustCompile(`(?m)^-- oldest program: (\d+)$`)
 
 // Migrate brings the schema of the database at url to the version this program
 // knows, and makes partitions for the weeks to come. Processes that do so at
-// once take turns. Each version is one transaction. The error is
-// [ErrNewerSchema] when the schema is newer.
+// once take turns. Each version is one transaction. A schema that is newer is
+// left as it is; the error is [ErrNewerSchema] when this program is too old for
+// it.
 func Migrate(ctx context.Context, url string) error {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
@@ -69,14 +80,17 @@ func migrate(ctx context.Context, conn *pgx.Conn) error {
 	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(migrationLock)); err != nil {
 		return err
 	}
-	version, err := schemaVersion(ctx, conn)
+	if err := makeVersions(ctx, conn); err != nil {
+		return err
+	}
+	schema, err := readSchema(ctx, conn)
 	if err != nil {
 		return err
 	}
-	if version > len(migrations) {
-		return fmt.Errorf("schema version %d, known %d: %w", version, len(migrations), ErrNewerSchema)
+	if err := schema.suits(len(migrations)); err != nil {
+		return err
 	}
-	for _, m := range migrations[version:] {
+	for _, m := range migrations[min(schema.version, len(migrations)):] {
 		if err := apply(ctx, conn, m); err != nil {
 			return err
 		}
@@ -85,22 +99,47 @@ func migrate(ctx context.Context, conn *pgx.Conn) error {
 }
 
 func apply(ctx context.Context, conn *pgx.Conn, m migration) error {
-	script := fmt.Sprintf("BEGIN;\n%s\nINSERT INTO schema_versions (version) VALUES (%d);\nCOMMIT;", m.sql, m.version)
+	script := fmt.Sprintf("BEGIN;\n%s\nINSERT INTO schema_versions (version, oldest) VALUES (%d, %d);\nCOMMIT;",
+		m.sql, m.version, m.oldest)
 	_, err := conn.PgConn().Exec(ctx, script).ReadAll()
 	return err
 }
 
-// schemaVersion returns the version of the schema, zero for an empty database.
-// It makes the table that holds it.
-func schemaVersion(ctx context.Context, conn *pgx.Conn) (int, error) {
-	const create = `CREATE TABLE IF NOT EXISTS schema_versions (
-		version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`
-	if _, err := conn.Exec(ctx, create); err != nil {
-		return 0, err
+// makeVersions makes the table that tells of the schema.
+func makeVersions(ctx context.Context, conn *pgx.Conn) error {
+	const create = `
+		CREATE TABLE IF NOT EXISTS schema_versions (
+			version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());
+		ALTER TABLE schema_versions ADD COLUMN IF NOT EXISTS oldest integer NOT NULL DEFAULT 1`
+	_, err := conn.PgConn().Exec(ctx, create).ReadAll()
+	return err
+}
+
+// schema is what the database tells of its schema: its version, zero when it is
+// empty, and that of the oldest program that works with it.
+type schema struct{ version, oldest int }
+
+// readSchema takes a database without the table for an empty one, or an old one.
+func readSchema(ctx context.Context, db interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+},
+) (s schema, err error) {
+	const query = `SELECT coalesce(max(version), 0), coalesce(max(oldest), 0) FROM schema_versions`
+	err = db.QueryRow(ctx, query).Scan(&s.version, &s.oldest)
+	if isUndefined(err) {
+		return schema{}, nil
 	}
-	var version int
-	err := conn.QueryRow(ctx, `SELECT coalesce(max(version), 0) FROM schema_versions`).Scan(&version)
-	return version, err
+	return s, err
+}
+
+// suits fails with [ErrNewerSchema] when the schema is not for programs of the
+// given version.
+func (s schema) suits(known int) error {
+	if s.oldest > known {
+		return fmt.Errorf("schema version %d, for programs of %d or later; this one is of %d: %w",
+			s.version, s.oldest, known, ErrNewerSchema)
+	}
+	return nil
 }
 
 func readMigrations() ([]migration, error) {
@@ -110,6 +149,7 @@ func readMigrations() ([]migration, error) {
 	}
 	slices.Sort(names)
 	var all []migration
+	oldest := 1
 	for i, name := range names {
 		number, _, _ := strings.Cut(strings.TrimPrefix(name, "migrations/"), "_")
 		version, err := strconv.Atoi(number)
@@ -120,42 +160,42 @@ func readMigrations() ([]migration, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, migration{version: version, sql: string(sql)})
+		if line := oldestProgram.FindSubmatch(sql); line != nil {
+			if oldest, err = strconv.Atoi(string(line[1])); err != nil || oldest > version {
+				return nil, fmt.Errorf("migration %s: want an oldest program of at most %d", name, version)
+			}
+		}
+		all = append(all, migration{version: version, oldest: oldest, sql: string(sql)})
 	}
 	return all, nil
 }
 
-// Ping says whether the database answers and has the schema this program knows.
+// Ping says whether the database answers and has a schema this program works
+// with.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.bounded(ctx, "ping", s.checkSchema)
 }
 
-// checkSchema fails with [ErrOlderSchema] or [ErrNewerSchema] unless the schema
-// is of the version this program knows.
+// checkSchema fails with [ErrOlderSchema] or [ErrNewerSchema] unless this program
+// works with the schema.
 func (s *Store) checkSchema(ctx context.Context) error {
 	migrations, err := readMigrations()
 	if err != nil {
 		return err
 	}
-	var version int
-	err = s.pool.QueryRow(ctx, `SELECT coalesce(max(version), 0) FROM schema_versions`).Scan(&version)
-	if isUndefinedTable(err) {
-		version, err = 0, nil
-	}
+	schema, err := readSchema(ctx, s.pool)
 	if err != nil {
 		return err
 	}
 	known := len(migrations)
-	if version > known {
-		return fmt.Errorf("schema version %d, known %d: %w", version, known, ErrNewerSchema)
+	if schema.version < known {
+		return fmt.Errorf("schema version %d, needed %d: %w", schema.version, known, ErrOlderSchema)
 	}
-	if version < known {
-		return fmt.Errorf("schema version %d, needed %d: %w", version, known, ErrOlderSchema)
-	}
-	return nil
+	return schema.suits(known)
 }
 
-func isUndefinedTable(err error) bool {
+// isUndefined reports that a table or a column is not there.
+func isUndefined(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pg.Code == "42P01"
+	return ok && (pg.Code == "42P01" || pg.Code == "42703")
 }

@@ -16,7 +16,7 @@ func TestANewerSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	url := testenv.Postgres(t)
 	s := openStore(t, Config{URL: url})
-	if _, err := s.pool.Exec(t.Context(), `INSERT INTO schema_versions (version) VALUES (999)`); err != nil {
+	if _, err := s.pool.Exec(t.Context(), `INSERT INTO schema_versions (version, oldest) VALUES (999, 998)`); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []Config{{URL: url}, {URL: url, NoMigrate: true}} {
@@ -31,6 +31,39 @@ func TestANewerSchemaIsRefused(t *testing.T) {
 	if err := s.Ping(t.Context()); !errors.Is(err, ErrNewerSchema) {
 		t.Fatalf("ping of a store whose schema has moved on: got error %v, want %v", err, ErrNewerSchema)
 	}
+}
+
+// While processes are replaced one after the other, the old ones go on beside a
+// schema that the new ones have expanded, and may start again.
+func TestANewerSchemaThatOnlyExpandsWillDo(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	s := openStore(t, Config{URL: url})
+	if _, err := s.pool.Exec(t.Context(), `
+		ALTER TABLE jobs ADD COLUMN of_later text; INSERT INTO schema_versions (version, oldest) VALUES (999, 1)`); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []Config{{URL: url}, {URL: url, NoMigrate: true}} {
+		everything(t, openStore(t, c))
+	}
+	if err := errors.Join(s.Ping(t.Context()), Migrate(t.Context(), url)); err != nil {
+		t.Fatal(err)
+	}
+	everything(t, s)
+}
+
+// A database from before there was a word on oldest programs is migrated.
+func TestADatabaseThatNamesNoOldestProgramIsMigrated(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	s := openStore(t, Config{URL: url})
+	if _, err := s.pool.Exec(t.Context(), `ALTER TABLE schema_versions DROP COLUMN oldest`); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ping(t.Context()); !errors.Is(err, ErrOlderSchema) {
+		t.Fatalf("ping: got error %v, want %v", err, ErrOlderSchema)
+	}
+	everything(t, openStore(t, Config{URL: url}))
 }
 
 func TestWithoutMigratingAnOlderSchemaIsRefused(t *testing.T) {
