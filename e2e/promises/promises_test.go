@@ -153,7 +153,7 @@ func command(ts *testscript.TestScript, program string, args []string) *exec.Cmd
 	path := filepath.Join(strings.SplitN(ts.Getenv("PATH"), ":", 2)[0], program)
 	cmd := exec.CommandContext(context.Background(), path, args...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"ADDR", "CONFIG", "DATABASE_URL", "DATA_DIR", "LOG", "REDIS_URL", "WORKER_ADDR"} {
+	for _, name := range []string{"ADDR", "CONFIG", "DATABASE_URL", "DATA_DIR", "LOG", "REDIS_URL", "SECRET_KEY", "WORKER_ADDR"} {
 		if v := ts.Getenv("PENSTOCK_" + name); v != "" {
 			cmd.Env = append(cmd.Env, "PENSTOCK_"+name+"="+v)
 		}

@@ -120,7 +120,7 @@ func toText(envelope []byte) string { return textPrefix + encoding.EncodeToStrin
 // fromText returns the envelope that text is; false: it is in plain.
 func fromText(text string) ([]byte, bool) {
 	encoded, ok := strings.CutPrefix(text, textPrefix)
-	if !ok {
+	if !ok || strings.ContainsAny(encoded, "\r\n") { // which decoding would skip
 		return nil, false
 	}
 	envelope, err := encoding.DecodeString(encoded)

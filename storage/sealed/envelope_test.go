@@ -142,7 +142,8 @@ func TestPlainIsNoEnvelope(t *testing.T) {
 			t.Errorf("%q was taken for an envelope", plain)
 		}
 	}
-	for _, plain := range []string{"", "an answer", textPrefix, textPrefix + "AQ", textPrefix + "not base64!"} {
+	broken := toText(newKey(t).seal(somewhere(t), nil)) + "\n"
+	for _, plain := range []string{"", "an answer", textPrefix, textPrefix + "AQ", textPrefix + "not base64!", broken} {
 		if _, ok := fromText(plain); ok {
 			t.Errorf("%q was taken for an envelope", plain)
 		}
