@@ -134,6 +134,9 @@ type ProviderCall struct {
 	Start   time.Time
 	End     time.Time
 	Outcome string
+	// Answer stands for the whole answer that was given, as [Execution.Outcome]
+	// does for the one that was kept; empty when the log does not tell.
+	Answer string
 }
 
 // Fault is something that was done on purpose.

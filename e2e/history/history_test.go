@@ -166,6 +166,10 @@ func TestInvariant2(t *testing.T) {
 		}, "and running after that"},
 		{"a stale worker finishes", func(h *History) { h.Executions[2].Fence = 1 }, "while fence 2 was running"},
 		{"an answer nobody gave", func(h *History) { h.Executions[0].Fence = 7 }, "not asked under it"},
+		{"an answer to an earlier call", func(h *History) {
+			h.Provider[0].Answer, h.Provider[2].Answer = "answer", "tried"
+			h.Provider[3].Answer, h.Provider[4].Answer = "died", "another"
+		}, "execution e-died has a result under fence 2 that is not the answer"},
 	})
 }
 

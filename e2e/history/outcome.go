@@ -50,9 +50,10 @@ func (x *index) agree(j Job, seen []Sighting) {
 // resultsAreFenced: a result is the answer to a call that was made under its
 // fence, and no later fence had been claimed when it was kept.
 func (x *index) resultsAreFenced() {
-	answered := map[Task]bool{}
+	asked, answers := map[Task]string{}, false
 	for _, c := range x.Provider {
-		answered[c.Task] = true
+		asked[c.Task] = c.Answer
+		answers = answers || c.Answer != ""
 	}
 	latest := map[string]int64{}
 	for _, c := range x.Calls {
@@ -62,8 +63,13 @@ func (x *index) resultsAreFenced() {
 		if e.Finished.IsZero() || e.Fence == 0 {
 			continue
 		}
-		if e.Status == succeeded && !answered[Task{e.ID, e.Fence}] {
+		answer, ok := asked[Task{e.ID, e.Fence}]
+		switch {
+		case e.Status != succeeded:
+		case !ok:
 			x.broken(2, "execution %s has a result under fence %d, and the provider was not asked under it", e.ID, e.Fence)
+		case answers && answer != e.Outcome:
+			x.broken(2, "execution %s has a result under fence %d that is not the answer to the call under it", e.ID, e.Fence)
 		}
 		if latest[e.ID] > e.Fence {
 			x.broken(2, "execution %s was finished under fence %d while fence %d was running", e.ID, e.Fence, latest[e.ID])

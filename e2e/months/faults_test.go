@@ -15,7 +15,7 @@ const (
 	killLeader  = "kill the dispatcher" // and what else runs in its process
 	killProcess = "kill a process"      // and start another after a while
 	restart     = "restart a process"   // in good order
-	cutOff      = "cut a process off"   // from the store, until it is declared dead and longer
+	cutOff      = "cut a process off"   // from the store, until it is declared dead and another does its work
 	cutShortly  = "cut a process off shortly"
 	queueCut    = "cut a process off from the queue"
 	queueLost   = "empty the queue"
@@ -72,7 +72,7 @@ func (f *fleet) breakProcess(p *process, broken fault, told *history.Fault) {
 		p.blind.Add(1)
 		f.upstream.disown(p)
 		told.Held = f.heldBy(p)
-		time.Sleep(broken.lasts)
+		f.untilRepeated(told.Held, broken.lasts)
 		p.blind.Add(-1)
 		time.Sleep(pace.Dead) // until it beats and its word is heard
 		p.unheard.Add(-1)
@@ -84,6 +84,16 @@ func (f *fleet) breakProcess(p *process, broken fault, told *history.Fault) {
 		p.mute.Add(1)
 		time.Sleep(broken.lasts)
 		p.mute.Add(-1)
+	}
+}
+
+// untilRepeated waits until one of the tasks is being called for under a later
+// fence, which is the worst moment to come back with its answer; at most for d.
+func (f *fleet) untilRepeated(tasks []history.Task, d time.Duration) {
+	for last := time.Now().Add(d); time.Now().Before(last); time.Sleep(time.Second) {
+		if f.upstream.repeats(tasks) {
+			return
+		}
 	}
 }
 

@@ -29,8 +29,9 @@ const (
 	// once, together.
 	processes = 3
 	poolSize  = 20
-	// lostReplies is of how many calls of the store one answer is lost.
-	lostReplies = 2000
+	// lostReplies is of how many calls of the store one answer is lost, lostTasks
+	// of how many tasks one.
+	lostReplies, lostTasks = 2000, 200
 )
 
 // pace is slower than usual, for a look that finds nothing costs real time however
@@ -60,8 +61,9 @@ type fleet struct {
 	service  *jobs.Service
 	// quiet is held by whoever waits for everything to come to rest.
 	quiet chan struct{}
-	// away counts the reasons why nobody reaches the store, asked the calls of it.
-	away, asked atomic.Int64
+	// away counts the reasons why nobody reaches the store, asked the calls of it,
+	// handed the tasks handed to the queue.
+	away, asked, handed atomic.Int64
 
 	mu    sync.Mutex
 	slots [processes]*process
@@ -143,6 +145,9 @@ func (f *fleet) lose() error {
 	return nil
 }
 
+// loseTask is true for some tasks.
+func (f *fleet) loseTask(jobs.Task) bool { return f.handed.Add(1)%lostTasks == 0 }
+
 func (p *process) dead() bool {
 	select {
 	case <-p.gone:
@@ -203,7 +208,7 @@ func (f *fleet) start(slot int) {
 func (p *process) parts() []func(context.Context) error {
 	f := p.f
 	store := storagetest.Cut{Store: f.store, Before: p.reachStore, After: f.lose}
-	queue := &queuetest.Cut{Queue: f.queue, Before: p.reachQueue, Killed: p.gone}
+	queue := &queuetest.Cut{Queue: f.queue, Before: p.reachQueue, Lost: f.loseTask, Killed: p.gone}
 	concurrency, all := map[string]int{}, map[string]providers.Provider{}
 	for _, name := range providerNames {
 		concurrency[name], all[name] = poolSize, answerer{p, name}

@@ -63,10 +63,11 @@ func (a answerer) Call(
 	if failure != nil {
 		outcome = string(failure.Class)
 	}
-	u.end(i, outcome)
 	if failure != nil {
+		u.end(i, outcome, "")
 		return providers.Response{}, failure
 	}
+	u.end(i, outcome, digest(resp.Body))
 	return resp, nil
 }
 
@@ -139,10 +140,10 @@ func (u *upstream) begin(p *process, req providers.Request) (int, func(), *rand.
 	return len(u.log) - 1, over, rand.New(rand.NewPCG(u.f.plan.seed^question, uint64(u.asked[question])))
 }
 
-func (u *upstream) end(i int, outcome string) {
+func (u *upstream) end(i int, outcome, answer string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.log[i].End, u.log[i].Outcome = time.Now(), outcome
+	u.log[i].End, u.log[i].Outcome, u.log[i].Answer = time.Now(), outcome, answer
 }
 
 // disown notes that p fell silent: what it calls for is anybody's.
@@ -173,6 +174,19 @@ func (u *upstream) busiest() *process {
 		}
 	}
 	return most
+}
+
+// repeats reports whether one of the tasks is being called for under a later
+// fence.
+func (u *upstream) repeats(tasks []history.Task) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, t := range tasks {
+		if c := u.live[t.Execution]; c != nil && c.fence > t.Fence {
+			return true
+		}
+	}
+	return false
 }
 
 func taskOf(key string) (execution string, fence int64) {

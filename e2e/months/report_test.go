@@ -47,9 +47,14 @@ func (f *fleet) idle(h history.History) {
 
 func (f *fleet) since(at time.Time) time.Duration { return at.Sub(f.begun).Round(time.Millisecond) }
 
-// whyExpired says what was in the way of a job, the most telling first.
+// whyExpired says what was in the way of a job in the last of its time, the most
+// telling first. What was over well before its deadline is no excuse.
 func (f *fleet) whyExpired(h history.History, j history.Job) string {
-	from, to := f.since(j.Created), f.since(j.Deadline)
+	begun := j.Deadline.Add(-2 * pace.Dead)
+	if j.Created.After(begun) {
+		begun = j.Created
+	}
+	from, to := f.since(begun), f.since(j.Deadline)
 	for _, kind := range []string{throttled, down} {
 		for _, name := range providerNames {
 			for _, s := range f.plan.weather[name] {
@@ -60,7 +65,7 @@ func (f *fleet) whyExpired(h history.History, j history.Job) string {
 		}
 	}
 	for _, broken := range h.Faults {
-		if broken.From.Before(j.Deadline) && broken.To.Add(2*pace.Dead).After(j.Created) {
+		if broken.From.Before(j.Deadline) && broken.To.After(begun) {
 			return broken.Name
 		}
 	}

@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"context"
+	"slices"
 
 	"github.com/penstock-dev/penstock/jobs"
 )
@@ -13,6 +14,8 @@ type Cut struct {
 	// Before is asked before tasks are handed over or asked about. An error is
 	// the answer, and nothing happens.
 	Before func() error
+	// Lost, if set, says which tasks are lost on their way: nobody is told.
+	Lost func(jobs.Task) bool
 	// Killed is closed when the process dies: it takes no more tasks, and what
 	// it has, it keeps. Nil: it never does.
 	Killed <-chan struct{}
@@ -27,6 +30,9 @@ var (
 func (c *Cut) Enqueue(ctx context.Context, tasks []jobs.Task) error {
 	if err := c.Before(); err != nil {
 		return err
+	}
+	if c.Lost != nil {
+		tasks = slices.DeleteFunc(slices.Clone(tasks), c.Lost)
 	}
 	return c.Queue.Enqueue(ctx, tasks)
 }
