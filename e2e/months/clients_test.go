@@ -55,6 +55,7 @@ func (f *fleet) ask(a arrival, key string, patient *sync.WaitGroup) bool {
 	}
 	f.mu.Lock()
 	f.seen.Submissions = append(f.seen.Submissions, told)
+	f.hopeless[told.Job] = a.model == absent
 	f.mu.Unlock()
 	if err == nil && a.cancelAfter > 0 {
 		patient.Go(func() { f.cancel(a, got.Job.ID) })

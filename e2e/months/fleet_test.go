@@ -72,6 +72,8 @@ type fleet struct {
 	// back is when the store last returned.
 	back time.Time
 	seen history.History
+	// hopeless are the jobs whose provider is absent.
+	hopeless map[string]bool
 }
 
 // process is one that does all.
@@ -98,7 +100,7 @@ func newFleet(t *testing.T, p plan) *fleet {
 	t.Helper()
 	f := &fleet{
 		t: t, plan: p, begun: time.Now(), path: filepath.Join(t.TempDir(), "p.db"), queue: queuetest.New(),
-		quiet: make(chan struct{}, 1), seen: history.History{Cancels: map[string]bool{}},
+		quiet: make(chan struct{}, 1), seen: history.History{Cancels: map[string]bool{}}, hopeless: map[string]bool{},
 	}
 	var err error
 	f.store, err = sqlite.Open(t.Context(), sqlite.Config{Path: f.path, Relaxed: true})
@@ -107,7 +109,7 @@ func newFleet(t *testing.T, p plan) *fleet {
 	usual := jobs.Route{MaxAttempts: 5, Timeouts: jobs.DefaultTimeouts()}
 	ordered := usual
 	ordered.Name, ordered.Targets = "default", []jobs.Target{target("first"), target("second")}
-	f.catalog = jobs.NewCatalog([]jobs.Route{ordered}, map[string][]string{"first": {"m"}, "second": {"m"}}, usual)
+	f.catalog = jobs.NewCatalog([]jobs.Route{ordered}, map[string][]string{"first": {"m"}, "second": {"m"}, "absent": {"m"}}, usual)
 	f.upstream = &upstream{f: f, live: map[string]*liveCall{}, asked: map[uint64]int{}}
 	f.service = jobs.NewService(storagetest.Cut{Store: f.store, Before: f.reach, After: f.lose}, f.queue, f.catalog)
 	for slot := range processes {

@@ -22,6 +22,10 @@ type plan struct {
 	weather map[string][]spell
 }
 
+// absent is the model of a provider that no process has any more: what asks for it
+// waits until its deadline.
+const absent = "absent/m"
+
 // arrival is a job that a client will ask for.
 type arrival struct {
 	at       time.Duration
@@ -92,6 +96,9 @@ func (p *plan) drawArrivals(rnd *rand.Rand, count int) {
 		}
 		if int(at.Hours())%5 == 0 {
 			a.model = "second/m"
+		}
+		if rnd.IntN(200) == 0 {
+			a.model = absent
 		}
 		if i > 0 && rnd.IntN(12) == 0 {
 			before := p.arrivals[max(0, i-1-rnd.IntN(3))]

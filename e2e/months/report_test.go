@@ -37,8 +37,9 @@ func (f *fleet) judge(h history.History) {
 // nothing was broken: then nobody worked for them.
 func (f *fleet) idle(h history.History) {
 	f.t.Helper()
+	why := f.whyExpired(h)
 	for _, j := range h.Jobs {
-		if j.Status == "expired" && f.whyExpired(h, j) == "nothing" {
+		if j.Status == "expired" && why(j) == "nothing" {
 			f.t.Errorf("job %s of %s expired from %s to %s, and nothing was in its way",
 				j.ID, j.Tenant, f.since(j.Created), f.since(j.Deadline))
 		}
@@ -47,9 +48,19 @@ func (f *fleet) idle(h history.History) {
 
 func (f *fleet) since(at time.Time) time.Duration { return at.Sub(f.begun).Round(time.Millisecond) }
 
-// whyExpired says what was in the way of a job in the last of its time, the most
-// telling first. What was over well before its deadline is no excuse.
-func (f *fleet) whyExpired(h history.History, j history.Job) string {
+// whyExpired returns what says what was in the way of a job.
+func (f *fleet) whyExpired(h history.History) func(j history.Job) string {
+	return func(j history.Job) string {
+		if f.hopeless[j.ID] {
+			return "nobody had the provider"
+		}
+		return f.inTheWay(h, j)
+	}
+}
+
+// inTheWay says what was wrong in the last of a job's time, the most telling
+// first. What was over well before its deadline is no excuse.
+func (f *fleet) inTheWay(h history.History, j history.Job) string {
 	begun := j.Deadline.Add(-2 * pace.Dead)
 	if j.Created.After(begun) {
 		begun = j.Created
@@ -84,12 +95,12 @@ func (f *fleet) report(h history.History, took, simulated, all time.Duration) {
 	row("real time", fmt.Sprintf("%s simulated, %s with the checks", simulated.Round(100*time.Millisecond), all.Round(100*time.Millisecond)))
 	row("jobs", fmt.Sprintf("%d, executions %d", m.Jobs, m.Executions))
 	rows(row, m.Ended)
-	expired := map[string]int{}
+	expired, why := map[string]int{}, f.whyExpired(h)
 	lost := 0
 	for _, j := range h.Jobs {
 		switch j.Status {
 		case "expired":
-			expired[f.whyExpired(h, j)]++
+			expired[why(j)]++
 		case "succeeded", "failed", "cancelled":
 		default:
 			lost++
