@@ -19,6 +19,11 @@ type Job struct {
 	Status      Status
 	// WaitingOn says why a queued job is queued; empty otherwise.
 	WaitingOn WaitingOn
+	// Position is 1 when the job is the next of its tenant's on its route; 0 when
+	// it is not told. Jobs that share an execution count as one.
+	Position int
+	// ETA is when the answer is expected.
+	ETA time.Time
 	// Endpoint is the path of the API whose body the request is.
 	Endpoint string
 	// Model is the caller's: a route, or provider/model.
@@ -113,6 +118,10 @@ const (
 	WaitingOnCapacity  WaitingOn = "capacity"
 	WaitingOnRateLimit WaitingOn = "rate_limit"
 	WaitingOnRetry     WaitingOn = "retry"
+	// WaitingOnFairness is what a backlog waits on that gets its share of a pool
+	// in which others have one, too. Where a job is not looked at alone, that is
+	// told as [WaitingOnCapacity].
+	WaitingOnFairness WaitingOn = "fairness"
 )
 
 // Priority orders executions; the smaller number runs first. The zero value

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -45,9 +46,23 @@ func (s *Service) Run(ctx context.Context) error {
 // runs. The job must have been read as its tenant's.
 func (s *Service) Watch(id uuid.UUID) *Watch { return s.watcher.join(id) }
 
-// Job returns the tenant's job as it is, or [ErrNotFound].
+// Job returns the tenant's job as it is, with what a queued one can expect, or
+// [ErrNotFound].
 func (s *Service) Job(ctx context.Context, tenant string, id uuid.UUID) (Job, error) {
-	return s.store.Job(ctx, tenant, id)
+	job, err := s.store.Job(ctx, tenant, id)
+	if err != nil || job.Status != StatusQueued {
+		return job, err
+	}
+	at := now()
+	switch prospect, err := s.store.Prospect(ctx, job.ExecutionID, at); {
+	case errors.Is(err, ErrNotFound): // it has just been claimed, or ended
+		return s.store.Job(ctx, tenant, id)
+	case err != nil:
+		return Job{}, err
+	default:
+		prospect.tell(&job, at)
+		return job, nil
+	}
 }
 
 // Wait returns the job once it has ended, or as it is when atMost has passed or
@@ -67,7 +82,7 @@ func (s *Service) Wait(ctx context.Context, tenant string, id uuid.UUID, atMost 
 		select {
 		case <-watch.C:
 		case <-over.C:
-			return s.store.Job(look, tenant, id)
+			return s.Job(look, tenant, id)
 		case <-ctx.Done():
 			return job, nil
 		}

@@ -59,6 +59,10 @@ type ReadStore interface {
 	// Job returns the job or [ErrNotFound], which is also the answer for
 	// another tenant's job.
 	Job(ctx context.Context, tenant string, id uuid.UUID) (Job, error)
+	// Prospect tells what the execution of a queued job has before it, at now. It
+	// is of any tenant: the caller has read the job as its tenant. [ErrNotFound]
+	// when it is queued no more.
+	Prospect(ctx context.Context, execution uuid.UUID, now time.Time) (Prospect, error)
 	// Standings tells how jobs of any tenant stand: the caller has read each as
 	// its tenant before. Jobs that are not there are left out.
 	Standings(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]Standing, error)
@@ -96,6 +100,9 @@ type DispatchStore interface {
 	// Release releases each under its next fence and returns those that it
 	// did; one whose fence has moved is left out. Many are one transaction.
 	Release(ctx context.Context, releases []Release, at time.Time) ([]Task, error)
+	// SetFlows replaces what is known of how backlogs move, until the given time.
+	// It counts how much each has left: to some number only, when there are many.
+	SetFlows(ctx context.Context, flows []Flow, until time.Time) error
 	// Lease takes or renews the named lease for ttl by the store's own clock,
 	// and reports whether holder has it.
 	Lease(ctx context.Context, name string, holder uuid.UUID, ttl time.Duration) (bool, error)
@@ -249,7 +256,8 @@ type JobQuery struct {
 	Limit int
 }
 
-// Standing is how a job stands: what those who watch it are woken for.
+// Standing is how a job stands: what those who watch it are woken for. In it
+// [WaitingOnFairness] is [WaitingOnCapacity].
 type Standing struct {
 	Status    Status
 	WaitingOn WaitingOn

@@ -34,6 +34,9 @@ func (w *Watch) Saw(j Job) {
 	defer w.from.mu.Unlock()
 	if of := w.from.jobs[w.job]; of != nil {
 		of.seen = Standing{Status: j.Status, WaitingOn: j.WaitingOn}
+		if j.WaitingOn == WaitingOnFairness {
+			of.seen.WaitingOn = WaitingOnCapacity
+		}
 	}
 }
 

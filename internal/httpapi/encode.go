@@ -61,6 +61,7 @@ type errorJSON struct {
 func encodeJob(j jobs.Job) jobJSON {
 	out := jobJSON{
 		ID: j.ID, Object: "job", Status: j.Status, WaitingOn: orNull(string(j.WaitingOn)),
+		Position: orNull(j.Position), ETA: timeJSON(j.ETA),
 		Endpoint: j.Endpoint, Model: j.Model, Priority: j.Priority.String(), Deadline: j.Deadline.UTC(),
 		CreatedAt: j.CreatedAt.UTC(), StartedAt: timeJSON(j.StartedAt), FinishedAt: timeJSON(j.FinishedAt),
 		RequestHash: j.RequestHash, Deduplicated: j.Deduplicated, Cached: j.Cached, Tries: j.Tries,

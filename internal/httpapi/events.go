@@ -222,7 +222,10 @@ func (s *eventStream) append(e jobs.StreamEvent) error {
 		s.buffer.WriteString(": ping\n\n")
 		return nil
 	case jobs.StreamStatus:
-		data = statusJSON{Status: e.Job.Status, WaitingOn: orNull(string(e.Job.WaitingOn)), Tries: e.Job.Tries}
+		data = statusJSON{
+			Status: e.Job.Status, WaitingOn: orNull(string(e.Job.WaitingOn)),
+			Position: orNull(e.Job.Position), ETA: timeJSON(e.Job.ETA), Tries: e.Job.Tries,
+		}
 	case jobs.StreamDelta:
 		data = e.Data
 	case jobs.StreamRestart:

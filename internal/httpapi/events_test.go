@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/penstock-dev/penstock/jobs"
 )
@@ -16,6 +17,7 @@ func TestEventsOnTheWire(t *testing.T) {
 	var asked jobs.StreamPosition
 	waiting := queued()
 	waiting.WaitingOn, waiting.Tries = jobs.WaitingOnRetry, 2
+	waiting.Position, waiting.ETA = 3, noon.Add(90*time.Second)
 	h := start(t, Config{Service: granting(), Follower: streamFunc(
 		func(_ context.Context, after jobs.StreamPosition, tell func(...jobs.StreamEvent) error) error {
 			asked = after
@@ -29,7 +31,7 @@ func TestEventsOnTheWire(t *testing.T) {
 	got := h.do("GET", "/v1/jobs/"+someID+"/events", "", "Last-Event-ID", "2-17")
 	done := strings.TrimSpace(h.do("GET", "/v1/jobs/"+someID, "").body)
 	want := `event: status
-data: {"status":"queued","waiting_on":"retry","position":null,"eta":null,"tries":2}
+data: {"status":"queued","waiting_on":"retry","position":3,"eta":"2030-01-31T12:01:30Z","tries":2}
 
 : ping
 

@@ -28,7 +28,8 @@ func TestJobJSON(t *testing.T) {
 	failed.Status, failed.FinishedAt = jobs.StatusFailed, noon.Add(time.Hour)
 	failed.Error = &jobs.JobError{Code: "server_error", Message: "the provider answered 500"}
 	waiting := queued()
-	waiting.WaitingOn, waiting.Priority = jobs.WaitingOnRateLimit, jobs.PriorityLow
+	waiting.WaitingOn, waiting.Priority = jobs.WaitingOnFairness, jobs.PriorityLow
+	waiting.Position, waiting.ETA = 17, noon.Add(90*time.Second)
 	for name, c := range map[string]struct {
 		job  jobs.Job
 		want string
@@ -51,8 +52,8 @@ func TestJobJSON(t *testing.T) {
 			`"finished_at":"2030-01-31T13:00:00Z","request_hash":"` + someHash + `","deduplicated":false,"cached":false,` +
 			`"age":null,"tries":0,"provider":null,"usage":null,"cost_usd":null,"metadata":{},"store":true,"result":null,` +
 			`"error":{"code":"server_error","message":"the provider answered 500"}}`},
-		"waiting": {waiting, `{"id":"0199f1a2-7c3e-7d4b-9a51-3f0c8e6b2d17","object":"job","status":"queued","waiting_on":"rate_limit",` +
-			`"position":null,"eta":null,"endpoint":"/v1/chat/completions","model":"default","priority":"low",` +
+		"waiting": {waiting, `{"id":"0199f1a2-7c3e-7d4b-9a51-3f0c8e6b2d17","object":"job","status":"queued","waiting_on":"fairness",` +
+			`"position":17,"eta":"2030-01-31T12:01:30Z","endpoint":"/v1/chat/completions","model":"default","priority":"low",` +
 			`"deadline":"2030-02-01T12:00:00Z","created_at":"2030-01-31T12:00:00Z","started_at":null,"finished_at":null,` +
 			`"request_hash":"` + someHash + `","deduplicated":false,"cached":false,"age":null,"tries":0,"provider":null,` +
 			`"usage":null,"cost_usd":null,"metadata":{},"store":true,"result":null,"error":null}`},

@@ -252,6 +252,38 @@ func TestRealTenants(t *testing.T) {
 	}
 }
 
+// A job that is looked at alone is told its place and what it can expect; in a
+// list, and when it is submitted, it is not.
+func TestRealOutlook(t *testing.T) {
+	t.Parallel()
+	r := startReal(t)
+	var ids []string
+	for _, prompt := range []string{"a", "b"} {
+		a := r.do("POST", "/v1/jobs", asking(prompt, ""), "Penstock-Tenant", "mine")
+		if !strings.Contains(a.body, `"waiting_on":"capacity","position":null,"eta":null,`) {
+			t.Errorf("submitted: %s", a.body)
+		}
+		ids = append(ids, a.job(t).ID)
+	}
+	look := func(path, want string) {
+		t.Helper()
+		if a := r.do("GET", "/v1/jobs"+path, "", "Penstock-Tenant", "mine"); !strings.Contains(a.body, want) {
+			t.Errorf("GET %s: got %s, want %s", path, a.body, want)
+		}
+	}
+	look("/"+ids[0], `"waiting_on":"capacity","position":1,"eta":null,`)
+	look("/"+ids[1], `"waiting_on":"capacity","position":2,"eta":null,`)
+	err := r.store.SetFlows(t.Context(), []jobs.Flow{
+		{Tenant: "mine", Route: "default", Pool: "sim", Rate: 1, Run: time.Second, WaitingOn: jobs.WaitingOnFairness},
+	}, time.Now().Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	look("/"+ids[1], `"waiting_on":"fairness","position":2,"eta":"`)
+	look("/"+ids[1]+"?wait=1ms", `"waiting_on":"fairness","position":2,"eta":"`)
+	look("", `"waiting_on":"capacity","position":null,"eta":null,`)
+}
+
 func TestRealList(t *testing.T) {
 	t.Parallel()
 	r := startReal(t)

@@ -59,8 +59,11 @@ type Dispatcher struct {
 	pools   map[string]*pool
 	looks   map[lookKey]*look
 	start   int
-	// unparkAt is when to ask next for executions whose time has come.
+	flows   *flows
+	// unparkAt is when to ask next for executions whose time has come, and
+	// waiting whether any were left then.
 	unparkAt time.Time
+	waiting  bool
 	reports  reports
 }
 
@@ -83,7 +86,7 @@ func New(cfg Config) (*Dispatcher, error) {
 	d := &Dispatcher{
 		cfg: cfg, wake: make(chan struct{}, 1),
 		pools: make(map[string]*pool, len(cfg.Pools)), looks: make(map[lookKey]*look),
-		reports: reports{routes: make(map[string]time.Time)},
+		reports: reports{routes: make(map[string]time.Time)}, flows: newFlows(),
 	}
 	for provider, size := range cfg.Pools {
 		if size < 1 {
@@ -145,6 +148,9 @@ func (d *Dispatcher) turn(ctx context.Context, due *time.Time) (time.Duration, e
 		}
 		*due = earlier(*due, d.unparkAt)
 	}
+	if err := d.tell(ctx); err != nil {
+		return 0, err
+	}
 	d.reports.recovered()
 	return min(time.Until(*due), time.Until(d.renewed.Add(d.cfg.Pace.Beat))), nil
 }
@@ -191,7 +197,7 @@ func (d *Dispatcher) giveWay() time.Duration { return 3 * d.cfg.Pace.Beat / 2 }
 // led notes whether this process is the dispatcher.
 func (d *Dispatcher) led(yes bool) {
 	if yes != d.leading {
-		d.leading = yes
+		d.leading, d.flows = yes, newFlows()
 		d.cfg.Observer.leading(yes)
 	}
 }

@@ -39,6 +39,7 @@ type fleet struct {
 	leaseTries int
 	most       map[string]int
 	log        []running
+	flows      []jobs.Flow
 	// onTask is called for each task that is enqueued.
 	onTask func(jobs.Task)
 }
@@ -229,6 +230,16 @@ func (f *fleet) take(r jobs.Release) (jobs.Candidate, bool) {
 	}
 	delete(f.where, r.Execution)
 	return c, true
+}
+
+func (f *fleet) SetFlows(_ context.Context, flows []jobs.Flow, until time.Time) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !until.After(time.Now()) {
+		f.t.Errorf("flows are told until %v, which is past", until)
+	}
+	f.flows = flows
+	return f.query()
 }
 
 func (f *fleet) Lease(_ context.Context, name string, holder uuid.UUID, ttl time.Duration) (bool, error) {

@@ -76,6 +76,7 @@ func (l *look) saw(tenants int, all bool) {
 
 // look adds to v what is ready on a route.
 func (d *Dispatcher) look(ctx context.Context, w *window, r route, v *view) error {
+	d.flows.look(r)
 	for _, priority := range jobs.Priorities() {
 		l := d.remembered(lookKey{r.name, priority})
 		q := jobs.ReadyQuery{
@@ -96,6 +97,7 @@ func (d *Dispatcher) look(ctx context.Context, w *window, r route, v *view) erro
 				return err
 			}
 		}
+		d.flows.saw(r, p)
 		d.add(v, w, r, p)
 	}
 	return nil

@@ -33,10 +33,15 @@ func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	w, err := d.window(ctx)
-	if err != nil || w.full() {
+	if err != nil {
 		return false, err
 	}
+	d.flows.window(w, start)
+	if w.full() {
+		return false, nil
+	}
 	routes, err := d.routes(ctx, w)
+	defer func() { d.flows.passed(time.Now()) }()
 	if err != nil || len(routes) == 0 {
 		return false, err
 	}
@@ -82,17 +87,19 @@ func (d *Dispatcher) routes(ctx context.Context, w *window) ([]route, error) {
 		return nil, fmt.Errorf("list live routes: %w", err)
 	}
 	slices.Sort(names)
-	var rs []route
+	var rs, live []route
 	for _, name := range names {
 		r, err := d.resolve(name)
 		if err != nil {
 			d.reports.unknown(d.cfg.Observer, name, err)
 			continue
 		}
+		live = append(live, r)
 		if w.room(r) > 0 {
 			rs = append(rs, r)
 		}
 	}
+	d.flows.routes(live)
 	return rs, nil
 }
 
@@ -149,12 +156,12 @@ func (d *Dispatcher) nextRoutes(routes []route) []route {
 // cannot enqueue should not lead.
 func (d *Dispatcher) release(ctx context.Context, w *window, chosen []item) (int, error) {
 	releases := make([]jobs.Release, len(chosen))
-	tenants := make(map[uuid.UUID]string, len(chosen))
+	items := make(map[uuid.UUID]item, len(chosen))
 	for i, it := range chosen {
 		releases[i] = jobs.Release{
 			Execution: it.Execution, Fence: it.Fence, Provider: it.target.Provider, Model: it.target.Model,
 		}
-		tenants[it.Execution] = it.Tenant
+		items[it.Execution] = it
 	}
 	tasks, err := d.cfg.Store.Release(ctx, releases, time.Now().UTC())
 	if err != nil {
@@ -162,7 +169,8 @@ func (d *Dispatcher) release(ctx context.Context, w *window, chosen []item) (int
 	}
 	counts := make(map[string]int)
 	for _, t := range tasks {
-		w.take(t.Provider, tenants[t.Execution])
+		w.take(t.Provider, items[t.Execution].Tenant)
+		d.flows.released(items[t.Execution].Candidate, t.Provider, time.Now())
 		counts[t.Provider]++
 	}
 	d.enqueue(ctx, tasks)

@@ -25,7 +25,7 @@ func (d *Dispatcher) unpark(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("bring back what is due: %w", err)
 	}
-	d.unparkAt = now.Add(d.cfg.Pace.Poll)
+	d.unparkAt, d.waiting = now.Add(d.cfg.Pace.Poll), n == unparkBatch || !next.IsZero()
 	if n == unparkBatch {
 		next = now
 	}

@@ -134,7 +134,7 @@ func (s *stream) begin(fence int64) error {
 	if s.job.Status != jobs.StatusQueued {
 		return nil
 	}
-	s.job.Status, s.job.WaitingOn = jobs.StatusRunning, ""
+	s.job.Status, s.job.WaitingOn, s.job.Position, s.job.ETA = jobs.StatusRunning, "", 0, time.Time{}
 	return s.status()
 }
 

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -135,19 +136,23 @@ func TestPlansHoldForABacklog(t *testing.T) {
 	ready := prepare(t, s, "ready", readyQuery, "default", int16(0), time.Now(), "", 32, 8)
 	unpark := prepare(t, s, "unpark", unparkQuery, time.Now(), 500)
 	due := prepare(t, s, "due", unparkQuery, time.Now().Add(24*time.Hour), 500)
+	front := prepare(t, s, "front", prospectQuery, id, time.Now(), jobs.MaxAhead)
+	back := prepare(t, s, "back", prospectQuery, id, time.Now(), jobs.MaxAhead)
 	job := prepare(t, s, "job", selectJob, time.Now(), id, "t0")
 	several := prepare(t, s, "several", selectJobs, time.Now(), []uuid.UUID{id})
 	find := prepare(t, s, "find", findQuery, []string{"0"}, []string{"t0"}, []bool{true},
 		[]time.Time{time.Now().Add(-time.Hour)}, floorID(time.Now().Add(-8*24*time.Hour)))
 	lock := prepare(t, s, "lock", lockQuery, []uuid.UUID{id})
 	backlog(t, s, prefix, 50_000)
+	inFront, behind := inOrder(t, s, "ASC"), inOrder(t, s, "DESC")
+	front.args, back.args = strings.Replace(front.args, id.String(), inFront, 1), strings.Replace(back.args, id.String(), behind, 1)
 
 	for _, c := range []struct {
 		name      string
 		statement prepared
 		buffers   int
 	}{
-		{"ready", ready, 2000}, {"unpark", unpark, 10}, {"due", due, 20_000}, {"job", job, 30}, {"several", several, 30}, {"find", find, 30}, {"lock", lock, 10},
+		{"ready", ready, 2000}, {"front", front, 30}, {"back", back, 10_000}, {"unpark", unpark, 10}, {"due", due, 20_000}, {"job", job, 30}, {"several", several, 30}, {"find", find, 30}, {"lock", lock, 10},
 	} {
 		plan := c.statement.plan()
 		if strings.Contains(plan, "Seq Scan") {
@@ -170,6 +175,17 @@ func TestPlansHoldForABacklog(t *testing.T) {
 	if err != nil || len(got) != 32*8 {
 		t.Fatalf("ready: got %d, %v, want %d", len(got), err, 32*8)
 	}
+}
+
+// inOrder returns the id of the first of the big tenant's executions in an order.
+func inOrder(t *testing.T, s *Store, order string) (id string) {
+	t.Helper()
+	err := s.pool.QueryRow(t.Context(), `SELECT id::text FROM queue WHERE tenant = 't0' AND parked_until IS NULL
+		ORDER BY deadline `+order+` LIMIT 1`).Scan(&id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 // longAgo is the date of a week that has a partition and is past the reach of a
@@ -321,6 +337,12 @@ func everything(t *testing.T, s *Store) {
 	must(s.Routes(ctx))
 	n, _, err := s.Unpark(ctx, time.Now(), 500)
 	must(n, err)
+	_, err = s.Prospect(ctx, cancelled.ExecutionID, time.Now())
+	if !errors.Is(err, jobs.ErrNotFound) {
+		t.Fatalf("prospect of what has ended: got %v, want %v", err, jobs.ErrNotFound)
+	}
+	must(s.Prospect(ctx, submit("e").ExecutionID, time.Now()))
+	must(nil, s.SetFlows(ctx, []jobs.Flow{{Tenant: "acme", Route: name}}, time.Now()))
 	must(s.Expire(ctx, time.Now(), 100))
 	must(s.Settle(ctx))
 	must(nil, s.Delete(ctx, "acme", cancelled.ID))

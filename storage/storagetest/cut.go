@@ -64,6 +64,11 @@ func (c Cut) Routes(ctx context.Context) ([]string, error) {
 	return through(c, func() ([]string, error) { return c.Store.Routes(ctx) })
 }
 
+// SetFlows is that of [jobs.DispatchStore].
+func (c Cut) SetFlows(ctx context.Context, flows []jobs.Flow, until time.Time) error {
+	return c.throughEmpty(func() error { return c.Store.SetFlows(ctx, flows, until) })
+}
+
 // Unpark is that of [jobs.DispatchStore].
 func (c Cut) Unpark(ctx context.Context, now time.Time, limit int) (n int, next time.Time, err error) {
 	n, err = through(c, func() (n int, err error) {

@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) jobs.Store) {
 		{"retain", retainRules()},
 		{"idempotency", idempotencyRules()},
 		{"dispatch", dispatchRules()},
+		{"prospect", prospectRules()},
 		{"claim", claimRules()},
 		{"finish", finishRules()},
 		{"reschedule", rescheduleRules()},
