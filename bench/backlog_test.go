@@ -54,7 +54,7 @@ routes: {default: {targets: [sim/sim-1]}}
 	}
 	defer store.Close(context.Background())
 	// What is drained comes on top, so that it is queued that stay behind.
-	fill(b, store, queued+drained)
+	fill(b, store, queued+drained, `'t' || n % 50`)
 
 	var posts latencies
 	took := make([]time.Duration, 2000)
@@ -98,12 +98,13 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// fill puts jobs of 50 tenants into the store as submissions would.
-func fill(b *testing.B, store *pgx.Conn, n int) {
+// fill puts n jobs into the store as submissions would. tenant says in SQL whose
+// number n is.
+func fill(b *testing.B, store *pgx.Conn, n int, tenant string) {
 	b.Helper()
 	for _, statement := range []string{
 		`CREATE TEMP TABLE seed AS
-			SELECT n, 't' || n % 50 AS tenant, md5(n::text) || md5((-n)::text) AS hash, now() AS at,
+			SELECT n, ` + tenant + ` AS tenant, md5(n::text) || md5((-n)::text) AS hash, now() AS at,
 				(ms || '7' || substr(a, 1, 3) || '8' || substr(a, 4, 3) || substr(a, 7, 12))::uuid AS execution,
 				(ms || '7' || substr(j, 1, 3) || '8' || substr(j, 4, 3) || substr(j, 7, 12))::uuid AS job
 			FROM (

@@ -1,0 +1,61 @@
+//go:build !race
+
+package dispatch_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// Invariant 9 over the real store and the real worker: two tenants of 200 jobs
+// beside one that has 20,000 queued and all fifty places, as against alone; and
+// all that was done in that time, as against one tenant having it all.
+func TestSimSmallTenantsBesideAHugeOne(t *testing.T) {
+	t.Parallel()
+	alone, _ := smallOnes(t, 0, 200)
+	beside, fair := smallOnes(t, 20_000, 200)
+	_, unfair := smallOnes(t, 20_000, 0)
+	t.Logf("two tenants of 200: alone %v, beside one of 20,000 %v; in a minute %d jobs of all tenants, %d of one alone",
+		alone, beside, fair, unfair)
+	if beside > 2*alone {
+		t.Errorf("two tenants of 200 took %v beside one of 20,000, alone %v; want at most twice that", beside, alone)
+	}
+	if float64(fair) < 0.95*float64(unfair) {
+		t.Errorf("%d jobs were started in a minute by three tenants, %d by one; want at most 5 %% less", fair, unfair)
+	}
+}
+
+// smallOnes returns how long two tenants of so many jobs take, who come when
+// another is at work on its own, and how many jobs started in a minute from then.
+func smallOnes(t *testing.T, huge, small int) (took time.Duration, started int) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, 50)
+		for range huge {
+			s.submit("a-huge", jobs.PriorityNormal, time.Hour)
+		}
+		s.wake()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		came, before := time.Now(), s.starts
+		for range small {
+			s.submit("b", jobs.PriorityNormal, time.Hour)
+			s.submit("z", jobs.PriorityNormal, time.Hour)
+		}
+		s.wake()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		started = s.starts - before
+		for _, j := range s.all[huge:] {
+			now := s.look(j)
+			if now.Status != jobs.StatusSucceeded {
+				t.Errorf("a job of %s is %s a minute after it came", j.Tenant, now.Status)
+			}
+			took = max(took, now.FinishedAt.Sub(came))
+		}
+	})
+	return took, started
+}
