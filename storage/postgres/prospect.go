@@ -58,7 +58,7 @@ const prospectQuery = `
 			count(*) FILTER (WHERE r.worker IS NULL AND r.priority < mine.priority) AS sooner_above,
 			count(*) FILTER (WHERE r.worker IS NULL AND r.priority = mine.priority
 				AND (r.released_at, a.deadline, a.id) < (mine.released_at, q.deadline, q.id)) AS sooner
-		FROM releases r JOIN queue a ON a.id = r.execution_id
+		FROM releases r CROSS JOIN LATERAL (SELECT * FROM queue a WHERE a.id = r.execution_id OFFSET 0) a
 		WHERE r.tenant = q.tenant AND a.route = q.route
 	) out
 	LEFT JOIN flows f ON f.tenant = q.tenant AND f.route = q.route AND f.low = (q.priority > 0) AND f.until > $2
