@@ -95,7 +95,12 @@ func migrate(ctx context.Context, conn *pgx.Conn) error {
 			return err
 		}
 	}
-	return makePartitions(ctx, conn, time.Now())
+	// A table that is in use by a backup, say, gets them from Maintain. Until then
+	// its default partition takes what has no other.
+	if err := makePartitions(ctx, conn, time.Now()); !isLockTimeout(err) {
+		return err
+	}
+	return nil
 }
 
 func apply(ctx context.Context, conn *pgx.Conn, m migration) error {

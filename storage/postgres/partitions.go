@@ -45,13 +45,30 @@ func makePartitions(ctx context.Context, conn *pgx.Conn, now time.Time) error {
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	err = attach(ctx, conn, missing)
+	for _, table := range partitioned() {
+		if err := attachAll(ctx, conn, ofTable(missing, table)); err != nil {
+			return fmt.Errorf("partitions of %s: %w", table, err)
+		}
+	}
+	return nil
+}
+
+func ofTable(all []partition, table string) []partition {
+	return slices.DeleteFunc(slices.Clone(all), func(p partition) bool { return p.parent != table })
+}
+
+// attachAll attaches what it can of the partitions of one table.
+func attachAll(ctx context.Context, conn *pgx.Conn, missing []partition) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	err := attach(ctx, conn, missing)
 	if !isCheckViolation(err) {
 		return err
 	}
 	for i := range missing {
 		if err := attach(ctx, conn, missing[i:i+1]); err != nil && !isCheckViolation(err) {
-			return fmt.Errorf("partition %s: %w", missing[i].name, err)
+			return err
 		}
 	}
 	return nil
@@ -75,23 +92,53 @@ func missingPartitions(ctx context.Context, conn *pgx.Conn, now time.Time) ([]pa
 	return slices.DeleteFunc(all, func(p partition) bool { return !slices.Contains(names, p.name) }), err
 }
 
-// attach makes the partitions in one transaction. A table that is made first and
-// attached then does not block those who read and write the others.
+// attach makes partitions of one table in one transaction.
 func attach(ctx context.Context, conn *pgx.Conn, missing []partition) error {
 	var script strings.Builder
-	fmt.Fprintf(&script, "BEGIN; SELECT pg_advisory_xact_lock(%d);\n", int64(migrationLock)+1)
 	for _, p := range missing {
 		fmt.Fprintf(&script, `
 			CREATE TABLE IF NOT EXISTS %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
 			ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s');`,
 			p.name, p.parent, p.parent, p.name, floorID(p.start), floorID(p.start.Add(week)))
 	}
-	script.WriteString("COMMIT;")
-	if _, err := conn.PgConn().Exec(ctx, script.String()).ReadAll(); err != nil {
+	return raced(alter(ctx, conn, script.String()))
+}
+
+const (
+	// alterTries is how often a table is tried to be had, and alterPause for how
+	// long those who waited meanwhile go first.
+	alterTries = 8
+	alterPause = 100 * time.Millisecond
+)
+
+// alter changes the partitions of one table, in a transaction. Never of two:
+// others lock the tables in any order, and would wait for one of them in a
+// circle with who has the other. It waits for its locks but shortly, several times:
+// whoever comes after one that waits for such waits too, and may have the row that
+// somebody wants who has the table.
+func alter(ctx context.Context, conn *pgx.Conn, script string) error {
+	const begin = `
+		BEGIN; SET LOCAL lock_timeout = '200ms'; SET LOCAL statement_timeout = '20s';
+		SELECT pg_advisory_xact_lock(%d);`
+	script = fmt.Sprintf(begin, int64(migrationLock)+1) + script + "COMMIT;"
+	for n := 1; ; n++ {
+		_, err := conn.PgConn().Exec(ctx, script).ReadAll()
+		if err == nil {
+			return nil
+		}
 		rollback(ctx, conn)
-		return raced(err)
+		if n == alterTries || !isLockTimeout(err) {
+			return err
+		}
+		if err := wait(ctx, alterPause); err != nil {
+			return err
+		}
 	}
-	return nil
+}
+
+func isLockTimeout(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == "55P03"
 }
 
 // raced returns nil when err says that another process has just attached the

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,15 +23,11 @@ func (s *Store) dropWeeks(ctx context.Context, before time.Time) error {
 		return err
 	}
 	for _, start := range slices.SortedFunc(maps.Keys(weeks), time.Time.Compare) {
-		var live bool
-		doing := "drop the week of " + start.Format(time.DateOnly)
-		err := s.onConn(ctx, doing, func(ctx context.Context, conn *pgx.Conn) (err error) {
-			if live, err = livesBefore(ctx, conn, start.Add(week)); live || err != nil {
-				return err
-			}
-			return dropWeek(ctx, conn, start, weeks[start])
-		})
+		live, err := s.livesBefore(ctx, start.Add(week))
 		if live || err != nil {
+			return err
+		}
+		if err := s.dropWeek(ctx, start, weeks[start]); err != nil {
 			return err
 		}
 	}
@@ -75,44 +70,43 @@ func weeksBefore(ctx context.Context, conn *pgx.Conn, before time.Time) (map[tim
 
 // livesBefore reports whether an execution lives that was made before the given
 // time, or by a clock that is a little ahead.
-func livesBefore(ctx context.Context, conn *pgx.Conn, before time.Time) (live bool, err error) {
+func (s *Store) livesBefore(ctx context.Context, before time.Time) (live bool, err error) {
 	const query = `SELECT EXISTS (SELECT FROM queue WHERE id < $1)`
-	return live, conn.QueryRow(ctx, query, floorID(before.Add(time.Hour))).Scan(&live)
+	err = s.bounded(ctx, "see whether a week is over", func(ctx context.Context) error {
+		return s.pool.QueryRow(ctx, query, floorID(before.Add(time.Hour))).Scan(&live)
+	})
+	return live, err
 }
 
-// dropWeek drops a week's jobs, and then what only they had. What a later job is
+// dropWeek drops a week's jobs, and then what only they had: the results first, so
+// that nobody is given a copy of one whose request is going. What a later job is
 // served by, for it attached or was given a copy, moves to the default partition
-// in the transaction that drops the rest: nobody sees it missing. It waits for
-// its locks but shortly: whoever comes after one that waits for such, waits too.
-func dropWeek(ctx context.Context, conn *pgx.Conn, start time.Time, tables []string) error {
-	const begin = `
-		BEGIN; SET LOCAL lock_timeout = '500ms'; SET LOCAL statement_timeout = '20s';
-		SELECT pg_advisory_xact_lock(%d);`
-	const keep = `
-		CREATE TEMP TABLE kept ON COMMIT DROP AS
-			SELECT execution_id AS id FROM jobs WHERE execution_id >= '%[1]s' AND execution_id < '%[2]s'
-			UNION SELECT answer_of FROM jobs WHERE answer_of >= '%[1]s' AND answer_of < '%[2]s';`
+// in the transaction that drops the rest: nobody sees it missing.
+func (s *Store) dropWeek(ctx context.Context, start time.Time, tables []string) error {
 	const drop = `
 		ALTER TABLE %[1]s DETACH PARTITION %[1]s_%[2]s;
-		%[3]s
 		DROP TABLE %[1]s_%[2]s;`
-	var ofJobs, ofExecutions strings.Builder
-	fmt.Fprintf(&ofJobs, begin, int64(migrationLock)+1)
-	fmt.Fprintf(&ofExecutions, begin, int64(migrationLock)+1)
-	fmt.Fprint(&ofExecutions, `LOCK TABLE requests, results, calls IN ACCESS EXCLUSIVE MODE;`)
-	fmt.Fprintf(&ofExecutions, keep, floorID(start), floorID(start.Add(week)))
+	const dropButKept = `
+		LOCK TABLE ONLY %[1]s IN ACCESS EXCLUSIVE MODE;
+		CREATE TEMP TABLE kept ON COMMIT DROP AS
+			SELECT execution_id AS id FROM jobs WHERE execution_id >= '%[3]s' AND execution_id < '%[4]s'
+			UNION SELECT answer_of FROM jobs WHERE answer_of >= '%[3]s' AND answer_of < '%[4]s';
+		ALTER TABLE %[1]s DETACH PARTITION %[1]s_%[2]s;
+		INSERT INTO %[1]s SELECT d.* FROM kept JOIN %[1]s_%[2]s d ON d.execution_id = kept.id;
+		DROP TABLE %[1]s_%[2]s;`
 	suffix := start.Format("20060102")
-	for _, table := range tables {
-		if table == "jobs" || table == "events" {
-			fmt.Fprintf(&ofJobs, drop, table, suffix, "")
+	for _, table := range []string{"jobs", "events", "results", "requests", "calls"} {
+		if !slices.Contains(tables, table) {
 			continue
 		}
-		fmt.Fprintf(&ofExecutions, drop, table, suffix, fmt.Sprintf(
-			`INSERT INTO %[1]s SELECT d.* FROM kept JOIN %[1]s_%[2]s d ON d.execution_id = kept.id;`, table, suffix))
-	}
-	for _, script := range []string{ofJobs.String(), ofExecutions.String()} {
-		if _, err := conn.PgConn().Exec(ctx, script+"COMMIT;").ReadAll(); err != nil {
-			rollback(ctx, conn)
+		script := fmt.Sprintf(drop, table, suffix)
+		if table != "jobs" && table != "events" {
+			script = fmt.Sprintf(dropButKept, table, suffix, floorID(start), floorID(start.Add(week)))
+		}
+		err := s.onConn(ctx, "drop a week of "+table, func(ctx context.Context, conn *pgx.Conn) error {
+			return alter(ctx, conn, script)
+		})
+		if err != nil {
 			return err
 		}
 	}
