@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/penstock-dev/penstock/providers/internal/transport"
 )
 
 // BenchmarkReadStream reads an answer of 500 tokens, one chunk each.
@@ -19,18 +21,14 @@ func BenchmarkReadStream(b *testing.B) {
 			`"finish_reason":null}],"usage":null}`+"\n\n", i)
 	}
 	stream.WriteString(`data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n")
-	config, _, err := Config{}.withDefaults()
-	if err != nil {
-		b.Fatal(err)
-	}
 	b.SetBytes(int64(stream.Len()))
 	b.ReportAllocs()
 	for b.Loop() {
-		answer, err := readStream(bufio.NewReader(strings.NewReader(stream.String())), config, &told{})
+		answer, err := readStream(transport.NewEvents(bufio.NewReader(strings.NewReader(stream.String())), 1<<20), false, nobody)
 		if err != nil {
 			b.Fatal(err)
 		}
-		if body := answer.body(); !json.Valid(body) || !bytes.Contains(body, []byte("word499")) {
+		if body := answer.Body(); !json.Valid(body) || !bytes.Contains(body, []byte("word499")) {
 			b.Fatalf("got %.200s", body)
 		}
 	}

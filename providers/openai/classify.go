@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/internal/chat"
+	"github.com/penstock-dev/penstock/providers/internal/transport"
 )
 
 // codes are the words of an error object, its code or else its type, that say
@@ -45,40 +47,6 @@ var codes = map[string]providers.Class{
 // vague are classes that any more telling word overrules.
 var vague = map[providers.Class]bool{providers.BadRequest: true, providers.ServerError: true}
 
-// classOfStatus is what a status means when the body says no more.
-//
-// 408 and 504 are the server's own timeouts, not one of ours, and 409 is how
-// OpenAI reports a lock that was not had in time: all three are worth a retry.
-// 413 may fit another target.
-func classOfStatus(status int) providers.Class {
-	switch status {
-	case http.StatusUnauthorized:
-		return providers.Authentication
-	case http.StatusPaymentRequired:
-		return providers.QuotaExhausted
-	case http.StatusForbidden:
-		return providers.Permission
-	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone:
-		return providers.NotFound
-	case http.StatusRequestEntityTooLarge:
-		return providers.ContextLength
-	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly:
-		return providers.ServerError
-	case http.StatusTooManyRequests:
-		return providers.RateLimited
-	case http.StatusServiceUnavailable, 498, 529: // Groq's and Anthropic's "no capacity"
-		return providers.Overloaded
-	}
-	switch {
-	case status >= 500:
-		return providers.ServerError
-	case status/100 == 3: // the base URL is wrong; redirects are not followed
-		return providers.NotFound
-	default:
-		return providers.BadRequest
-	}
-}
-
 // report is an error object, whichever way the server writes it.
 type report struct {
 	code, kind, message string
@@ -87,59 +55,59 @@ type report struct {
 
 // statusError classifies an answer that is not 2xx.
 func statusError(status int, body []byte) *providers.Error {
-	reply, _ := readObject(body)
+	reply, _ := chat.ReadObject(body)
 	said := readReport(reply, body)
 	class := said.classFor(status)
-	return &providers.Error{Class: class, Message: messages[class], Detail: said.message}
+	return &providers.Error{Class: class, Message: transport.Messages[class], Detail: said.message}
 }
 
 // reportsError says whether a 2xx body or a chunk is an error in disguise.
-func reportsError(reply object) bool {
-	return !isEmpty(reply["error"]) || text(reply["object"]) == "error"
+func reportsError(reply chat.Object) bool {
+	return !chat.IsEmpty(reply["error"]) || chat.Text(reply["object"]) == "error"
 }
 
 // reportedError classifies an error inside an answer that began well.
-func reportedError(reply object, body []byte) *providers.Error {
+func reportedError(reply chat.Object, body []byte) *providers.Error {
 	said := readReport(reply, body)
 	status := said.status
 	if status == 0 {
 		status = http.StatusInternalServerError
 	}
 	class := said.classFor(status)
-	return &providers.Error{Class: class, Message: "inside the answer: " + messages[class], Detail: said.message}
+	return &providers.Error{Class: class, Message: "inside the answer: " + transport.Messages[class], Detail: said.message}
 }
 
 // readReport knows {"error":{…}}, {"error":"…"}, {"object":"error",…} and
 // {"message":"…"} or {"detail":…}. Anything else is its own explanation.
-func readReport(reply object, body []byte) report {
+func readReport(reply chat.Object, body []byte) report {
 	inner := reply
-	if raw := reply["error"]; !isEmpty(raw) {
-		if message := text(raw); message != "" {
+	if raw := reply["error"]; !chat.IsEmpty(raw) {
+		if message := chat.Text(raw); message != "" {
 			return report{message: message}
 		}
-		if o, err := readObject(raw); err == nil {
+		if o, err := chat.ReadObject(raw); err == nil {
 			inner = o
 		}
 	}
-	said := report{code: text(inner["code"]), kind: text(inner["type"]), message: text(inner["message"])}
-	if said.code == "" && !isNull(inner["code"]) {
+	said := report{code: chat.Text(inner["code"]), kind: chat.Text(inner["type"]), message: chat.Text(inner["message"])}
+	if said.code == "" && !chat.IsNull(inner["code"]) {
 		_ = json.Unmarshal(inner["code"], &said.status)
 	}
-	if cause, err := readObject(inner["innererror"]); err == nil && text(cause["code"]) != "" {
-		said.code = text(cause["code"])
+	if cause, err := chat.ReadObject(inner["innererror"]); err == nil && chat.Text(cause["code"]) != "" {
+		said.code = chat.Text(cause["code"])
 	}
 	if said.status < 400 || said.status > 599 {
 		said.status = 0
 	}
 	if said.message == "" {
-		said.message = string(body[:min(len(body), maxDetail)])
+		said.message = string(body[:min(len(body), transport.MaxDetail)])
 	}
 	return said
 }
 
 // classFor weighs the report against the status: the most telling word wins.
 func (r report) classFor(status int) providers.Class {
-	class := classOfStatus(status)
+	class := transport.ClassOfStatus(status)
 	for _, word := range []string{r.code, r.kind} {
 		said, known := codes[strings.ToLower(word)]
 		tooLarge := class == providers.ContextLength && said == providers.RateLimited // Groq's 413
@@ -169,18 +137,4 @@ func (r report) outgrown(status int, class providers.Class) providers.Class {
 	default:
 		return class
 	}
-}
-
-// messages are our own words for what a provider reported.
-var messages = map[providers.Class]string{
-	providers.RateLimited:     "the provider limits the rate of calls",
-	providers.QuotaExhausted:  "the account's quota or credit is used up",
-	providers.Overloaded:      "the provider is overloaded",
-	providers.ServerError:     "the provider failed",
-	providers.ContentFiltered: "the provider's content filter refused the request",
-	providers.BadRequest:      "the provider refused the request as wrong",
-	providers.Authentication:  "the provider did not accept the API key",
-	providers.Permission:      "the API key may not do this",
-	providers.NotFound:        "the provider knows no such model or address",
-	providers.ContextLength:   "the request is too large for the model or the account",
 }

@@ -2,11 +2,9 @@ package openai
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
-	"net/url"
-	"strings"
+
+	"github.com/penstock-dev/penstock/providers/internal/transport"
 )
 
 // Config says which server to speak to and how. The zero value is OpenAI
@@ -58,78 +56,19 @@ type Config struct {
 // Defaults of [Config].
 const (
 	DefaultBaseURL   = "https://api.openai.com/v1"
-	DefaultUserAgent = "penstock"
-
-	defaultMaxAnswerBytes = 32 << 20
-	defaultMaxEventBytes  = 8 << 20
-	defaultMaxIdleConns   = 100
+	DefaultUserAgent = transport.DefaultUserAgent
 )
 
-// withDefaults fills what is zero and names the field that makes no sense.
-func (c Config) withDefaults() (Config, *url.URL, error) {
-	c.BaseURL = orDefault(c.BaseURL, DefaultBaseURL)
-	c.UserAgent = orDefault(c.UserAgent, DefaultUserAgent)
-	c.MaxAnswerBytes = orDefault(c.MaxAnswerBytes, defaultMaxAnswerBytes)
-	c.MaxEventBytes = orDefault(c.MaxEventBytes, defaultMaxEventBytes)
-	c.MaxIdleConns = orDefault(c.MaxIdleConns, defaultMaxIdleConns)
-	switch {
-	case c.MaxAnswerBytes < 0:
-		return c, nil, errors.New("MaxAnswerBytes must not be negative")
-	case c.MaxEventBytes < 0:
-		return c, nil, errors.New("MaxEventBytes must not be negative")
-	case c.MaxIdleConns < 0:
-		return c, nil, errors.New("MaxIdleConns must not be negative")
-	case !validHeaderValue(string(c.APIKey)):
-		return c, nil, errors.New("APIKey contains a character no header can carry, such as a line break")
-	case !validHeaderValue(c.UserAgent):
-		return c, nil, errors.New("UserAgent contains a character no header can carry")
-	}
-	for name, value := range c.Headers {
-		if !validHeaderName(name) {
-			return c, nil, fmt.Errorf("in Headers, %q is not a header name", name)
-		}
-		if !validHeaderValue(string(value)) {
-			return c, nil, fmt.Errorf("in Headers, the value of %q contains a character no header can carry", name)
-		}
-	}
-	base, err := parseBaseURL(c.BaseURL)
-	return c, base, err
-}
+// Secret is a string that prints as "[secret]" or, empty, as nothing, however
+// it is printed, logged or marshalled. Convert it to string to use it.
+type Secret = transport.Secret
 
-// parseBaseURL never quotes what it refuses: it may hold a password.
-func parseBaseURL(raw string) (*url.URL, error) {
-	base, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return nil, errors.New("BaseURL is not a URL")
-	case base.Scheme != "http" && base.Scheme != "https":
-		return nil, errors.New("BaseURL must begin with http:// or https://")
-	case base.Host == "":
-		return nil, errors.New("BaseURL names no host")
-	case base.User != nil:
-		return nil, errors.New("BaseURL must not carry a user or password: use APIKey or Headers")
-	case base.RawQuery != "" || base.Fragment != "":
-		return nil, errors.New("BaseURL must not carry a query or fragment")
+func (c Config) transport() transport.Config {
+	return transport.Config{
+		BaseURL: transport.OrDefault(c.BaseURL, DefaultBaseURL),
+		APIKey:  c.APIKey, KeyHeader: "Authorization", KeyPrefix: "Bearer ",
+		Headers: c.Headers, UserAgent: c.UserAgent,
+		MaxAnswerBytes: c.MaxAnswerBytes, MaxEventBytes: c.MaxEventBytes, MaxIdleConns: c.MaxIdleConns,
+		ProxyFromEnvironment: c.ProxyFromEnvironment, DialContext: c.DialContext,
 	}
-	return base, nil
-}
-
-func orDefault[T comparable](value, otherwise T) T {
-	var zero T
-	if value == zero {
-		return otherwise
-	}
-	return value
-}
-
-// validHeaderName says whether s is a token of RFC 9110, section 5.6.2.
-func validHeaderName(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(r rune) bool {
-		letterOrDigit := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-		return !letterOrDigit && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
-	}) < 0
-}
-
-func validHeaderValue(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
 }

@@ -12,12 +12,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/internal/chat"
+	"github.com/penstock-dev/penstock/providers/internal/transport"
 )
 
-// told counts what a listener was told.
-type told struct{ chunks int }
-
-func (t *told) chunk(json.RawMessage, bool) { t.chunks++ }
+// nobody is told of a stream's chunks.
+func nobody(json.RawMessage, bool) {}
 
 // FuzzStream: whatever a server streams, there is no panic, no memory beyond a
 // multiple of what it sent, and no whole answer without both its terminal
@@ -35,22 +35,22 @@ func FuzzStream(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	config := Config{MaxEventBytes: 1 << 16}
+	const limit = 1 << 16
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		answer, err := readStream(bufio.NewReader(bytes.NewReader(stream)), config, &told{})
+		answer, err := readStream(transport.NewEvents(bufio.NewReader(bytes.NewReader(stream)), limit), false, nobody)
 		runtime.ReadMemStats(&after)
 		if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20+uint64(len(stream))*2000 {
 			t.Errorf("%d bytes made %d bytes of garbage", len(stream), grown)
 		}
-		_ = answer.partial()
+		_ = answer.Partial()
 		checkFailure(t, err)
 
 		slow := bufio.NewReaderSize(iotest.OneByteReader(bytes.NewReader(stream)), 16)
-		again, againErr := readStream(slow, config, &told{})
-		if (err == nil) != (againErr == nil) || again.partial() != answer.partial() {
-			t.Errorf("byte by byte: got %v, %q, want %v, %q", againErr, again.partial(), err, answer.partial())
+		again, againErr := readStream(transport.NewEvents(slow, limit), false, nobody)
+		if (err == nil) != (againErr == nil) || again.Partial() != answer.Partial() {
+			t.Errorf("byte by byte: got %v, %q, want %v, %q", againErr, again.Partial(), err, answer.Partial())
 		}
 		if err == nil {
 			checkWhole(t, stream, answer)
@@ -70,13 +70,13 @@ func checkFailure(t *testing.T, err error) {
 	}
 }
 
-func checkWhole(t *testing.T, stream []byte, answer *assembly) {
+func checkWhole(t *testing.T, stream []byte, answer *chat.Assembly) {
 	t.Helper()
 	if !bytes.Contains(stream, []byte("[DONE]")) || !bytes.Contains(stream, []byte("finish_reason")) &&
 		!bytes.Contains(stream, []byte(`\u`)) {
 		t.Errorf("a whole answer of a stream without terminal event or finish reason: %q", stream)
 	}
-	body := answer.body()
+	body := answer.Body()
 	var completion struct {
 		Object  string `json:"object"`
 		Choices []struct {

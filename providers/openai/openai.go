@@ -7,19 +7,16 @@ package openai
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"net/url"
+	"strings"
 
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/internal/transport"
 )
 
 // Provider calls one server. It is safe for use by many goroutines.
 type Provider struct {
-	config    Config
-	base      *url.URL
-	client    *http.Client
-	setHeader func(http.Header)
-	scrub     func(string) string
+	config Config
+	client *transport.Client
 }
 
 var (
@@ -30,26 +27,20 @@ var (
 // New returns a provider for the server config names. It makes no connection.
 // A field that makes no sense is named in the error; secrets never are.
 func New(config Config) (*Provider, error) {
-	config, base, err := config.withDefaults()
+	client, err := transport.New(config.transport())
 	if err != nil {
 		return nil, fmt.Errorf("openai: %w", err)
 	}
-	p := &Provider{
-		config:    config,
-		base:      base,
-		client:    newClient(config),
-		setHeader: headerSetter(config),
-		scrub:     secretScrubber(config),
-	}
 	// fmt finds what is in unexported fields and calls no methods of it: from
-	// here on the secrets are in the two closures alone.
-	p.config.APIKey, p.config.Headers = "", nil
-	return p, nil
+	// here on the secrets are in the client's closures alone.
+	config.APIKey, config.Headers = "", nil
+	return &Provider{config: config, client: client}, nil
 }
 
 // Close closes idle connections. Calls under way go on, and later calls work.
+// It always returns nil.
 func (p *Provider) Close() error {
-	p.client.CloseIdleConnections()
+	p.client.Close()
 	return nil
 }
 
@@ -72,19 +63,22 @@ func (p *Provider) Call(
 	if err != nil {
 		return providers.Response{}, err
 	}
-	clocks, ctx := startClocks(ctx, req.Timeouts)
-	defer clocks.stop()
-
-	resp, err := p.send(ctx, req, body)
-	if err != nil {
-		return providers.Response{}, unanswered(ctx, clocks, err)
+	exchange := &transport.Exchange{
+		Path:           strings.TrimPrefix(req.Endpoint, "/v1"),
+		Body:           body,
+		IdempotencyKey: req.IdempotencyKey,
+		Timeouts:       req.Timeouts,
+		Refused:        statusError,
+		Whole:          func(body []byte) (transport.Answer, error) { return readWhole(req, body) },
 	}
-	defer func() { _ = resp.Body.Close() }()
-	return p.readAnswer(ctx, resp, req, clocks, onChunk)
+	if p.streams(req) {
+		exchange.Stream = p.streamed
+	}
+	return p.client.Call(ctx, exchange, onChunk)
 }
 
 // String names the server, without its secrets.
-func (p *Provider) String() string { return "openai provider at " + p.base.Redacted() }
+func (p *Provider) String() string { return "openai provider at " + p.client.Base() }
 
 // Format writes String for every verb, so that no verb prints a secret.
 func (p *Provider) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(p.String())) }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/internal/chat"
 )
 
 // member is one name and value of a JSON object.
@@ -25,9 +26,6 @@ func (p *Provider) streams(req providers.Request) bool {
 func (p *Provider) requestBody(req providers.Request) ([]byte, error) {
 	if req.Endpoint != providers.ChatCompletions && req.Endpoint != providers.Embeddings {
 		return nil, &providers.Error{Class: providers.BadRequest, Message: "this provider has no such endpoint"}
-	}
-	if !validHeaderValue(req.IdempotencyKey) {
-		return nil, &providers.Error{Class: providers.BadRequest, Message: "no header can carry the idempotency key"}
 	}
 	members, err := objectMembers(req.Body)
 	if err != nil {
@@ -107,18 +105,9 @@ func appendObject(out []byte, members []member) []byte {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = append(out, quote(m.name)...)
+		out = append(out, chat.Quote(m.name)...)
 		out = append(out, ':')
 		out = append(out, m.value...)
 	}
 	return append(out, '}')
-}
-
-// quote writes s as JSON string.
-func quote(s string) []byte {
-	quoted, err := json.Marshal(s)
-	if err != nil {
-		return []byte(`""`) // a string always marshals
-	}
-	return quoted
 }

@@ -1,67 +1,51 @@
 package openai
 
 import (
-	"bufio"
 	"encoding/json"
-	"io"
 
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/internal/chat"
+	"github.com/penstock-dev/penstock/providers/internal/transport"
 )
 
-// readWhole reads an answer that is one JSON object.
-func readWhole(in *bufio.Reader, req providers.Request, clocks *clocks) (answer, error) {
-	body, err := io.ReadAll(&pieceReader{in, clocks})
+// readWhole reads an answer to req that is one JSON object.
+func readWhole(req providers.Request, body []byte) (transport.Answer, error) {
+	reply, err := chat.ReadObject(body)
 	if err != nil {
-		return answer{}, err
+		return transport.Answer{}, &providers.Error{Class: providers.Malformed, Message: "the body is not a JSON object"}
 	}
-	reply, err := readObject(body)
-	if err != nil {
-		return answer{}, &providers.Error{Class: providers.Malformed, Message: "the body is not a JSON object"}
-	}
+	usage := usageOf(reply["usage"], reply["x_groq"])
 	if reportsError(reply) {
-		return answer{usage: usageOf(reply)}, reportedError(reply, body)
+		return transport.Answer{Usage: usage}, reportedError(reply, body)
 	}
-	got := answer{model: text(reply["model"]), usage: usageOf(reply)}
+	got := transport.Answer{Model: chat.Text(reply["model"]), Usage: usage}
 	if req.Endpoint == providers.Embeddings {
 		err = checkEmbeddings(reply, req.Body)
 	} else {
-		err = got.readChoices(reply)
+		err = readChoices(reply, &got)
 	}
 	if err == nil {
-		got.body = validUTF8(body)
+		got.Body = chat.ValidUTF8(body)
 	}
 	return got, err
 }
 
-// pieceReader tells the clocks of each read.
-type pieceReader struct {
-	in     io.Reader
-	clocks *clocks
-}
-
-func (r *pieceReader) Read(into []byte) (int, error) {
-	n, err := r.in.Read(into)
-	if n > 0 {
-		r.clocks.piece(true)
-	}
-	return n, err
-}
-
-func (got *answer) readChoices(reply object) error {
+// readChoices fills got from the choices and judges them.
+func readChoices(reply chat.Object, got *transport.Answer) error {
 	var choices []struct {
-		Message      object          `json:"message"`
+		Message      chat.Object     `json:"message"`
 		FinishReason json.RawMessage `json:"finish_reason"`
 	}
-	if raw := reply["choices"]; !isNull(raw) && json.Unmarshal(raw, &choices) != nil {
+	if raw := reply["choices"]; !chat.IsNull(raw) && json.Unmarshal(raw, &choices) != nil {
 		return &providers.Error{Class: providers.Malformed, Message: "the answer's choices have an unknown shape"}
 	}
 	finishes := make([]string, 0, len(choices))
 	for _, c := range choices {
-		finishes = append(finishes, text(c.FinishReason))
+		finishes = append(finishes, chat.Text(c.FinishReason))
 	}
 	if len(choices) > 0 {
-		got.finish = finishes[0]
-		got.partial = text(choices[0].Message["content"])
+		got.Finish = finishes[0]
+		got.Partial = chat.Text(choices[0].Message["content"])
 	}
 	if err := checkFinishes(finishes); err != nil {
 		return err
@@ -75,15 +59,15 @@ func (got *answer) readChoices(reply object) error {
 }
 
 // checkEmbeddings wants a vector for each input: fewer are a part of an answer.
-func checkEmbeddings(reply object, request json.RawMessage) error {
+func checkEmbeddings(reply chat.Object, request json.RawMessage) error {
 	var vectors []struct {
 		Embedding json.RawMessage `json:"embedding"`
 	}
-	if raw := reply["data"]; isNull(raw) || json.Unmarshal(raw, &vectors) != nil {
+	if raw := reply["data"]; chat.IsNull(raw) || json.Unmarshal(raw, &vectors) != nil {
 		return &providers.Error{Class: providers.Malformed, Message: "the answer has no list of embeddings"}
 	}
 	for _, v := range vectors {
-		if isEmpty(v.Embedding) {
+		if chat.IsEmpty(v.Embedding) {
 			return &providers.Error{Class: providers.Malformed, Message: "an embedding is empty"}
 		}
 	}

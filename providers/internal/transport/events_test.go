@@ -1,4 +1,4 @@
-package openai
+package transport
 
 import (
 	"bufio"
@@ -28,19 +28,19 @@ func TestEventsAreReadAsTheStandardSays(t *testing.T) {
 		"unended after line": {"data: a\n\ndata: b\n", []string{"|a", "|b~"}},
 		"nothing":            {"", nil},
 	} {
-		events := &eventReader{in: bufio.NewReaderSize(strings.NewReader(c.stream), 16), limit: 100}
+		events := NewEvents(bufio.NewReaderSize(strings.NewReader(c.stream), 16), 100)
 		var got []string
 		for {
-			e, err := events.next()
+			e, err := events.Next()
 			if err == nil {
-				got = append(got, e.name+"|"+string(e.data))
+				got = append(got, e.Name+"|"+string(e.Data))
 				continue
 			}
 			if !errors.Is(err, io.EOF) {
 				t.Errorf("%s: %v", name, err)
 			}
-			if e.data != nil {
-				got = append(got, e.name+"|"+string(e.data)+"~")
+			if e.Data != nil {
+				got = append(got, e.Name+"|"+string(e.Data)+"~")
 			}
 			break
 		}
@@ -77,9 +77,9 @@ func TestLinesAndEventsAreBounded(t *testing.T) {
 		"an event of lines of no data": "data:\n",
 	} {
 		source := &endless{line: line, left: 1 << 20}
-		events := &eventReader{in: bufio.NewReaderSize(source, 16), limit: 1000}
-		if _, err := events.next(); !errors.Is(err, errEventTooLong) {
-			t.Errorf("%s: got %v, want %v", name, err, errEventTooLong)
+		events := NewEvents(bufio.NewReaderSize(source, 16), 1000)
+		if _, err := events.Next(); !errors.Is(err, ErrEventTooLong) {
+			t.Errorf("%s: got %v, want %v", name, err, ErrEventTooLong)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package openai
+package transport
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"github.com/penstock-dev/penstock/providers"
 )
 
-// maxDetail bounds providers.Error.Detail.
-const maxDetail = 2 << 10
+// MaxDetail bounds [providers.Error].Detail, in bytes. Call cuts what is longer.
+const MaxDetail = 2 << 10
 
 // unanswered classifies what kept an answer from beginning.
 func unanswered(ctx context.Context, clocks *clocks, err error) *providers.Error {
@@ -104,10 +104,10 @@ func obeyHints(failure *providers.Error, header http.Header) {
 	}
 }
 
-// boundDetail cuts s to maxDetail bytes of valid UTF-8.
+// boundDetail cuts s to MaxDetail bytes of valid UTF-8.
 func boundDetail(s string) string {
-	if len(s) > maxDetail {
-		s = s[:maxDetail]
+	if len(s) > MaxDetail {
+		s = s[:MaxDetail]
 		for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
 			s = s[:len(s)-1]
 		}

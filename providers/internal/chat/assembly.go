@@ -1,22 +1,20 @@
-package openai
+package chat
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/penstock-dev/penstock/providers"
 )
 
-// assembly is a chat completion being put together from chunks.
+// Assembly is a chat completion being put together from chunks.
 //
 // Of the top level and of a choice the last value that says something counts,
 // but arrays of a choice and its logprobs grow. A delta is merged into the
 // message: see node.
-type assembly struct {
-	top     object
+type Assembly struct {
+	top     Object
 	choices map[int64]*choice
 	budget  int // parts it may still grow by
 }
@@ -42,15 +40,16 @@ var (
 	errChunkShape   = &providers.Error{Class: providers.Malformed, Message: "a chunk's choices have an unknown shape"}
 )
 
-func newAssembly() *assembly {
-	return &assembly{top: object{}, choices: map[int64]*choice{}, budget: maxParts}
+// NewAssembly returns one of nothing.
+func NewAssembly() *Assembly {
+	return &Assembly{top: Object{}, choices: map[int64]*choice{}, budget: maxParts}
 }
 
-// add takes in one chunk and says whether it carries something of the answer:
+// Add takes in one chunk and says whether it carries something of the answer:
 // more than a role, an empty string, or usage.
-func (a *assembly) add(chunk object) (substance bool, err error) {
+func (a *Assembly) Add(chunk Object) (substance bool, err error) {
 	for name, value := range chunk {
-		if name == "choices" || isEmpty(value) {
+		if name == "choices" || IsEmpty(value) {
 			continue
 		}
 		if _, known := a.top[name]; !known {
@@ -58,8 +57,8 @@ func (a *assembly) add(chunk object) (substance bool, err error) {
 		}
 		a.top[name] = value
 	}
-	var choices []object
-	if raw := chunk["choices"]; !isNull(raw) {
+	var choices []Object
+	if raw := chunk["choices"]; !IsNull(raw) {
 		if err := json.Unmarshal(raw, &choices); err != nil {
 			return false, errChunkShape
 		}
@@ -77,9 +76,9 @@ func (a *assembly) add(chunk object) (substance bool, err error) {
 	return substance, nil
 }
 
-func (a *assembly) addChoice(piece object) (substance bool, err error) {
+func (a *Assembly) addChoice(piece Object) (substance bool, err error) {
 	var index int64
-	if raw := piece["index"]; !isNull(raw) && json.Unmarshal(raw, &index) != nil {
+	if raw := piece["index"]; !IsNull(raw) && json.Unmarshal(raw, &index) != nil {
 		return false, errChunkShape
 	}
 	c := a.choices[index]
@@ -102,7 +101,7 @@ func (a *assembly) addChoice(piece object) (substance bool, err error) {
 		case "logprobs":
 			c.logprobs.merge(name, value, 0, &a.budget)
 		case "finish_reason":
-			if reason := text(value); reason != "" {
+			if reason := Text(value); reason != "" {
 				c.finish, substance = reason, true
 			}
 		default:
@@ -113,22 +112,22 @@ func (a *assembly) addChoice(piece object) (substance bool, err error) {
 }
 
 func (c *choice) addDelta(raw json.RawMessage, budget *int) (substance bool, err error) {
-	if isNull(raw) {
+	if IsNull(raw) {
 		return false, nil
 	}
-	delta, err := readObject(raw)
+	delta, err := ReadObject(raw)
 	if err != nil {
 		return false, errChunkShape
 	}
 	for name, value := range delta {
-		substance = substance || name != "role" && !isEmpty(value)
+		substance = substance || name != "role" && !IsEmpty(value)
 	}
 	c.message.mergeObject(delta, 0, budget)
 	return substance, nil
 }
 
 func (c *choice) setField(name string, value json.RawMessage, budget *int) {
-	if isNull(value) && c.fields[name] != nil {
+	if IsNull(value) && c.fields[name] != nil {
 		return
 	}
 	field := c.fields[name]
@@ -140,34 +139,38 @@ func (c *choice) setField(name string, value json.RawMessage, budget *int) {
 	field.merge(name, value, 0, budget)
 }
 
-// check says what keeps the assembly from being a whole answer.
-func (a *assembly) check() error {
+// Finishes are the finish reasons of the choices in order, empty for a choice
+// that has none yet.
+func (a *Assembly) Finishes() []string {
 	finishes := make([]string, 0, len(a.choices))
 	for _, index := range slices.Sorted(maps.Keys(a.choices)) {
 		finishes = append(finishes, a.choices[index].finish)
 	}
-	return checkFinishes(finishes)
+	return finishes
 }
 
+// Top is the last value of a member of the chunks themselves, such as model.
+func (a *Assembly) Top(name string) json.RawMessage { return a.top[name] }
+
 // first is the choice with the lowest index, or nil.
-func (a *assembly) first() *choice {
+func (a *Assembly) first() *choice {
 	if len(a.choices) == 0 {
 		return nil
 	}
 	return a.choices[slices.Min(slices.Collect(maps.Keys(a.choices)))]
 }
 
-// partial is the text of the first choice so far.
-func (a *assembly) partial() string {
+// Partial is the text of the first choice so far.
+func (a *Assembly) Partial() string {
 	c := a.first()
 	if c == nil || c.message.fields["content"] == nil {
 		return ""
 	}
-	return text(c.message.fields["content"].appendJSON(nil))
+	return Text(c.message.fields["content"].appendJSON(nil))
 }
 
-// body is the completion as the endpoint gives it when it does not stream.
-func (a *assembly) body() json.RawMessage {
+// Body is the completion as the endpoint gives it when it does not stream.
+func (a *Assembly) Body() json.RawMessage {
 	out := []byte(`{`)
 	rest := maps.Clone(a.top)
 	take := func(name string) {
@@ -193,7 +196,7 @@ func (a *assembly) body() json.RawMessage {
 	for _, name := range slices.Sorted(maps.Keys(rest)) {
 		take(name)
 	}
-	return validUTF8(append(out, '}'))
+	return ValidUTF8(append(out, '}'))
 }
 
 func (c *choice) appendJSON(out []byte, index int64) []byte {
@@ -202,7 +205,7 @@ func (c *choice) appendJSON(out []byte, index int64) []byte {
 	out = append(appendName(out, "index"), number(index)...)
 	out = c.message.appendJSON(appendName(out, "message"))
 	out = c.logprobs.appendJSON(appendName(out, "logprobs"))
-	out = append(appendName(out, "finish_reason"), quote(c.finish)...)
+	out = append(appendName(out, "finish_reason"), Quote(c.finish)...)
 	for _, name := range slices.Sorted(maps.Keys(c.fields)) {
 		out = c.fields[name].appendJSON(appendName(out, name))
 	}
@@ -215,13 +218,5 @@ func appendName(out []byte, name string) []byte {
 	if out[len(out)-1] != '{' {
 		out = append(out, ',')
 	}
-	return append(append(out, quote(name)...), ':')
-}
-
-// validUTF8 replaces what is not UTF-8, which JSON must be.
-func validUTF8(body []byte) json.RawMessage {
-	if utf8.Valid(body) {
-		return body
-	}
-	return bytes.ToValidUTF8(body, []byte("\uFFFD"))
+	return append(append(out, Quote(name)...), ':')
 }

@@ -1,19 +1,57 @@
-package openai
+// Package transport carries calls of any wire format over HTTP: connections,
+// the four clocks of a call, server-sent events, secrets that do not print,
+// and what keeps an answer from beginning or from being whole.
+package transport
 
 import (
 	"bytes"
 	"context"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/penstock-dev/penstock/providers"
 )
 
-// newClient returns a client of its own connections. No bound on time is set
+// Client calls one server. It is safe for use by many goroutines. No verb of
+// fmt finds a secret in it.
+type Client struct {
+	base      *url.URL
+	http      *http.Client
+	maxAnswer int64
+	maxEvent  int
+	setHeader func(http.Header)
+	scrub     func(string) string
+}
+
+// New returns a client for the server config names. It makes no connection. A
+// field that makes no sense is named in the error; secrets never are.
+func New(config Config) (*Client, error) {
+	config, base, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Client{
+		base:      base,
+		http:      newHTTP(config),
+		maxAnswer: config.MaxAnswerBytes,
+		maxEvent:  config.MaxEventBytes,
+		setHeader: headerSetter(config),
+		scrub:     secretScrubber(config),
+	}, nil
+}
+
+// Close closes idle connections. Calls under way go on, and later calls work.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Base names the server, without a password.
+func (c *Client) Base() string { return c.base.Redacted() }
+
+// newHTTP returns a client of its own connections. No bound on time is set
 // here but for keep-alive: a call's Timeouts are the only clock.
-func newClient(config Config) *http.Client {
+func newHTTP(config Config) *http.Client {
 	dial := config.DialContext
 	if dial == nil {
 		dial = (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext
@@ -44,7 +82,7 @@ func headerSetter(config Config) func(http.Header) {
 		header.Set("Content-Type", "application/json")
 		header.Set("User-Agent", config.UserAgent)
 		if config.APIKey != "" {
-			header.Set("Authorization", "Bearer "+string(config.APIKey))
+			header.Set(config.KeyHeader, config.KeyPrefix+string(config.APIKey))
 		}
 		for name, value := range config.Headers {
 			header.Set(name, string(value))
@@ -69,24 +107,41 @@ func secretScrubber(config Config) func(string) string {
 	return strings.NewReplacer(pairs...).Replace
 }
 
-func (p *Provider) send(ctx context.Context, req providers.Request, body []byte) (*http.Response, error) {
-	target := p.base.JoinPath(strings.TrimPrefix(req.Endpoint, "/v1"))
-	out, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(body))
+// send sends the request of x.
+func (c *Client) send(ctx context.Context, x *Exchange) (*http.Response, error) {
+	target := c.base.JoinPath(x.Path)
+	out, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(x.Body))
 	if err != nil {
 		return nil, err
 	}
-	if p.streams(req) {
+	for name, value := range x.Header {
+		out.Header.Set(name, value)
+	}
+	if x.Stream != nil {
 		out.Header.Set("Accept", "application/json, text/event-stream")
 		out.Header.Set("Accept-Encoding", "identity") // compressing proxies hold events back
 	} else {
 		out.Header.Set("Accept", "application/json")
 	}
-	p.setHeader(out.Header)
-	if req.IdempotencyKey != "" {
+	c.setHeader(out.Header)
+	if x.IdempotencyKey != "" {
 		// In canonical spelling net/http would take the header as leave to send
 		// the request a second time, unseen, after a connection broke under it.
 		// Whether to call again is the run's decision, under the next fence.
-		out.Header["idempotency-key"] = []string{req.IdempotencyKey}
+		out.Header["idempotency-key"] = []string{x.IdempotencyKey}
 	}
-	return p.client.Do(out)
+	return c.http.Do(out)
+}
+
+// ValidHeaderValue reports whether a header can carry s.
+func ValidHeaderValue(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
+}
+
+// CheckIdempotencyKey refuses a key that no header can carry.
+func CheckIdempotencyKey(key string) error {
+	if !ValidHeaderValue(key) {
+		return &providers.Error{Class: providers.BadRequest, Message: "no header can carry the idempotency key"}
+	}
+	return nil
 }

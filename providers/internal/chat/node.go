@@ -1,6 +1,7 @@
-package openai
+package chat
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -44,14 +45,14 @@ func newNode() *node { return &node{} }
 // merge adds the piece raw, valid JSON, which is the member called name.
 func (n *node) merge(name string, raw json.RawMessage, depth int, budget *int) {
 	switch {
-	case isNull(raw):
+	case IsNull(raw):
 	case raw[0] == '"' && !whole[name]:
 		n.become(kindText)
 		n.raw = append(n.raw, raw[1:len(raw)-1]...)
 	case raw[0] == '"' && len(raw) == len(`""`) && n.kind == kindScalar:
 		// a repeated name left empty
 	case raw[0] == '{' && depth < maxDepth:
-		if piece, err := readObject(raw); err == nil {
+		if piece, err := ReadObject(raw); err == nil {
 			n.mergeObject(piece, depth, budget)
 		}
 	case raw[0] == '[' && depth < maxDepth:
@@ -69,7 +70,7 @@ func (n *node) become(kind kind) {
 	}
 }
 
-func (n *node) mergeObject(piece object, depth int, budget *int) {
+func (n *node) mergeObject(piece Object, depth int, budget *int) {
 	n.become(kindObject)
 	if n.fields == nil {
 		n.fields = map[string]*node{}
@@ -92,12 +93,12 @@ func (n *node) mergeObject(piece object, depth int, budget *int) {
 // a server that leaves it out means the call touched last, unless the piece
 // brings another id.
 func (n *node) mergeArray(name string, raw json.RawMessage, depth int, budget *int) {
-	var elements []object
+	var elements []Object
 	if json.Unmarshal(raw, &elements) != nil || len(elements) == 0 {
 		n.appendElements(raw)
 		return
 	}
-	isIndexed := n.kind == kindIndexed || name == "tool_calls" || !isNull(elements[0]["index"])
+	isIndexed := n.kind == kindIndexed || name == "tool_calls" || !IsNull(elements[0]["index"])
 	if !isIndexed {
 		n.appendElements(raw)
 		return
@@ -117,10 +118,10 @@ func (n *node) mergeArray(name string, raw json.RawMessage, depth int, budget *i
 
 // item is the one that element belongs to, made if need be; nil when the
 // budget is spent.
-func (n *node) item(element object, budget *int) *node {
+func (n *node) item(element Object, budget *int) *node {
 	var index int64
 	switch raw := element["index"]; {
-	case !isNull(raw) && json.Unmarshal(raw, &index) == nil:
+	case !IsNull(raw) && json.Unmarshal(raw, &index) == nil:
 	case len(n.items) > 0 && !n.startsAnother(element):
 		index = n.last
 	case len(n.items) > 0:
@@ -141,8 +142,8 @@ func (n *node) item(element object, budget *int) *node {
 
 // startsAnother says whether element, which has no index, has another id than
 // the item touched last.
-func (n *node) startsAnother(element object) bool {
-	if isEmpty(element["id"]) {
+func (n *node) startsAnother(element Object) bool {
+	if IsEmpty(element["id"]) {
 		return false
 	}
 	id := n.items[n.last].fields["id"]
@@ -155,7 +156,7 @@ func (n *node) appendElements(raw json.RawMessage) {
 		return // elements of another shape in a list of indexed ones
 	}
 	n.become(kindList)
-	inner := trimSpace(raw[1 : len(raw)-1])
+	inner := bytes.TrimSpace(raw[1 : len(raw)-1])
 	if len(inner) == 0 {
 		return
 	}
@@ -218,13 +219,3 @@ func (n *node) appendJSON(out []byte) []byte {
 }
 
 func number(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
-
-func trimSpace(raw []byte) []byte {
-	for len(raw) > 0 && isSpace(raw[0]) {
-		raw = raw[1:]
-	}
-	for len(raw) > 0 && isSpace(raw[len(raw)-1]) {
-		raw = raw[:len(raw)-1]
-	}
-	return raw
-}

@@ -1,0 +1,154 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/penstock-dev/penstock/providers"
+)
+
+// Exchange is one call in the words of a wire format. Whole and Refused are
+// required.
+type Exchange struct {
+	// Path is appended to the base URL.
+	Path string
+	// Header is what the format needs beside key and content type.
+	Header map[string]string
+	Body   []byte
+	// IdempotencyKey is sent if it is not empty.
+	IdempotencyKey string
+	Timeouts       providers.Timeouts
+
+	// Refused classifies an answer that is not 2xx, by its status and the
+	// beginning of its body.
+	Refused func(status int, body []byte) *providers.Error
+	// Whole reads an answer that is one body.
+	Whole func(body []byte) (Answer, error)
+	// Stream reads a streamed answer to its terminal event. Nil asks for a whole
+	// answer. What had arrived comes along with an error, which is an
+	// *[providers.Error] or what the events ended with.
+	Stream func(events *Events, tell Tell) (Answer, error)
+}
+
+// Answer is what came, whole or not.
+type Answer struct {
+	Body    json.RawMessage
+	Model   string
+	Finish  string
+	Usage   providers.Usage
+	Partial string
+}
+
+// Tell notes that something of the answer came; substance says whether it can
+// be the first token. The chunk, if there is one, is told to the call's
+// listener.
+type Tell func(chunk json.RawMessage, substance bool)
+
+// Call makes one HTTP request and reads its answer to the end. Every error is
+// an *[providers.Error] with all that is known about the call.
+func (c *Client) Call(
+	ctx context.Context, x *Exchange, onChunk func(providers.Chunk),
+) (providers.Response, error) {
+	if err := CheckIdempotencyKey(x.IdempotencyKey); err != nil {
+		return providers.Response{}, err
+	}
+	clocks, ctx := startClocks(ctx, x.Timeouts)
+	defer clocks.stop()
+
+	resp, err := c.send(ctx, x)
+	if err != nil {
+		return providers.Response{}, unanswered(ctx, clocks, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return c.readAnswer(ctx, resp, x, clocks, onChunk)
+}
+
+func (c *Client) readAnswer(
+	ctx context.Context, resp *http.Response, x *Exchange, clocks *clocks, onChunk func(providers.Chunk),
+) (providers.Response, error) {
+	requestID := requestIDOf(resp.Header)
+	var got Answer
+	var err error
+	if resp.StatusCode/100 != 2 {
+		err = x.Refused(resp.StatusCode, readErrorBody(resp.Body, clocks))
+	} else {
+		got, err = c.readBody(resp, x, teller{clocks, onChunk})
+	}
+	if err != nil {
+		failure := interrupted(ctx, err)
+		failure.HTTPStatus = resp.StatusCode
+		failure.RequestID = requestID
+		failure.TimeToFirstToken = clocks.timeToFirstToken()
+		failure.Usage, failure.Partial = got.Usage, got.Partial
+		failure.Detail = boundDetail(c.scrub(failure.Detail))
+		obeyHints(failure, resp.Header)
+		return providers.Response{}, failure
+	}
+	return providers.Response{
+		Body:             got.Body,
+		Model:            got.Model,
+		FinishReason:     got.Finish,
+		Usage:            got.Usage,
+		HTTPStatus:       resp.StatusCode,
+		TimeToFirstToken: clocks.timeToFirstToken(),
+		RequestID:        requestID,
+	}, nil
+}
+
+// readBody reads the body of a 2xx answer, streamed or whole.
+func (c *Client) readBody(resp *http.Response, x *Exchange, to teller) (Answer, error) {
+	in := bufio.NewReaderSize(&boundedReader{in: resp.Body, left: c.maxAnswer}, 16<<10)
+	first, err := skipSpace(in)
+	if errors.Is(err, io.EOF) {
+		return Answer{}, &providers.Error{Class: providers.Malformed, Message: "the body is empty"}
+	}
+	if err != nil {
+		return Answer{}, err
+	}
+	if x.Stream == nil || !isStream(resp.Header.Get("Content-Type"), first) {
+		body, err := io.ReadAll(&pieceReader{in, to.clocks})
+		if err != nil {
+			return Answer{}, err
+		}
+		return x.Whole(body)
+	}
+	got, err := x.Stream(NewEvents(in, c.maxEvent), to.tell)
+	if err == nil {
+		drain(resp.Body, to.clocks)
+	}
+	return got, err
+}
+
+// teller passes chunks on and keeps the clocks.
+type teller struct {
+	clocks  *clocks
+	onChunk func(providers.Chunk)
+}
+
+func (t teller) tell(chunk json.RawMessage, substance bool) {
+	t.clocks.piece(substance)
+	if t.onChunk == nil || chunk == nil {
+		return
+	}
+	t.clocks.rest() // a slow listener is not the provider's stall
+	t.onChunk(providers.Chunk{Data: chunk})
+	t.clocks.resume()
+}
+
+// pieceReader tells the clocks of each read.
+type pieceReader struct {
+	in     io.Reader
+	clocks *clocks
+}
+
+func (r *pieceReader) Read(into []byte) (int, error) {
+	n, err := r.in.Read(into)
+	if n > 0 {
+		r.clocks.piece(true)
+	}
+	return n, err
+}
