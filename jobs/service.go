@@ -125,8 +125,8 @@ func (s *Service) Cancel(ctx context.Context, tenant string, id uuid.UUID) (Job,
 }
 
 // Retry submits the request of a job that has ended again, as a new job with
-// the same endpoint, model, priority, metadata and user, and a deadline as far
-// away as the old one's was. A live job is [ErrNotEnded].
+// the same endpoint, model, priority, metadata and user, as ephemeral as it, and
+// with a deadline as far away as the old one's was. A live job is [ErrNotEnded].
 func (s *Service) Retry(ctx context.Context, tenant string, id uuid.UUID) (Submitted, error) {
 	job, err := s.store.Job(ctx, tenant, id)
 	if err != nil {
@@ -142,6 +142,7 @@ func (s *Service) Retry(ctx context.Context, tenant string, id uuid.UUID) (Submi
 	return s.Submit(ctx, NewJob{
 		Tenant: tenant, Endpoint: request.Endpoint, Request: request.Body, Sample: request.Sample,
 		Priority: job.Priority, Timeout: job.Deadline.Sub(job.CreatedAt), Metadata: job.Metadata, User: job.User,
+		Ephemeral: job.Ephemeral,
 	})
 }
 

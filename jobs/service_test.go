@@ -187,6 +187,25 @@ func TestRetry(t *testing.T) {
 		got.Priority != jobs.PriorityHigh || got.Deadline.Sub(got.CreatedAt) != time.Hour || got.Status != jobs.StatusQueued {
 		t.Errorf("got %+v", got)
 	}
+	if got.Ephemeral {
+		t.Error("the retry of a job that is kept is ephemeral")
+	}
+}
+
+// What was not to be stored is not stored because it is asked again.
+func TestARetryIsAsEphemeralAsItsJob(t *testing.T) {
+	t.Parallel()
+	s, _ := newService(t)
+	first := newJob(hello)
+	first.Ephemeral = true
+	job := mustSubmit(t, s, first)
+	if _, err := s.Cancel(t.Context(), "acme", job.ID); err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.Retry(t.Context(), "acme", job.ID)
+	if err != nil || !again.Job.Ephemeral {
+		t.Errorf("got %+v, %v, want an ephemeral job", again.Job, err)
+	}
 }
 
 func TestList(t *testing.T) {

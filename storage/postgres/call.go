@@ -66,7 +66,8 @@ func setString[S ~string](to *S, from *string) { *to = S(orZero(from)) }
 
 // recordCalls queues the writing of closed calls. A call that is recorded as
 // open is closed; one that is closed already stays as it is. What belonged to
-// an execution that was deleted is dropped with it.
+// an execution that was deleted is dropped with it, and what arrived of an answer
+// with a request that was dropped.
 func recordCalls(t *txn, all []jobs.Call) {
 	const upsert = `
 		INSERT INTO calls (id, execution_id, fence, tenant, request_hash, provider, model, status, error_class,
@@ -74,7 +75,8 @@ func recordCalls(t *txn, all []jobs.Call) {
 			reserved_usd, cost_usd, provider_request_id, partial, created_at, key_id)
 		SELECT id, execution_id, fence, tenant, request_hash, provider, model, status, error_class,
 			http_status, latency_ms, ttft_ms, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-			reserved * 0.000000001, cost * 0.000000001, provider_request_id, partial, created_at, key_id
+			reserved * 0.000000001, cost * 0.000000001, provider_request_id, CASE WHEN r.kept THEN partial END, created_at,
+			CASE WHEN r.kept THEN key_id END
 		FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
 				$9::text[], $10::integer[], $11::integer[], $12::integer[], $13::bigint[], $14::bigint[], $15::bigint[],
 				$16::bigint[], $17::bigint[], $18::bigint[], $19::text[], $20::text[], $21::timestamptz[],
@@ -82,7 +84,9 @@ func recordCalls(t *txn, all []jobs.Call) {
 			AS v (id, execution_id, fence, tenant, request_hash, provider, model, status, error_class,
 				http_status, latency_ms, ttft_ms, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
 				reserved, cost, provider_request_id, partial, created_at, key_id)
-		WHERE (SELECT true FROM requests r WHERE r.execution_id = v.execution_id)
+		CROSS JOIN LATERAL (
+			SELECT r.body <> '' AS kept FROM requests r WHERE r.execution_id = v.execution_id OFFSET 0
+		) r
 		ORDER BY execution_id, id
 		ON CONFLICT (execution_id, id) DO UPDATE SET
 			provider = excluded.provider, model = excluded.model, status = excluded.status,

@@ -109,12 +109,18 @@ func lockData(ctx context.Context, t *txn, ids []uuid.UUID) ([]uuid.UUID, error)
 }
 
 // blankUnused queues the forgetting of what executions left that every one of
-// their jobs has dropped.
+// their jobs has dropped. A job that was cancelled or expired has no part in the
+// answer.
 func blankUnused(t *txn, executions []uuid.UUID) {
 	const unused = ` WHERE d.execution_id = ANY ($1::uuid[])
 		AND NOT EXISTS (SELECT FROM jobs j WHERE j.execution_id = d.execution_id AND j.dropped_at IS NULL)
 		AND NOT EXISTS (SELECT FROM jobs j WHERE j.answer_of = d.execution_id AND j.dropped_at IS NULL)`
+	const unanswered = ` WHERE d.execution_id = ANY ($1::uuid[])
+		AND NOT EXISTS (SELECT FROM jobs j WHERE j.execution_id = d.execution_id AND j.dropped_at IS NULL
+			AND j.status NOT IN ('cancelled', 'expired'))
+		AND NOT EXISTS (SELECT FROM jobs j WHERE j.answer_of = d.execution_id AND j.dropped_at IS NULL)`
 	t.exec(`UPDATE requests d SET body = '', key_id = NULL`+unused, executions)
-	t.exec(`UPDATE results d SET body = NULL, error_message = NULL, key_id = NULL, cacheable = false`+unused, executions)
+	t.exec(`UPDATE results d SET body = NULL, error_message = NULL, key_id = NULL, cacheable = false`+unanswered,
+		executions)
 	t.exec(`UPDATE calls d SET partial = NULL, key_id = NULL`+unused+` AND d.partial IS NOT NULL`, executions)
 }

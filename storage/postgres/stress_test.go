@@ -19,6 +19,8 @@ type crowd struct {
 	t      *testing.T
 	s      *Store
 	worker jobs.Worker
+	// fleeting makes some jobs ephemeral, and some that a stale answer may serve.
+	fleeting bool
 
 	mu   sync.Mutex
 	jobs []uuid.UUID
@@ -73,6 +75,12 @@ func (c *crowd) submit() error {
 	sub.Job.Deadline = sub.Job.CreatedAt.Add(time.Duration(1+rand.N(60)) * time.Minute)
 	sub.Dedupe = rand.N(10) > 0
 	sub.MaxAge = time.Duration(rand.N(2)) * time.Millisecond
+	if c.fleeting {
+		sub.MaxAge = time.Duration(rand.N(2)) * time.Second
+		sub.Job.Ephemeral = rand.N(3) == 0
+		sub.NoStore = sub.Job.Ephemeral
+		sub.StaleIfError = time.Duration(rand.N(2)) * time.Hour
+	}
 	if rand.N(2) == 0 {
 		sub.Idempotency = &jobs.Idempotency{Key: fmt.Sprint("k", rand.N(200))}
 	}
@@ -130,10 +138,12 @@ func (c *crowd) end(task jobs.Task, how int) error {
 	o := benchOutcome(work, []byte(`{}`))
 	switch how {
 	case 0:
+		o.Call.Partial = "half an ans"
 		return c.s.Reschedule(ctx, jobs.Rescheduling{
-			Task: task, Call: o.Call, RunAt: time.Now(), WaitingOn: jobs.WaitingOnRetry, Tries: 1,
+			Task: task, Call: o.Call, RunAt: time.Now().Add(time.Duration(rand.N(2)) * time.Minute), WaitingOn: jobs.WaitingOnRetry, Tries: 1,
 		})
 	case 1:
+		o.Call.Partial = "half an ans"
 		o.Status, o.Result, o.Error = jobs.StatusFailed, nil, &jobs.JobError{Code: "server_error", Message: "failed"}
 	}
 	_, err = c.s.Finish(ctx, o)
@@ -141,18 +151,26 @@ func (c *crowd) end(task jobs.Task, how int) error {
 }
 
 func (c *crowd) cancel() error {
-	c.mu.Lock()
-	n := len(c.jobs)
-	var id uuid.UUID
-	if n > 0 {
-		id = c.jobs[n-1-rand.N(min(n, 20))]
-	}
-	c.mu.Unlock()
-	if n == 0 {
+	id, ok := c.oneOf(20)
+	if !ok {
 		return nil
 	}
 	_, _, err := c.s.Cancel(context.Background(), "acme", id, time.Now())
+	if c.fleeting && errors.Is(err, jobs.ErrNotFound) {
+		return nil
+	}
 	return err
+}
+
+// oneOf returns one of the last jobs, if there is any.
+func (c *crowd) oneOf(last int) (id uuid.UUID, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.jobs)
+	if n == 0 {
+		return uuid.Nil, false
+	}
+	return c.jobs[n-1-rand.N(min(n, last))], true
 }
 
 // takeBack is the reconciler that finds every task lost.
@@ -170,6 +188,8 @@ func (c *crowd) drain() {
 	c.must(c.beat())
 	c.must(c.takeBackAll())
 	for {
+		_, _, err := c.s.Unpark(context.Background(), time.Now().Add(time.Hour), 10_000)
+		c.must(err)
 		tasks, err := c.release(100)
 		c.must(err)
 		if len(tasks) == 0 {

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,9 +11,10 @@ import (
 	"github.com/penstock-dev/penstock/storage/group"
 )
 
-// errUnplaced says that an execution ended before a job could attach to it.
-// Nothing is kept.
-var errUnplaced = errors.New("the execution found for the job ended before it could attach")
+// errUnplaced says that what was found for a submission was gone before it could
+// be had: an execution ended before a job could attach to it, or a job was deleted
+// before it could be told of again. Nothing is kept.
+var errUnplaced = errors.New("what was found for the job was gone before it could be had")
 
 // maxPlacements bounds how often that may happen to one batch.
 const maxPlacements = 20
@@ -115,9 +115,9 @@ func rereadJobs(ctx context.Context, t *txn, all []*submission) error {
 	if err := t.flush(ctx); err != nil {
 		return err
 	}
-	for id, m := range byID {
-		if m.done.Job.Tenant == "" {
-			return fmt.Errorf("job %s is not there after it was kept", id)
+	for _, m := range byID {
+		if m.done.Job.Tenant == "" { // a replay's, deleted since its key was read
+			return jobs.Unavailable(errUnplaced)
 		}
 	}
 	return nil

@@ -14,7 +14,7 @@ import (
 
 // recordCall closes the call, whose row is open unless a claim was lost. A call
 // that is closed stays as it is, and one whose execution was deleted leaves no
-// trace. Tenant and hash are those of the execution.
+// trace; nor does what arrived of an answer if the request was dropped. Tenant and hash are those of the execution.
 func recordCall(ctx context.Context, t *statements, task jobs.Task, c jobs.Call) error {
 	if c.ID == uuid.Nil {
 		return nil
@@ -24,7 +24,8 @@ func recordCall(ctx context.Context, t *statements, task jobs.Task, c jobs.Call)
 		INSERT INTO calls (id, execution_id, fence, tenant, request_hash, provider, model, latency_ms, ttft_ms, status,
 			error_class, http_status, input_tokens, output_tokens, cached_tokens, reasoning_tokens, reserved_usd, cost_usd,
 			provider_request_id, partial, created_at, key_id)
-		SELECT ?, r.execution_id, ?, r.tenant, r.hash, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+		SELECT ?, r.execution_id, ?, r.tenant, r.hash, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+			CASE WHEN length(r.body) > 0 THEN ? ELSE '' END, ?, CASE WHEN length(r.body) > 0 THEN ? END
 		FROM requests r WHERE r.execution_id = ?
 		ON CONFLICT (execution_id, id) DO UPDATE SET latency_ms = excluded.latency_ms, ttft_ms = excluded.ttft_ms,
 			status = excluded.status, error_class = excluded.error_class, http_status = excluded.http_status,

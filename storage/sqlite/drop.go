@@ -77,17 +77,21 @@ func dropJob(ctx context.Context, t *statements, jobID uuid.UUID, now time.Time)
 }
 
 // blankOrphan forgets the payloads of an execution if every job that has it has
-// dropped them.
+// dropped them. A job that was cancelled or expired has no part in the answer.
 func blankOrphan(ctx context.Context, t *statements, execution uuid.UUID) error {
-	const unused = ` WHERE execution_id = ?1
-		AND NOT EXISTS (SELECT 1 FROM jobs WHERE execution_id = ?1 AND dropped_at = 0)
-		AND NOT EXISTS (SELECT 1 FROM jobs WHERE answer_of = ?1 AND dropped_at = 0)`
+	const (
+		ofOthers = ` WHERE execution_id = ?1
+			AND NOT EXISTS (SELECT 1 FROM jobs WHERE answer_of = ?1 AND dropped_at = 0)
+			AND NOT EXISTS (SELECT 1 FROM jobs WHERE execution_id = ?1 AND dropped_at = 0`
+		unused     = ofOthers + `)`
+		unanswered = ofOthers + ` AND status NOT IN ('cancelled', 'expired'))`
+	)
 	for _, statement := range []string{
-		`UPDATE requests SET body = x'', key_id = NULL`,
-		`UPDATE results SET body = NULL, error_message = '', key_id = NULL, cacheable = 0`,
-		`UPDATE calls SET partial = '', key_id = NULL`,
+		`UPDATE requests SET body = x'', key_id = NULL` + unused,
+		`UPDATE results SET body = NULL, error_message = '', key_id = NULL, cacheable = 0` + unanswered,
+		`UPDATE calls SET partial = '', key_id = NULL` + unused,
 	} {
-		if _, err := t.exec(ctx, statement+unused, id(execution)); err != nil {
+		if _, err := t.exec(ctx, statement, id(execution)); err != nil {
 			return err
 		}
 	}

@@ -22,6 +22,7 @@ func ephemeralRules() []rule {
 		{"a live job is never dropped", ephemeralLive},
 		{"a job that was deleted is not dropped", ephemeralDeleted},
 		{"limit bounds a drop", ephemeralLimit},
+		{"what a stale worker tells of what was dropped is not kept", ephemeralStaleWorker},
 		{"what is not ephemeral stays", lastingStays},
 	}
 }
@@ -187,6 +188,22 @@ func ephemeralLimit(f *fixture) {
 		f.must(err, "drop")
 		equal(f, n, want, "dropped")
 	}
+}
+
+// A worker that was cut off may know nothing of the end for long.
+func ephemeralStaleWorker(f *fixture) {
+	j, w, _ := f.running("a", ephemeral)
+	f.cancel(j.ID)
+	equal(f, f.drop(f.at(2*time.Hour)), 1, "dropped")
+	o := f.failure(w, f.at(2*time.Hour))
+	_, err := f.store.Finish(f.t.Context(), o)
+	f.mustBe(err, jobs.ErrStale, "finish what was cancelled")
+	f.dropped(j.ID, jobs.StatusCancelled, jobs.CodeCancelled)
+	again := f.retry(w, f.at(2*time.Hour))
+	again.Call.ID = newID(f.t)
+	f.mustBe(f.store.Reschedule(f.t.Context(), again), jobs.ErrStale, "give back what was cancelled")
+	f.dropped(j.ID, jobs.StatusCancelled, jobs.CodeCancelled)
+	equal(f, len(f.calls(j.ID)), 2, "calls")
 }
 
 func lastingStays(f *fixture) {
