@@ -37,9 +37,9 @@ const drained = 5000
 
 func withBacklog(b *testing.B, queued int) {
 	b.Helper()
-	// One word each: the provider is not what is measured.
+	// One word each, at once: neither the provider nor its places are what is measured.
 	faults := filepath.Join(b.TempDir(), "faults.json")
-	if err := os.WriteFile(faults, []byte(`{"output_tokens": {"min": 1, "max": 1}}`), 0o600); err != nil {
+	if err := os.WriteFile(faults, []byte(`{"latency": "1ms", "output_tokens": {"min": 1, "max": 1}}`), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	env := fleetEnv(b, fmt.Sprintf(`

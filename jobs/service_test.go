@@ -315,6 +315,40 @@ func TestManyWaitersAreOneQuestion(t *testing.T) {
 	})
 }
 
+// What a watcher was told of fairness is no change each time all jobs are looked
+// at, where that is told as capacity.
+func TestFairnessIsNoChange(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newService(t)
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = s.Run(ctx) })
+		id := mustSubmit(t, s, newJob(hello)).ID
+		if err := store.SetFlows(t.Context(), []jobs.Flow{
+			{Tenant: "acme", Route: "default", WaitingOn: jobs.WaitingOnFairness},
+		}, time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		watch := s.Watch(id)
+		defer watch.Stop()
+		job, err := s.Job(t.Context(), "acme", id)
+		if err != nil || job.WaitingOn != jobs.WaitingOnFairness || job.Position != 1 {
+			t.Fatalf("job waits on %s in place %d, %v; want fairness, 1", job.WaitingOn, job.Position, err)
+		}
+		watch.Saw(job)
+		time.Sleep(time.Minute)
+		select {
+		case <-watch.C:
+			t.Error("woken by a job that has not changed")
+		default:
+		}
+		stop()
+		running.Wait()
+	})
+}
+
 // answer runs the one execution that is ready.
 func answer(t *testing.T, store jobs.Store) {
 	t.Helper()

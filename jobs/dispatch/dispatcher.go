@@ -60,6 +60,8 @@ type Dispatcher struct {
 	looks   map[lookKey]*look
 	start   int
 	flows   *flows
+	// rested is when a wake may make another pass.
+	rested time.Time
 	// unparkAt is when to ask next for executions whose time has come, and
 	// waiting whether any were left then.
 	unparkAt time.Time
@@ -137,6 +139,7 @@ func (d *Dispatcher) turn(ctx context.Context, due *time.Time) (time.Duration, e
 	if now := time.Now(); !now.Before(*due) {
 		*due = now.Add(d.cfg.Pace.Poll)
 		more, err := d.pass(ctx)
+		d.rested = rest(now, time.Now())
 		if d.deaf {
 			d.deaf, d.gaveWay = false, now
 			d.resign(ctx)
@@ -168,7 +171,7 @@ func (d *Dispatcher) wait(ctx context.Context, delay time.Duration, due *time.Ti
 	case <-ctx.Done():
 	case <-t.C:
 	case <-wake:
-		*due = time.Time{}
+		*due = d.rested
 	}
 }
 

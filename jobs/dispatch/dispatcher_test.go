@@ -80,6 +80,32 @@ func TestManyWakesAreOne(t *testing.T) {
 	})
 }
 
+// Under many wakes a dispatcher whose passes take a while makes them half of the
+// time; one wake after a quiet while makes one at once.
+func TestPassesLeaveRoomForWakes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.slow = 5 * time.Millisecond
+		d, _ := f.start(map[string]int{"sim": 2})
+		time.Sleep(50 * time.Millisecond)
+		f.set(func() { f.passes = nil })
+		begun := time.Now()
+		for range 500 {
+			d.Wake()
+			time.Sleep(time.Millisecond)
+		}
+		f.set(func() {
+			if f.passes[0] != begun {
+				t.Errorf("the first pass came %v after the first wake, want at once", f.passes[0].Sub(begun))
+			}
+			if n := len(f.passes); n < 48 || n > 51 {
+				t.Errorf("500 ms of wakes made %d passes of 5 ms, want 50", n)
+			}
+		})
+	})
+}
+
 func TestLostWakeCostsAPollInterval(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

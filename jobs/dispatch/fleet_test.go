@@ -40,6 +40,10 @@ type fleet struct {
 	most       map[string]int
 	log        []running
 	flows      []jobs.Flow
+	// slow is how long it takes to count what is outstanding; passes, when that
+	// was asked.
+	slow   time.Duration
+	passes []time.Time
 	// onTask is called for each task that is enqueued.
 	onTask func(jobs.Task)
 }
@@ -173,6 +177,12 @@ func (f *fleet) park(at time.Time, ids ...uuid.UUID) {
 func (f *fleet) Outstanding(context.Context) ([]jobs.Outstanding, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.passes = append(f.passes, time.Now())
+	if slow := f.slow; slow > 0 {
+		f.mu.Unlock()
+		time.Sleep(slow)
+		f.mu.Lock()
+	}
 	counts := make(map[[2]string]int)
 	for _, r := range f.released {
 		counts[[2]string{r.Provider, r.Tenant}]++

@@ -241,3 +241,37 @@ func BenchmarkReady(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkProspect tells a job what it has before it, which is so much. It
+// reports medians in milliseconds.
+func BenchmarkProspect(b *testing.B) {
+	s := openStore(b, Config{})
+	const fill = `
+		INSERT INTO queue (id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store)
+		SELECT gen_random_uuid(), 't0', md5(n::text), md5(n::text), 'default', 0, 1, now() + n * interval '1 second', now(),
+			gen_random_uuid(), false
+		FROM generate_series(1, 20000) n`
+	if _, err := s.pool.Exec(b.Context(), fill); err != nil {
+		b.Fatal(err)
+	}
+	for _, before := range []int{0, 100, 1000, 9999, 19_999} {
+		b.Run(fmt.Sprintf("before=%d", before), func(b *testing.B) {
+			var id uuid.UUID
+			err := s.pool.QueryRow(b.Context(), `SELECT id FROM queue ORDER BY deadline LIMIT 1 OFFSET $1`, before).Scan(&id)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var took []float64
+			for b.Loop() {
+				start := time.Now()
+				got, err := s.Prospect(b.Context(), id, start)
+				if err != nil || got.Own != min(before, jobs.MaxAhead) {
+					b.Fatalf("prospect: got %+v, %v, want %d of its own before", got, err, before)
+				}
+				took = append(took, float64(time.Since(start))/float64(time.Millisecond))
+			}
+			b.ReportMetric(median(took), "ms")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
