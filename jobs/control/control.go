@@ -109,19 +109,25 @@ func (c *Controller) Run(ctx context.Context) error {
 	watching := newWatcher(c)
 	tidying := &upkeep{c: c, lease: c.lease("upkeep")}
 	expiring := &expiry{c: c}
+	deleting := &retention{c: c, lease: c.lease("retention")}
 	pace := c.cfg.Pace
-	for _, l := range []loop{
+	all := []loop{
 		{"find lost tasks", always(pace.Poll), stepTimeout, reconciling.step},
 		{"watch workers", always(pace.Beat), stepTimeout, watching.step},
 		{"expire jobs", func() time.Duration { return expiring.wait(pace.Poll / 2) }, stepTimeout, expiring.step},
 		// Below the time after which the lease is another's, so that it stays held.
 		{"keep up the store", always(2 * pace.Beat), upkeepTimeout, tidying.step},
-	} {
+	}
+	if !c.cfg.Retention.None() {
+		all = append(all, loop{"delete old jobs", always(2 * pace.Beat), retainTimeout, deleting.step})
+	}
+	for _, l := range all {
 		loops.Go(func() { c.every(ctx, l) })
 	}
 	loops.Wait()
 	reconciling.lease.release(ctx)
 	tidying.lease.release(ctx)
+	deleting.lease.release(ctx)
 	return nil
 }
 

@@ -246,6 +246,20 @@ func TestRetentionIsKeptHourly(t *testing.T) {
 	}
 }
 
+// Deleting much takes minutes; what must be dropped or settled meanwhile is.
+func TestUpkeepDoesNotWaitForRetention(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDouble()
+		d.keep, d.retainFor = jobs.Retention{Default: 720 * time.Hour}, 5*time.Minute
+		d.run(t)
+		after(5 * time.Minute)
+		if d.count("retain") != 1 || d.count("settle") < 149 || d.count("drop") < 149 {
+			t.Errorf("%v, want settling and dropping each 2 s while old jobs are deleted", d.calls)
+		}
+	})
+}
+
 // TestMaintenanceDoesNotWaitForASettlementThatFails: rooms for the weeks to come
 // are made all the same.
 func TestMaintenanceDoesNotWaitForASettlementThatFails(t *testing.T) {

@@ -30,6 +30,7 @@ type double struct {
 	// keep is what to retain; kept what was asked to.
 	keep, kept jobs.Retention
 	retain     error
+	retainFor  time.Duration
 	// due is how many jobs are to be dropped.
 	due int
 
@@ -129,6 +130,7 @@ func (d *double) Drop(_ context.Context, _ time.Time, limit int) (int, error) {
 
 func (d *double) Retain(_ context.Context, r jobs.Retention, _ time.Time) (int, error) {
 	d.note("retain")
+	time.Sleep(under(d, &d.retainFor))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.kept = r

@@ -9,8 +9,7 @@ import (
 
 const (
 	maintainEvery = time.Hour
-	retainEvery   = time.Hour
-	// upkeepTimeout leaves room for dropping and deleting much.
+	// upkeepTimeout leaves room for dropping much.
 	upkeepTimeout = 10 * time.Minute
 	// dropLimit bounds what one transaction drops.
 	dropLimit = 200
@@ -23,9 +22,6 @@ type upkeep struct {
 	lease *lease
 	// maintained is when this process last maintained the store; zero: never.
 	maintained time.Time
-	// retained is when it last looked for what is past its retention. A look that
-	// failed counts: it may have held others up.
-	retained time.Time
 }
 
 func (u *upkeep) step(ctx context.Context) error {
@@ -33,7 +29,7 @@ func (u *upkeep) step(ctx context.Context) error {
 	if err != nil || !held {
 		return err
 	}
-	return errors.Join(u.settle(ctx), u.drop(ctx), u.maintain(ctx), u.retain(ctx)) // none waits for another to work
+	return errors.Join(u.settle(ctx), u.drop(ctx), u.maintain(ctx)) // none waits for another to work
 }
 
 func (u *upkeep) settle(ctx context.Context) error {
@@ -67,22 +63,5 @@ func (u *upkeep) maintain(ctx context.Context) error {
 		return fmt.Errorf("maintain: %w", err)
 	}
 	u.maintained = now
-	return nil
-}
-
-// retain deletes what is past its retention.
-func (u *upkeep) retain(ctx context.Context) error {
-	now := time.Now()
-	if u.c.cfg.Retention.None() || now.Sub(u.retained) < retainEvery {
-		return nil
-	}
-	u.retained = now
-	n, err := u.c.cfg.Store.Retain(ctx, u.c.cfg.Retention, now.UTC())
-	if n > 0 {
-		u.c.cfg.Observer.deleted(n)
-	}
-	if err != nil {
-		return fmt.Errorf("delete what is past its retention: %w", err)
-	}
 	return nil
 }

@@ -97,7 +97,7 @@ func migrate(ctx context.Context, conn *pgx.Conn) error {
 	}
 	// A table that is in use by a backup, say, gets them from Maintain. Until then
 	// its default partition takes what has no other.
-	if err := makePartitions(ctx, conn, time.Now()); !isLockTimeout(err) {
+	if err := makePartitions(ctx, conn, time.Now()); !isLockTimeout(err) && !isStatementTimeout(err) {
 		return err
 	}
 	return nil

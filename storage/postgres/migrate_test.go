@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/penstock-dev/penstock/internal/testenv"
 )
@@ -64,6 +66,37 @@ func TestADatabaseThatNamesNoOldestProgramIsMigrated(t *testing.T) {
 		t.Fatalf("ping: got error %v, want %v", err, ErrOlderSchema)
 	}
 	everything(t, openStore(t, Config{URL: url}))
+}
+
+// A backup that reads the tables for hours keeps no process from starting.
+func TestATableInUseDoesNotKeepAProcessFromStarting(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	s := openStore(t, Config{URL: url})
+	next := time.Now().UTC().Truncate(week).Add(weeksAhead * week).Format("20060102")
+	if _, err := s.pool.Exec(t.Context(), `DROP TABLE jobs_`+next); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close(context.Background())
+	if _, err := reader.Exec(t.Context(), `BEGIN; SELECT FROM jobs LIMIT 1`); err != nil {
+		t.Fatal(err)
+	}
+	everything(t, openStore(t, Config{URL: url}))
+	if _, err := reader.Exec(t.Context(), `COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Maintain(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	var there bool
+	err = s.pool.QueryRow(t.Context(), `SELECT to_regclass('jobs_`+next+`') IS NOT NULL`).Scan(&there)
+	if err != nil || !there {
+		t.Errorf("the week is there: got %v, %v, want it made when the table is free", there, err)
+	}
 }
 
 func TestWithoutMigratingAnOlderSchemaIsRefused(t *testing.T) {

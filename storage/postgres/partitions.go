@@ -118,7 +118,7 @@ const (
 // somebody wants who has the table.
 func alter(ctx context.Context, conn *pgx.Conn, script string) error {
 	const begin = `
-		BEGIN; SET LOCAL lock_timeout = '200ms'; SET LOCAL statement_timeout = '20s';
+		BEGIN; SET LOCAL lock_timeout = '200ms'; SET LOCAL statement_timeout = '3s';
 		SELECT pg_advisory_xact_lock(%d);`
 	script = fmt.Sprintf(begin, int64(migrationLock)+1) + script + "COMMIT;"
 	for n := 1; ; n++ {
@@ -139,6 +139,11 @@ func alter(ctx context.Context, conn *pgx.Conn, script string) error {
 func isLockTimeout(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pg.Code == "55P03"
+}
+
+func isStatementTimeout(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == "57014"
 }
 
 // raced returns nil when err says that another process has just attached the

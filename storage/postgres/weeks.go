@@ -27,7 +27,7 @@ func (s *Store) dropWeeks(ctx context.Context, before time.Time) error {
 		if live || err != nil {
 			return err
 		}
-		if err := s.dropWeek(ctx, start, weeks[start]); err != nil {
+		if err := s.endWeek(ctx, start, weeks[start]); err != nil {
 			return err
 		}
 	}
@@ -76,6 +76,32 @@ func (s *Store) livesBefore(ctx context.Context, before time.Time) (live bool, e
 		return s.pool.QueryRow(ctx, query, floorID(before.Add(time.Hour))).Scan(&live)
 	})
 	return live, err
+}
+
+// maxMoved is how many executions of a week later jobs may be served by when it
+// is dropped: they are moved while everybody waits.
+const maxMoved = 5000
+
+// endWeek drops a week, or if too much of it is still served by, deletes its jobs
+// row by row. Then it is dropped later, when those that are served are gone.
+func (s *Store) endWeek(ctx context.Context, start time.Time, tables []string) error {
+	const query = `
+		SELECT count(*) FROM (
+			SELECT execution_id FROM jobs WHERE id >= $2 AND execution_id >= $1 AND execution_id < $2
+			UNION SELECT answer_of FROM jobs WHERE id >= $2 AND answer_of >= $1 AND answer_of < $2
+			LIMIT $3) AS kept`
+	var kept int
+	err := s.bounded(ctx, "count what a week still serves", func(ctx context.Context) error {
+		return s.pool.QueryRow(ctx, query, floorID(start), floorID(start.Add(week)), maxMoved+1).Scan(&kept)
+	})
+	if err != nil {
+		return err
+	}
+	if kept <= maxMoved {
+		return s.dropWeek(ctx, start, tables)
+	}
+	_, err = s.deleteBefore(ctx, "jobs", "", start.Add(week))
+	return err
 }
 
 // dropWeek drops a week's jobs, and then what only they had: the results first, so

@@ -191,3 +191,40 @@ func TestADropThatWasBrokenOffGoesOn(t *testing.T) {
 		t.Errorf("%d tables are left, want none", n)
 	}
 }
+
+// What is moved is moved while everybody waits: of a week that still serves many
+// jobs only what they do not need is deleted.
+func TestAWeekThatStillServesManyIsNotMoved(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{})
+	past := time.Now().Add(-month - 2*week)
+	if err := s.Maintain(t.Context(), past); err != nil {
+		t.Fatal(err)
+	}
+	old := answeredAt(t, s, "old", past)
+	const serve = `
+		INSERT INTO jobs (id, tenant, execution_id, status, endpoint, model, priority, deadline, created_at, hash,
+			deduplicated, cached, end_user)
+		SELECT overlay($1::text PLACING lpad(n::text, 12, '0') FROM 25)::uuid, 'acme',
+			overlay($2::text PLACING lpad(n::text, 12, '0') FROM 25)::uuid, 'succeeded', '', '', 0, now(), now(), '',
+			false, true, ''
+		FROM generate_series(1, $3) AS n`
+	now := time.Now()
+	if _, err := s.pool.Exec(t.Context(), serve, floorID(now).String(), floorID(past).String(), maxMoved+1); err != nil {
+		t.Fatal(err)
+	}
+	retain(t, s)
+	if n := weeklies(t, s, past); n != 5 {
+		t.Errorf("%d tables are left of a week that serves many, want all 5", n)
+	}
+	if _, err := s.Job(t.Context(), "acme", old.ID); !errors.Is(err, jobs.ErrNotFound) {
+		t.Errorf("a job past its retention: got error %v, want %v", err, jobs.ErrNotFound)
+	}
+	if _, err := s.pool.Exec(t.Context(), `DELETE FROM jobs WHERE id = (SELECT max(id::text)::uuid FROM jobs)`); err != nil {
+		t.Fatal(err)
+	}
+	retain(t, s)
+	if n := weeklies(t, s, past); n != 0 {
+		t.Errorf("%d tables are left of a week that serves few, want none", n)
+	}
+}
