@@ -117,6 +117,9 @@ type Error struct {
 	// TimeToFirstToken is zero when nothing arrived.
 	TimeToFirstToken time.Duration
 	RequestID        string
+	// Unsupported is set when no call was made because the provider's format
+	// cannot say what the request asks for: then another target may serve it.
+	Unsupported *UnsupportedError
 	// Err is the cause, if any. It may name hosts, never payloads.
 	Err error
 }

@@ -225,7 +225,7 @@ func openAIStatuses() []Failure {
 		return string(body)
 	}
 	const invalid = "invalid_request_error"
-	return []Failure{
+	return append(hinted(said("rate_limit_exceeded", "requests", "slow")), []Failure{
 		failure("plain", 400, said("", invalid, "bad"), providers.BadRequest),
 		failure("context length", 400, said("context_length_exceeded", invalid, "long"), providers.ContextLength),
 		failure("context length in words", 400,
@@ -251,17 +251,9 @@ func openAIStatuses() []Failure {
 			said("rate_limit_exceeded", "tokens", "Request too large for model"), providers.ContextLength),
 		failure("unprocessable", 422, `{"detail":[{"msg":"field required"}]}`, providers.BadRequest),
 		failure("refused, but worth a retry", 400, "", providers.ServerError, with{"X-Should-Retry": "true"}),
-		waits(failure("seconds", 429,
-			said("rate_limit_exceeded", "requests", "slow"), providers.RateLimited, with{"Retry-After": "20"}), 20*time.Second),
-		waits(failure("fraction", 429,
-			"", providers.RateLimited, with{"Retry-After": "0.5"}), 500*time.Millisecond),
 		waits(failure("reset", 429,
 			"", providers.RateLimited, with{"X-Ratelimit-Reset-Tokens": "6m0s"}), 6*time.Minute),
-		waits(failure("absurd", 429, "", providers.RateLimited, with{"Retry-After": "99999999999"}), 24*time.Hour),
-		failure("negative hint", 429, "", providers.RateLimited, with{"Retry-After": "-1"}),
-		failure("unreadable hint", 429, "", providers.RateLimited, with{"Retry-After": "soon"}),
 		failure("quota", 429, said("insufficient_quota", "insufficient_quota", "pay"), providers.QuotaExhausted),
-		failure("no use waiting", 429, "", providers.QuotaExhausted, with{"X-Should-Retry": "false"}),
 		failure("larger than the limit", 429,
 			said("rate_limit_exceeded", "tokens", "Request too large for gpt-test on tokens per min"), providers.ContextLength),
 		failure("plain", 500, said("", "server_error", "oops"), providers.ServerError),
@@ -271,5 +263,5 @@ func openAIStatuses() []Failure {
 			"", providers.Overloaded, with{"X-Ratelimit-Reset-Tokens": "6m0s"}),
 		failure("gateway timeout", 504, "", providers.ServerError),
 		failure("overloaded", 529, said("", "overloaded_error", "busy"), providers.Overloaded),
-	}
+	}...)
 }

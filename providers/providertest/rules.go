@@ -27,19 +27,15 @@ type fixture struct {
 
 func (f fixture) answer(answer Answer) {
 	provider := f.open(f.t, answer.Reply)
-	chunks := 0
-	got, err := provider.Call(f.t.Context(), f.wire.Request, func(chunk providers.Chunk) {
-		chunks++
-		if !json.Valid(chunk.Data) {
-			f.t.Errorf("chunk %d is not JSON: %s", chunks, chunk.Data)
-		}
-	})
+	var told told
+	got, err := provider.Call(f.t.Context(), f.wire.Request, func(chunk providers.Chunk) { told.add(f.t, chunk) })
 	if err != nil {
 		f.t.Fatalf("got error %v, detail %q", err, detailOf(err))
 	}
-	if chunks != answer.Chunks {
-		f.t.Errorf("onChunk was told of %d pieces, want %d", chunks, answer.Chunks)
+	if told.chunks != answer.Chunks {
+		f.t.Errorf("onChunk was told of %d pieces, want %d", told.chunks, answer.Chunks)
 	}
+	told.compare(f.t, got.Body)
 	if !sameJSON(f.t, got.Body, answer.Body) {
 		f.t.Errorf("body\ngot  %s\nwant %s", got.Body, answer.Body)
 	}

@@ -68,6 +68,7 @@ func Run(t *testing.T, wire Wire, open Open) {
 			synctest.Test(t, func(t *testing.T) { rule(fixture{t, wire, open}) })
 		})
 	}
+	t.Run("complete", func(t *testing.T) { complete(t, wire) })
 	for _, answer := range wire.Answers {
 		bubble("answer/"+answer.Name, func(f fixture) { f.answer(answer) })
 	}

@@ -1,0 +1,222 @@
+package anthropic
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strings"
+
+	"github.com/penstock-dev/penstock/providers"
+)
+
+// request is a request to Messages.
+type request struct {
+	Model         string          `json:"model"`
+	MaxTokens     int64           `json:"max_tokens"`
+	Stream        bool            `json:"stream,omitempty"`
+	System        []block         `json:"system,omitempty"`
+	Messages      []turn          `json:"messages"`
+	Tools         []tool          `json:"tools,omitempty"`
+	ToolChoice    *toolChoice     `json:"tool_choice,omitempty"`
+	Temperature   json.RawMessage `json:"temperature,omitempty"`
+	TopP          json.RawMessage `json:"top_p,omitempty"`
+	StopSequences []string        `json:"stop_sequences,omitempty"`
+	OutputConfig  *outputConfig   `json:"output_config,omitempty"`
+	Thinking      *thinking       `json:"thinking,omitempty"`
+	ServiceTier   string          `json:"service_tier,omitempty"`
+	Metadata      *metadata       `json:"metadata,omitempty"`
+
+	oneToolCall bool // parallel_tool_calls: false
+	systemAt    value
+}
+
+type outputConfig struct {
+	Effort string        `json:"effort,omitempty"`
+	Format *outputFormat `json:"format,omitempty"`
+}
+
+type thinking struct {
+	Type string `json:"type"`
+}
+
+type metadata struct {
+	UserID string `json:"user_id"`
+}
+
+// fields are those of a chat request that Messages has a word for, and those
+// that may be there if they ask for nothing. The order is that of translation.
+var fields = []struct {
+	name string
+	read func(*request, value) error
+}{
+	{"model", func(r *request, v value) (err error) { r.Model, err = v.text(); return err }},
+	{"messages", (*request).readMessages},
+	{"tools", (*request).readTools},
+	{"tool_choice", (*request).readToolChoice},
+	{"parallel_tool_calls", (*request).readParallel},
+	{"max_tokens", (*request).readLimit},
+	{"max_completion_tokens", (*request).readLimit},
+	{"temperature", func(r *request, v value) (err error) { r.Temperature, err = v.number(0, 1); return err }},
+	{"top_p", func(r *request, v value) (err error) { r.TopP, err = v.number(0, 1); return err }},
+	{"stop", (*request).readStop},
+	{"response_format", (*request).readFormat},
+	{"reasoning_effort", (*request).readEffort},
+	{"service_tier", (*request).readTier},
+	{"user", (*request).readUser},
+	{"safety_identifier", (*request).readUser},
+
+	// How the answer travels is this package's affair.
+	{"stream", func(*request, value) error { return nil }},
+	{"stream_options", func(*request, value) error { return nil }},
+
+	{"n", only(1.0)},
+	{"logprobs", only(false)},
+	{"top_logprobs", only(0.0)},
+	{"presence_penalty", only(0.0)},
+	{"frequency_penalty", only(0.0)},
+	{"modalities", only([]any{"text"})},
+	{"verbosity", only("medium")},
+	{"store", only(false)},
+}
+
+var fieldNames = func() (names []string) {
+	for _, f := range fields {
+		names = append(names, f.name)
+	}
+	return names
+}()
+
+// only accepts one value: the one that asks for nothing.
+func only(want any) func(*request, value) error {
+	return func(_ *request, v value) error {
+		var got any
+		if json.Unmarshal(v.raw, &got) != nil || !reflect.DeepEqual(got, want) {
+			return v.refuse("can only be %v: Messages has nothing of the kind", want)
+		}
+		return nil
+	}
+}
+
+// translate says a chat request in the words of Messages. MaxTokens is zero if
+// the request names no limit. Every error is an *providers.UnsupportedError.
+func translate(endpoint string, body json.RawMessage) (*request, error) {
+	if endpoint != providers.ChatCompletions {
+		return nil, &providers.UnsupportedError{Reason: "Messages has no such endpoint: it serves " + providers.ChatCompletions}
+	}
+	members, err := value{raw: body}.object(fieldNames...)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := members["messages"]; !ok {
+		return nil, value{at: "/messages"}.refuse("is required")
+	}
+	r := &request{}
+	for _, f := range fields {
+		if v, ok := members[f.name]; ok {
+			if err := f.read(r, v); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := r.chooseTools(members["tool_choice"]); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *request) encode() ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(r); err != nil {
+		return nil, &providers.Error{Class: providers.BadRequest, Message: "the request cannot be written as JSON"}
+	}
+	return bytes.TrimSpace(out.Bytes()), nil
+}
+
+// readLimit reads either name of the limit. Both may be given if they agree.
+func (r *request) readLimit(v value) error {
+	var n int64
+	if json.Unmarshal(v.raw, &n) != nil || n < 1 {
+		return v.refuse("must be a whole number of at least 1")
+	}
+	if r.MaxTokens != 0 && r.MaxTokens != n {
+		return v.refuse("contradicts max_tokens")
+	}
+	r.MaxTokens = n
+	return nil
+}
+
+func (r *request) readStop(v value) error {
+	stops := []value{v}
+	if !v.isText() {
+		var err error
+		if stops, err = v.list(); err != nil {
+			return err
+		}
+	}
+	for _, stop := range stops {
+		s, err := stop.text()
+		if err != nil {
+			return err
+		}
+		if strings.TrimSpace(s) == "" {
+			return stop.refuse("must not be white space alone in Messages")
+		}
+		r.StopSequences = append(r.StopSequences, s)
+	}
+	return nil
+}
+
+// efforts are the words that both formats have.
+var efforts = map[string]bool{"low": true, "medium": true, "high": true, "xhigh": true, "max": true}
+
+func (r *request) readEffort(v value) error {
+	effort, err := v.text()
+	switch {
+	case err != nil:
+		return err
+	case effort == "none":
+		r.Thinking = &thinking{Type: "disabled"}
+	case efforts[effort]:
+		r.output().Effort = effort
+	default:
+		return v.refuse("must be none, low, medium, high, xhigh or max in Messages")
+	}
+	return nil
+}
+
+func (r *request) output() *outputConfig {
+	if r.OutputConfig == nil {
+		r.OutputConfig = &outputConfig{}
+	}
+	return r.OutputConfig
+}
+
+func (r *request) readTier(v value) error {
+	tier, err := v.text()
+	switch {
+	case err != nil:
+		return err
+	case tier == "auto":
+		r.ServiceTier = "auto"
+	case tier == "default":
+		r.ServiceTier = "standard_only"
+	default:
+		return v.refuse("must be auto or default: Messages has no other tiers")
+	}
+	return nil
+}
+
+// readUser reads either name of the end user.
+func (r *request) readUser(v value) error {
+	user, err := v.text()
+	if err != nil || user == "" {
+		return err
+	}
+	if r.Metadata != nil && r.Metadata.UserID != user {
+		return v.refuse("differs from user: Messages has one name for a user")
+	}
+	r.Metadata = &metadata{UserID: user}
+	return nil
+}

@@ -1,0 +1,81 @@
+package anthropic
+
+import (
+	"encoding/json"
+
+	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/internal/chat"
+)
+
+// usage is what a message says of its tokens. In a stream it comes in pieces:
+// each member's last value counts.
+type usage struct{ members chat.Object }
+
+// add takes in a usage object. What is not one says nothing.
+func (u *usage) add(raw json.RawMessage) {
+	if chat.IsNull(raw) {
+		return
+	}
+	said, err := chat.ReadObject(raw)
+	if err != nil {
+		return
+	}
+	if u.members == nil {
+		u.members = chat.Object{}
+	}
+	for name, value := range said {
+		if !chat.IsNull(value) {
+			u.members[name] = value
+		}
+	}
+}
+
+// counts are the tokens as this project counts them: Messages counts cached
+// input apart, here it is a part of the input.
+func (u *usage) counts() providers.Usage {
+	input, ok := chat.Count(u.members["input_tokens"])
+	if !ok {
+		return providers.Usage{}
+	}
+	output, ok := chat.Count(u.members["output_tokens"])
+	if !ok {
+		return providers.Usage{}
+	}
+	written, _ := chat.Count(u.members["cache_creation_input_tokens"])
+	cached, _ := chat.Count(u.members["cache_read_input_tokens"])
+	reasoning, _ := chat.Count(chat.Member(u.members["output_tokens_details"], "thinking_tokens"))
+	return providers.Usage{
+		Known:           true,
+		InputTokens:     input + written + cached,
+		OutputTokens:    output,
+		CachedTokens:    cached,
+		ReasoningTokens: reasoning,
+	}
+}
+
+// chatUsage is the usage of a chat completion.
+type chatUsage struct {
+	PromptTokens     int64             `json:"prompt_tokens"`
+	CompletionTokens int64             `json:"completion_tokens"`
+	TotalTokens      int64             `json:"total_tokens"`
+	PromptDetails    promptDetails     `json:"prompt_tokens_details"`
+	OutputDetails    completionDetails `json:"completion_tokens_details"`
+}
+
+type promptDetails struct {
+	CachedTokens int64 `json:"cached_tokens"`
+}
+
+type completionDetails struct {
+	ReasoningTokens int64 `json:"reasoning_tokens"`
+}
+
+func usageOf(u providers.Usage) *chatUsage {
+	return &chatUsage{
+		PromptTokens:     u.InputTokens,
+		CompletionTokens: u.OutputTokens,
+		TotalTokens:      u.InputTokens + u.OutputTokens,
+		PromptDetails:    promptDetails{u.CachedTokens},
+		OutputDetails:    completionDetails{u.ReasoningTokens},
+	}
+}
