@@ -69,7 +69,7 @@ func (c Config) withDefaults() (Config, error) {
 	case c.MaxTokens < 0:
 		return c, errors.New("MaxTokens must not be negative")
 	case !transport.ValidHeaderValue(c.Version):
-		return c, errors.New("Version contains a character no header can carry")
+		return c, errors.New("no header can carry a character of Version")
 	}
 	return c, nil
 }
