@@ -103,11 +103,33 @@ func migrate(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
+const (
+	// applyFor is how long a migration tries to have its tables, with applyPause
+	// between two tries.
+	applyFor   = time.Minute
+	applyPause = 200 * time.Millisecond
+)
+
+// apply brings the schema one version further. It waits for its locks but
+// shortly, again and again: whoever comes after one that waits for a table waits
+// too, and a backup may read it for hours.
 func apply(ctx context.Context, conn *pgx.Conn, m migration) error {
-	script := fmt.Sprintf("BEGIN;\n%s\nINSERT INTO schema_versions (version, oldest) VALUES (%d, %d);\nCOMMIT;",
+	script := fmt.Sprintf(
+		"BEGIN; SET LOCAL lock_timeout = '500ms';\n%s\nINSERT INTO schema_versions (version, oldest) VALUES (%d, %d);\nCOMMIT;",
 		m.sql, m.version, m.oldest)
-	_, err := conn.PgConn().Exec(ctx, script).ReadAll()
-	return err
+	for begun := time.Now(); ; {
+		_, err := conn.PgConn().Exec(ctx, script).ReadAll()
+		if err == nil {
+			return nil
+		}
+		rollback(ctx, conn)
+		if !isLockTimeout(err) || time.Since(begun) > applyFor {
+			return err
+		}
+		if err := wait(ctx, applyPause); err != nil {
+			return err
+		}
+	}
 }
 
 // makeVersions makes the table that tells of the schema.

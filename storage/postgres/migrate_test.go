@@ -99,6 +99,55 @@ func TestATableInUseDoesNotKeepAProcessFromStarting(t *testing.T) {
 	}
 }
 
+// While a migration waits for a table that a backup reads, old processes go on.
+func TestAMigrationThatWaitsHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	connect := func() *pgx.Conn {
+		conn, err := pgx.Connect(ctx, url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close(context.Background()) })
+		return conn
+	}
+	backup, other := connect(), connect()
+	migrations, err := readMigrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := makeVersions(ctx, other); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range migrations[:2] {
+		if err := apply(ctx, other, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := backup.Exec(ctx, `BEGIN; SELECT FROM jobs LIMIT 1`); err != nil {
+		t.Fatal(err)
+	}
+	migrated := make(chan error, 1)
+	go func() { migrated <- Migrate(ctx, url) }()
+	const query = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+	for waiting := 0; waiting == 0; {
+		if err := other.QueryRow(ctx, query).Scan(&waiting); err != nil {
+			t.Fatalf("wait until the migration waits: %v", err)
+		}
+	}
+	if _, err := other.Exec(ctx, `SET statement_timeout = '5s'; SELECT FROM jobs LIMIT 1`); err != nil {
+		t.Errorf("read beside a migration that waits: %v", err)
+	}
+	if _, err := backup.Exec(ctx, `COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-migrated; err != nil {
+		t.Errorf("migrate when the table is free: %v", err)
+	}
+}
+
 func TestWithoutMigratingAnOlderSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	_, err := Open(t.Context(), Config{URL: testenv.Postgres(t), NoMigrate: true})

@@ -84,13 +84,16 @@ func (s *Store) deleteBefore(ctx context.Context, table, tenant string, before t
 }
 
 // deleteStrays deletes from the default partitions what no job is served by any
-// more: data of odd clocks, and what was moved there when its week was dropped.
+// more, data of odd clocks and what was moved there when its week was dropped, and
+// forgets what all jobs that are left have dropped.
 func (s *Store) deleteStrays(ctx context.Context, before time.Time) error {
 	const list = `
 		SELECT d.execution_id FROM requests_default d
 		WHERE d.execution_id > $1 AND d.execution_id < $2
-			AND NOT EXISTS (SELECT FROM jobs j WHERE j.execution_id = d.execution_id)
-			AND NOT EXISTS (SELECT FROM jobs j WHERE j.answer_of = d.execution_id)
+			AND NOT EXISTS (SELECT FROM jobs j
+				WHERE j.execution_id = d.execution_id AND (j.dropped_at IS NULL OR d.body = ''))
+			AND NOT EXISTS (SELECT FROM jobs j
+				WHERE j.answer_of = d.execution_id AND (j.dropped_at IS NULL OR d.body = ''))
 		ORDER BY d.execution_id LIMIT $3`
 	for after := uuid.Nil; ; {
 		var ids []uuid.UUID

@@ -192,6 +192,36 @@ func TestADropThatWasBrokenOffGoesOn(t *testing.T) {
 	}
 }
 
+// The last jobs to need what an old week holds may go with that week: what the
+// others have dropped is forgotten then.
+func TestWhatOnlyDroppedJobsHaveIsForgottenWithItsWeek(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{})
+	past := time.Now().Add(-month - 2*week)
+	if err := s.Maintain(t.Context(), past); err != nil {
+		t.Fatal(err)
+	}
+	answeredAt(t, s, "old", past)
+	sub := testSubmission("old")
+	sub.MaxAge, sub.Job.Ephemeral, sub.NoStore = 100*24*time.Hour, true, true
+	if got, err := s.Submit(t.Context(), sub); err != nil || !got.Job.Cached {
+		t.Fatalf("copy: got %+v, %v", got, err)
+	}
+	if n, err := s.Drop(t.Context(), time.Now().Add(2*time.Hour), 10); n != 1 || err != nil {
+		t.Fatalf("drop: got %d, %v, want 1", n, err)
+	}
+	retain(t, s)
+	var left int
+	const query = `
+		SELECT (SELECT count(*) FROM requests WHERE body <> '') + (SELECT count(*) FROM results WHERE body IS NOT NULL)`
+	if err := s.pool.QueryRow(t.Context(), query).Scan(&left); err != nil || left != 0 {
+		t.Errorf("requests and answers left: got %d, %v, want none", left, err)
+	}
+	if _, err := s.Request(t.Context(), "acme", sub.Job.ID); !errors.Is(err, &jobs.Error{Code: jobs.CodeDropped}) {
+		t.Errorf("the request of the dropped job: got error %v, want %s", err, jobs.CodeDropped)
+	}
+}
+
 // What is moved is moved while everybody waits: of a week that still serves many
 // jobs only what they do not need is deleted.
 func TestAWeekThatStillServesManyIsNotMoved(t *testing.T) {
