@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/providers"
 )
 
 // Service is the use cases of the API: take a job in, tell how it stands, end
@@ -18,6 +20,8 @@ type Service struct {
 	watcher *watcher
 	// redactor is nil when all is kept as it was sent.
 	redactor Redactor
+	// checks are by provider; see WithChecks.
+	checks map[string]providers.Check
 }
 
 type serviceStore interface {

@@ -207,6 +207,9 @@ func (s *Service) request(n NewJob) (r Request, model string, err error) {
 	if err != nil {
 		return Request{}, "", err
 	}
+	if err := s.carried(route, r); err != nil {
+		return Request{}, "", err
+	}
 	r.Route, r.Cost = route.Name, b.cost(len(n.Request))
 	return r, *b.Model, nil
 }

@@ -136,6 +136,16 @@ func (e *Error) Error() string {
 	return s
 }
 
+// Policy returns what the failure means for a run: what its class does, but a
+// call that was not made for want of words is no try, and another target may
+// have them.
+func (e *Error) Policy() Policy {
+	if e.Unsupported != nil {
+		return Policy{Next: Failover}
+	}
+	return e.Class.Policy()
+}
+
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 

@@ -3,6 +3,7 @@ package providers_test
 import (
 	"errors"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/penstock-dev/penstock/providers"
@@ -22,6 +23,17 @@ func TestUnknownClassIsFinal(t *testing.T) {
 	t.Parallel()
 	if policy := providers.Class("new").Policy(); policy.Next != providers.Final || !policy.Try {
 		t.Errorf("got %+v, want final and a try", policy)
+	}
+}
+
+func TestWhatATargetCannotCarryIsForAnother(t *testing.T) {
+	t.Parallel()
+	err := (&providers.UnsupportedError{Pointer: "/seed", Reason: "has no counterpart"}).Refuse()
+	if policy := err.Policy(); policy.Next != providers.Failover || policy.Try || policy.Breaker {
+		t.Errorf("got %+v, want failover that is no try and leaves the breaker alone", policy)
+	}
+	if err.Class != providers.BadRequest || err.Detail != "/seed: has no counterpart" || strings.Contains(err.Error(), "seed") {
+		t.Errorf("got %v with detail %q", err, err.Detail)
 	}
 }
 

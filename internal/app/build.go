@@ -126,11 +126,12 @@ func (p *parts) openRedis(ctx context.Context, c Config, log zerolog.Logger) (re
 // buildCore makes what moves executions along.
 func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 	catalog, pools, holder := c.File.catalog(), c.File.concurrency(), uuid.Must(uuid.NewV7())
-	redaction, err := p.redaction(c.File.Redaction)
+	options, err := p.redaction(c.File.Redaction)
 	if err != nil {
 		return err
 	}
-	p.service = jobs.NewService(p.store, p.signals, catalog, redaction...)
+	options = append(options, jobs.WithChecks(c.File.checks()))
+	p.service = jobs.NewService(p.store, p.signals, catalog, options...)
 	p.dispatcher, err = dispatch.New(dispatch.Config{
 		Store: p.store, Queue: tasks, Catalog: catalog, Pools: pools, Holder: holder, Observer: o.dispatch(),
 	})

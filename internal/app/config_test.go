@@ -51,6 +51,7 @@ func TestFile(t *testing.T) {
 providers:
   openai: {type: openai, api_key: "${KEY}", models: [gpt-5-mini], concurrency: 200}
   local: {type: openai, base_url: "http://127.0.0.1:11434/v1"}
+  claude: {type: anthropic, api_key: "${KEY}", max_tokens: 4096, no_streaming: true}
 routes:
   fast: {targets: [openai/gpt-5-mini, local/llama3], timeout: 60s, max_attempts: 3}
 trust_tenant_header: true
@@ -70,6 +71,12 @@ redaction:
 	p := c.File.Providers
 	if p["openai"].APIKey != "secret" || p["openai"].Concurrency != 200 || p["local"].Concurrency != defaultConcurrency {
 		t.Errorf("providers: got %+v", p)
+	}
+	if p["claude"].APIKey != "secret" || p["claude"].MaxTokens != 4096 || !p["claude"].NoStreaming {
+		t.Errorf("anthropic: got %+v", p["claude"])
+	}
+	if checks := c.File.checks(); len(checks) != 1 || checks["claude"] == nil {
+		t.Errorf("got checks of %d providers, want claude's alone", len(checks))
 	}
 	if !c.File.TrustTenantHeader || c.File.DrainTimeout != 30*time.Second {
 		t.Errorf("got %+v", c.File)
@@ -94,7 +101,7 @@ redaction:
 		}
 	}
 	_, err = c.File.catalog().Resolve("gpt-9")
-	if err == nil || !strings.Contains(err.Error(), "fast, local/…, openai/gpt-5-mini") {
+	if err == nil || !strings.Contains(err.Error(), "fast, claude/…, local/…, openai/gpt-5-mini") {
 		t.Errorf("unknown model: got %v, want what exists", err)
 	}
 }
@@ -133,6 +140,11 @@ func TestWrongConfigurationNamesTheKey(t *testing.T) {
 		},
 		{RoleEmbedded, nil, "providers: {a: {type: openai, api_key: '${NOPE}'}}", "providers.a.api_key", "NOPE"},
 		{RoleEmbedded, nil, "providers: {a: {type: openai, base_url: 'ftp://x'}}", "providers.a.base_url", "URL"},
+		{RoleEmbedded, nil, "providers: {a: {type: openai, max_tokens: 5}}", "providers.a.max_tokens", "anthropic"},
+		{RoleEmbedded, nil, "providers: {a: {type: anthropic, max_tokens: -5}}", "providers.a.max_tokens", "-5"},
+		{RoleEmbedded, nil, "providers: {a: {type: anthropic, base_url: 'ftp://x'}}", "providers.a.base_url", "api.anthropic.com"},
+		{RoleEmbedded, nil, "providers: {a: {type: anthropic, no_done_event: true}}", "providers.a", "belong to type openai"},
+		{RoleEmbedded, nil, "providers: {a: {type: anthropic, seed: 1}}", "providers.a", "belong to type simulated"},
 		{RoleEmbedded, nil, "providers: {a: {type: openai, concurrency: -1}}", "providers.a.concurrency", "-1"},
 		{RoleEmbedded, nil, "providers: {a: {type: simulated, latency: -1s}}", "providers.a.latency", "250ms"},
 		{

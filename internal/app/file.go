@@ -46,11 +46,14 @@ type File struct {
 
 // ProviderConfig is one provider.
 type ProviderConfig struct {
-	// Type is openai, for any server that speaks its wire format, or simulated.
+	// Type is openai or anthropic, for any server that speaks that wire format, or
+	// simulated.
 	Type string `yaml:"type"`
-	// BaseURL is such as https://api.openai.com/v1, which is the default.
+	// BaseURL is such as https://api.openai.com/v1, which is the default of type
+	// openai; that of anthropic is https://api.anthropic.com/v1.
 	BaseURL string `yaml:"base_url"`
-	// APIKey is sent as bearer token; empty sends none.
+	// APIKey is sent as bearer token, to type anthropic as x-api-key; empty sends
+	// none.
 	APIKey string `yaml:"api_key"`
 	// Models may be named by callers without the provider. Others only as
 	// provider/model.
@@ -65,6 +68,9 @@ type ProviderConfig struct {
 	Faults string `yaml:"faults"`
 	// Seed makes a simulated provider repeatable.
 	Seed uint64 `yaml:"seed"`
+	// MaxTokens bounds the answers of type anthropic to requests that name no
+	// limit: its format requires one. 0: 8192.
+	MaxTokens int64 `yaml:"max_tokens"`
 	// NoStreaming, NoStreamOptions and NoDoneEvent are for servers that cannot
 	// stream, that refuse stream_options, or that end streams without [DONE].
 	NoStreaming     bool `yaml:"no_streaming"`
@@ -226,15 +232,20 @@ func (p ProviderConfig) validate(name string) error {
 	if p.Concurrency < 0 || p.Concurrency > maxConcurrency {
 		return wrong(key+".concurrency", "expected 1 to %d, got %d", maxConcurrency, p.Concurrency)
 	}
+	if p.MaxTokens != 0 && p.Type != "anthropic" {
+		return wrong(key+".max_tokens", "belongs to type anthropic")
+	}
 	switch p.Type {
 	case "openai":
-		u, err := url.Parse(p.BaseURL)
-		if p.BaseURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-			return wrong(key+".base_url", "expected a URL such as https://api.openai.com/v1")
+		return p.validateRemote(key, "https://api.openai.com/v1")
+	case "anthropic":
+		if p.NoStreamOptions || p.NoDoneEvent {
+			return wrong(key, "no_stream_options and no_done_event belong to type openai")
 		}
-		if p.Latency != nil || p.Seed != 0 || p.Faults != "" {
-			return wrong(key, "latency, faults and seed belong to type simulated")
+		if p.MaxTokens < 0 {
+			return wrong(key+".max_tokens", "expected at least 1, got %d", p.MaxTokens)
 		}
+		return p.validateRemote(key, "https://api.anthropic.com/v1")
 	case "simulated":
 		if p.BaseURL != "" || p.APIKey != "" {
 			return wrong(key, "base_url and api_key do not belong to type simulated; for cmd/simulator use type openai")
@@ -246,7 +257,19 @@ func (p ProviderConfig) validate(name string) error {
 			return wrong(key+".latency", "expected a duration such as 250ms, got %s", *p.Latency)
 		}
 	default:
-		return wrong(key+".type", "expected openai or simulated, got %q", p.Type)
+		return wrong(key+".type", "expected openai, anthropic or simulated, got %q", p.Type)
+	}
+	return nil
+}
+
+// validateRemote validates what servers elsewhere have in common.
+func (p ProviderConfig) validateRemote(key, example string) error {
+	u, err := url.Parse(p.BaseURL)
+	if p.BaseURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return wrong(key+".base_url", "expected a URL such as %s", example)
+	}
+	if p.Latency != nil || p.Seed != 0 || p.Faults != "" {
+		return wrong(key, "latency, faults and seed belong to type simulated")
 	}
 	return nil
 }

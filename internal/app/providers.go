@@ -4,6 +4,7 @@ import (
 	"os"
 
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/anthropic"
 	"github.com/penstock-dev/penstock/providers/openai"
 	"github.com/penstock-dev/penstock/providers/simulated"
 )
@@ -12,28 +13,63 @@ import (
 func buildProviders(f File) (all map[string]providers.Provider, closers []func() error, err error) {
 	all = make(map[string]providers.Provider, len(f.Providers))
 	for name, c := range f.Providers {
-		if c.Type == "simulated" {
-			faults, err := c.faults()
-			if err != nil {
-				return nil, closers, wrong("providers."+name+".faults", "%v", err)
-			}
-			server, err := simulated.New(simulated.Config{Seed: c.Seed, Faults: faults})
-			if err != nil {
-				return nil, closers, wrong("providers."+name, "%v", err)
-			}
-			all[name], closers = server.Provider(), append(closers, server.Close)
-			continue
+		p, closer, err := c.build("providers." + name)
+		if err != nil {
+			return nil, closers, err
 		}
+		all[name], closers = p, append(closers, closer)
+	}
+	return all, closers, nil
+}
+
+// build makes the provider that key configures.
+func (c ProviderConfig) build(key string) (providers.Provider, func() error, error) {
+	switch c.Type {
+	case "simulated":
+		return c.buildSimulated(key)
+	case "anthropic":
+		p, err := anthropic.New(anthropic.Config{
+			BaseURL: c.BaseURL, APIKey: anthropic.Secret(c.APIKey), MaxIdleConns: c.Concurrency,
+			MaxTokens: c.MaxTokens, NoStreaming: c.NoStreaming,
+		})
+		if err != nil {
+			return nil, nil, wrong(key, "%v", err)
+		}
+		return p, p.Close, nil
+	default:
 		p, err := openai.New(openai.Config{
 			BaseURL: c.BaseURL, APIKey: openai.Secret(c.APIKey), MaxIdleConns: c.Concurrency,
 			NoDoneEvent: c.NoDoneEvent, NoStreamOptions: c.NoStreamOptions, NoStreaming: c.NoStreaming,
 		})
 		if err != nil {
-			return nil, closers, wrong("providers."+name, "%v", err)
+			return nil, nil, wrong(key, "%v", err)
 		}
-		all[name], closers = p, append(closers, p.Close)
+		return p, p.Close, nil
 	}
-	return all, closers, nil
+}
+
+func (c ProviderConfig) buildSimulated(key string) (providers.Provider, func() error, error) {
+	faults, err := c.faults()
+	if err != nil {
+		return nil, nil, wrong(key+".faults", "%v", err)
+	}
+	server, err := simulated.New(simulated.Config{Seed: c.Seed, Faults: faults})
+	if err != nil {
+		return nil, nil, wrong(key, "%v", err)
+	}
+	return server.Provider(), server.Close, nil
+}
+
+// checks returns, by provider, what says which requests it cannot carry. They
+// need no connection: an API without workers has them too.
+func (f *File) checks() map[string]providers.Check {
+	checks := make(map[string]providers.Check)
+	for name, p := range f.Providers {
+		if p.Type == "anthropic" {
+			checks[name] = anthropic.Check
+		}
+	}
+	return checks
 }
 
 // faults returns nil for the simulated provider's own defaults. Of a latency

@@ -93,7 +93,7 @@ func (d *decision) giveBack(w jobs.Work, a attempt) {
 
 // afterFailure applies the policy of the failure's class.
 func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, e *providers.Error) {
-	class, policy := e.Class, e.Class.Policy()
+	class, policy := e.Class, e.Policy()
 	if policy.Try {
 		d.tries = 1
 	}
@@ -131,7 +131,7 @@ func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, e *pro
 // well, but stays below what is left of the time.
 func (r *Runner) jitter(w jobs.Work, at time.Time, e *providers.Error) time.Duration {
 	retry, n := r.cfg.Retry, w.Tries
-	if !e.Class.Policy().Try && e.RetryAfter <= 0 {
+	if !e.Policy().Try && e.RetryAfter <= 0 {
 		n = int(min(w.Task.Fence-1, math.MaxInt32))
 		retry.Cap = min(retry.Cap, max(retry.Base, w.StopAt.Sub(at)/2))
 	}

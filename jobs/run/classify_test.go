@@ -117,6 +117,33 @@ func TestEveryClassGoesItsWay(t *testing.T) {
 	}
 }
 
+// TestATargetThatCannotCarryTheRequestIsPassedOver: at once and for free, while
+// there is another.
+func TestATargetThatCannotCarryTheRequestIsPassedOver(t *testing.T) {
+	t.Parallel()
+	for route, want := range map[string]string{"single": "failed", "default": "next target"} {
+		t.Run(route, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t)
+				g.work.Route = route
+				g.call = failing(*(&providers.UnsupportedError{Pointer: "/seed", Reason: "has no counterpart"}).Refuse())
+				g.take()
+				became, tries, call := g.became()
+				if became != want || tries != 0 || call.ErrorClass != providers.BadRequest {
+					t.Errorf("became %q with %d tries and call %+v, want %q with none", became, tries, call, want)
+				}
+				if want == "failed" && !strings.HasSuffix(g.outcome().Error.Message, "/seed: has no counterpart") {
+					t.Errorf("error %+v, want it to name the field", g.outcome().Error)
+				}
+				if a := g.attempt(); strings.Contains(a.Message, "seed") {
+					t.Errorf("the observer was told %+v, which may be the tenant's", a)
+				}
+			})
+		})
+	}
+}
+
 // became puts the only write into a word.
 func (g *rig) became() (what string, tries int, call jobs.Call) {
 	g.t.Helper()
