@@ -13,6 +13,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/storage/postgres"
 )
 
 // balancer spreads requests over the APIs that say they are ready, as a load
@@ -124,9 +127,27 @@ func (b *balancer) visit(round int, prompt string) (string, error) {
 
 var older = flag.String("older", "", "folder with the programs of an older Penstock, with which TestRollingReplacement begins")
 
-// Every process is replaced, one after another, under load: no request fails,
-// no call is made twice, and no job is lost. When they are replaced by those of
-// another version, they are replaced back as well.
+// weeks makes old weeks and drops them, again and again until ctx ends, beside the
+// processes that do so as well. It tells how often all of them went.
+func (f *fleet) weeks(ctx context.Context) (dropped int) {
+	for ctx.Err() == nil {
+		s, err := postgres.Open(ctx, postgres.Config{URL: f.database, NoMigrate: true})
+		if err != nil { // not migrated yet
+			continue
+		}
+		now := time.Now()
+		_ = s.Maintain(ctx, now.AddDate(-1, 0, 0)) // what is not to be had at once is left for the next time
+		if _, err := s.Retain(ctx, jobs.Retention{Default: 30 * 24 * time.Hour}, now); err == nil {
+			dropped++
+		}
+		_ = s.Close()
+	}
+	return dropped
+}
+
+// Every process is replaced, one after another, under load, while old weeks are
+// dropped: no request fails, no call is made twice, and no job is lost. When they
+// are replaced by those of another version, they are replaced back as well.
 func TestRollingReplacement(t *testing.T) {
 	t.Parallel()
 	f := startFleet(t, setup{apis: 2, workers: 2, concurrency: 40, faults: slow, programs: *older})
@@ -149,6 +170,8 @@ func TestRollingReplacement(t *testing.T) {
 			}
 		})
 	}
+	var dropped int
+	looking.Go(func() { dropped = f.weeks(ctx) })
 	f.replace("")
 	if *older != "" {
 		f.replace(*older)
@@ -160,7 +183,7 @@ func TestRollingReplacement(t *testing.T) {
 	if n := len(f.calls()); n != len(ids) {
 		t.Errorf("%d calls for %d jobs", n, len(ids))
 	}
-	t.Logf("%d jobs, and no request failed", len(ids))
+	t.Logf("%d jobs, and no request failed; weeks were dropped %d times", len(ids), dropped)
 }
 
 // replace stops each process in turn and starts it again with the programs of

@@ -105,15 +105,16 @@ func TestAMigrationThatWaitsHoldsNobodyUp(t *testing.T) {
 	url := testenv.Postgres(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	connect := func() *pgx.Conn {
-		conn, err := pgx.Connect(ctx, url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close(context.Background()) })
-		return conn
+	backup, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
 	}
-	backup, other := connect(), connect()
+	defer backup.Close(context.Background())
+	other, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close(context.Background())
 	migrations, err := readMigrations()
 	if err != nil {
 		t.Fatal(err)

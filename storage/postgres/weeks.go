@@ -130,7 +130,10 @@ func (s *Store) dropWeek(ctx context.Context, start time.Time, tables []string) 
 			script = fmt.Sprintf(dropButKept, table, suffix, floorID(start), floorID(start.Add(week)))
 		}
 		err := s.onConn(ctx, "drop a week of "+table, func(ctx context.Context, conn *pgx.Conn) error {
-			return alter(ctx, conn, script)
+			if err := alter(ctx, conn, script); !isUndefined(err) { // else another process has dropped it
+				return err
+			}
+			return nil
 		})
 		if err != nil {
 			return err
