@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/penstock-dev/penstock/providers"
 )
 
 // maxRequestBytes bounds a request's body.
@@ -21,6 +23,8 @@ var errLeft = errors.New("the caller left")
 // exchange is one call being answered.
 type exchange struct {
 	server  *Server
+	words   *dialect
+	header  http.Header
 	w       http.ResponseWriter
 	ctx     context.Context //nolint:containedctx // it lives as long as the one request it belongs to
 	faults  Faults
@@ -32,15 +36,16 @@ type exchange struct {
 }
 
 // call wraps the answering of one endpoint in what all have in common: the
-// log, outages, limits, and the faults that need no answer.
-func (s *Server) call(answer func(*exchange) error) http.HandlerFunc {
+// log, outages, limits, and the faults that need no answer. words is the
+// endpoint's dialect.
+func (s *Server) call(words *dialect, answer func(*exchange) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
 		if err != nil {
-			writeError(w, http.StatusRequestEntityTooLarge, "", "invalid_request_error", "the body is too large or was cut")
+			writeJSON(w, http.StatusRequestEntityTooLarge, words.body(words.wrong, "the body is too large or was cut"))
 			return
 		}
-		x := s.begin(w, r, body)
+		x := s.begin(w, r, words, body)
 		defer x.end("left")
 		if s.away(x) || !x.admitted() {
 			return
@@ -58,8 +63,10 @@ func (s *Server) call(answer func(*exchange) error) http.HandlerFunc {
 	}
 }
 
-func (s *Server) begin(w http.ResponseWriter, r *http.Request, body []byte) *exchange {
-	x := &exchange{server: s, w: w, ctx: r.Context(), hash: sha256.Sum256(body), body: body}
+func (s *Server) begin(w http.ResponseWriter, r *http.Request, words *dialect, body []byte) *exchange {
+	x := &exchange{
+		server: s, words: words, header: r.Header, w: w, ctx: r.Context(), hash: sha256.Sum256(body), body: body,
+	}
 	x.faults, x.limiter = s.current()
 	x.fate = x.faults.drawFate(s.fates.draws(s.seed, x.hash))
 	var named struct {
@@ -73,7 +80,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, body []byte) *exc
 		IdempotencyKey: r.Header.Get("Idempotency-Key"),
 		BodySHA256:     hex.EncodeToString(x.hash[:]),
 	})
-	w.Header().Set("X-Request-Id", "req_"+hex.EncodeToString(x.hash[16:28]))
+	w.Header().Set(words.idHeader, "req_"+hex.EncodeToString(x.hash[16:28]))
 	return x
 }
 
@@ -86,7 +93,7 @@ func (s *Server) away(x *exchange) bool {
 	}
 	x.end("outage")
 	if o.Mode == Status {
-		x.refuse(o.Status, "", "server_error", "simulated outage", o.RetryAfter)
+		x.refuse(refusal{status: o.Status, kind: x.words.failed.kind}, "simulated outage", o.RetryAfter)
 		return true
 	}
 	if o.Mode == Hang {
@@ -96,19 +103,19 @@ func (s *Server) away(x *exchange) bool {
 }
 
 func (x *exchange) admitted() bool {
-	if x.limiter.admit(time.Now(), x.w.Header()) {
+	if x.limiter.admit(time.Now(), x.w.Header(), x.words) {
 		return true
 	}
 	x.end("limited")
-	x.refuse(http.StatusTooManyRequests, "rate_limit_exceeded", "requests", "simulated rate limit reached", "")
+	x.refuse(x.words.refusals[string(providers.RateLimited)], "simulated rate limit reached", "")
 	return false
 }
 
 // failEarly acts out the faults that come instead of an answer.
 func (x *exchange) failEarly() bool {
-	if as, ok := statusKinds[x.fate.kind]; ok {
+	if as, ok := x.words.refusals[x.fate.kind]; ok {
 		x.end(x.fate.kind)
-		x.refuse(as.status, as.code, as.kind, "simulated "+x.fate.kind, x.retryAfter())
+		x.refuse(as, "simulated "+x.fate.kind, x.retryAfter())
 		return true
 	}
 	switch x.fate.kind {
@@ -121,7 +128,7 @@ func (x *exchange) failEarly() bool {
 		return true
 	case KindErrorIn200:
 		x.end(x.fate.kind)
-		writeError(x.w, http.StatusOK, "", "server_error", "simulated failure")
+		writeJSON(x.w, http.StatusOK, x.words.body(x.words.failed, "simulated failure"))
 		return true
 	case KindSlowHeaders:
 		if x.wait(orForEver(x.faults.SlowFor)) != nil {
@@ -143,17 +150,17 @@ func (x *exchange) retryAfter() string {
 	}
 }
 
-func (x *exchange) refuse(status int, code, kind, message, retryAfter string) {
+func (x *exchange) refuse(as refusal, message, retryAfter string) {
 	if retryAfter != "" {
 		x.w.Header().Set("Retry-After", retryAfter)
 	}
-	writeError(x.w, status, code, kind, message)
+	writeJSON(x.w, as.status, x.words.body(as, message))
 }
 
 // wrong refuses a request that is wrong in itself.
 func (x *exchange) wrong(message string) error {
 	x.end("refused")
-	x.refuse(http.StatusBadRequest, "", "invalid_request_error", message, "")
+	x.refuse(x.words.wrong, message, "")
 	return errors.New(message)
 }
 

@@ -27,7 +27,8 @@ type completion struct {
 	created int64
 	model   string
 	choices []chatChoice
-	usage   map[string]any
+	// input and output count tokens, output those of all choices.
+	input, output int
 }
 
 type chatChoice struct {
@@ -75,9 +76,9 @@ func (s *Server) chat(x *exchange) error {
 	}
 	done := s.compose(x, req)
 	if req.Stream {
-		return x.streamChat(done, req.StreamOptions.IncludeUsage)
+		return x.stream(done, chatScript{usage: req.StreamOptions.IncludeUsage})
 	}
-	return x.wholeChat(done)
+	return x.whole(done, done.body())
 }
 
 // compose makes up the answer: it hangs on seed, model and messages only.
@@ -93,11 +94,10 @@ func (s *Server) compose(x *exchange, req chatRequest) completion {
 		n = *req.N
 	}
 	done := completion{
-		id:      "chatcmpl-" + hex.EncodeToString(hash[:12]),
+		id:      hex.EncodeToString(hash[:12]),
 		created: time.Now().Unix(),
 		model:   req.Model,
 	}
-	output := 0
 	for i := range n {
 		draws := drawsOf(s.seed, hash, uint64(i))
 		count := length.Min + draws.IntN(length.Max-length.Min+1)
@@ -109,15 +109,18 @@ func (s *Server) compose(x *exchange, req chatRequest) completion {
 			count, finish = count/2, "content_filter"
 		}
 		done.choices = append(done.choices, chatChoice{writeText(draws, count), finish})
-		output += count
+		done.output += count
 	}
-	input := countTokens(req.Messages)
-	done.usage = map[string]any{
-		"prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
+	done.input = countTokens(req.Messages)
+	return done
+}
+
+func (c completion) usage() map[string]any {
+	return map[string]any{
+		"prompt_tokens": c.input, "completion_tokens": c.output, "total_tokens": c.input + c.output,
 		"prompt_tokens_details":     map[string]any{"cached_tokens": 0},
 		"completion_tokens_details": map[string]any{"reasoning_tokens": 0},
 	}
-	return done
 }
 
 // longest is the number of tokens of the longest choice.
@@ -140,22 +143,9 @@ func (c completion) body() map[string]any {
 		})
 	}
 	return map[string]any{
-		"id": c.id, "object": "chat.completion", "created": c.created, "model": c.model,
-		"choices": choices, "usage": c.usage, "system_fingerprint": "fp_simulated",
+		"id": "chatcmpl-" + c.id, "object": "chat.completion", "created": c.created, "model": c.model,
+		"choices": choices, "usage": c.usage(), "system_fingerprint": "fp_simulated",
 	}
-}
-
-// wholeChat answers at once with all of it, after the time a stream would take.
-func (x *exchange) wholeChat(done completion) error {
-	total := x.fate.first + time.Duration(done.longest())*time.Duration(x.faults.PerToken)
-	if x.fate.kind == KindStall {
-		total += orForEver(x.faults.StallFor)
-	}
-	if err := x.wait(total); err != nil {
-		return err
-	}
-	x.writeWhole(done.body())
-	return nil
 }
 
 // writeWhole writes a body with the faults that a whole body can have.
@@ -173,7 +163,7 @@ func (x *exchange) writeWhole(value any) {
 		body = body[:len(body)/2]
 	case KindErrorInStream:
 		x.end(x.fate.kind)
-		body, _ = json.Marshal(errorObject("", "server_error", "simulated failure"))
+		body, _ = json.Marshal(x.words.body(x.words.failed, "simulated failure"))
 	case KindFiltered, KindStall:
 		x.end(x.fate.kind)
 	}

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/penstock-dev/penstock/providers"
 )
 
 // Faults is all that can be slow or wrong with a server. The zero value is
@@ -62,26 +60,9 @@ const (
 	KindFiltered      = "filtered"        // finish reason content_filter
 )
 
-// statusKinds are the kinds that are an error class, and how OpenAI words them.
-var statusKinds = map[string]struct {
-	status     int
-	code, kind string
-}{
-	string(providers.RateLimited):     {429, "rate_limit_exceeded", "requests"},
-	string(providers.QuotaExhausted):  {429, "insufficient_quota", "insufficient_quota"},
-	string(providers.Overloaded):      {503, "", "overloaded_error"},
-	string(providers.ServerError):     {500, "", "server_error"},
-	string(providers.ContentFiltered): {400, "content_filter", "invalid_request_error"},
-	string(providers.BadRequest):      {400, "", "invalid_request_error"},
-	string(providers.Authentication):  {401, "invalid_api_key", "invalid_request_error"},
-	string(providers.Permission):      {403, "", "permission_error"},
-	string(providers.NotFound):        {404, "model_not_found", "invalid_request_error"},
-	string(providers.ContextLength):   {400, "context_length_exceeded", "invalid_request_error"},
-}
-
 // Kinds returns the names that Faults.Errors may use, sorted.
 func Kinds() []string {
-	kinds := slices.Collect(maps.Keys(statusKinds))
+	kinds := slices.Collect(maps.Keys(openAI.refusals))
 	kinds = append(kinds, KindConnection, KindTruncated, KindNoDone, KindStall, KindSlowHeaders, KindMalformed,
 		KindEmpty, KindErrorIn200, KindErrorInStream, KindFiltered)
 	slices.Sort(kinds)

@@ -28,7 +28,7 @@ func (l *limiter) same(f Faults) bool { return l.rpm == f.RPM && l.concurrent ==
 
 // admit takes a place, to be given back by leave, or says how long to wait for
 // one. It sets the answer's headers.
-func (l *limiter) admit(now time.Time, header http.Header) (ok bool) {
+func (l *limiter) admit(now time.Time, header http.Header, words *dialect) (ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.concurrent > 0 && l.running >= l.concurrent {
@@ -41,7 +41,7 @@ func (l *limiter) admit(now time.Time, header http.Header) (ok bool) {
 		if ok {
 			l.left--
 		}
-		l.setHeaders(header)
+		words.limits(header, l.rpm, int(l.left), now, l.timeFor(float64(l.rpm)-l.left))
 		if !ok {
 			setWait(header, l.timeFor(1-l.left))
 			return false
@@ -67,13 +67,6 @@ func (l *limiter) fill(now time.Time) {
 // timeFor is how long calls take to come back.
 func (l *limiter) timeFor(calls float64) time.Duration {
 	return time.Duration(math.Ceil(calls / float64(l.rpm) * float64(time.Minute)))
-}
-
-func (l *limiter) setHeaders(header http.Header) {
-	header.Set("X-Ratelimit-Limit-Requests", strconv.Itoa(l.rpm))
-	header.Set("X-Ratelimit-Remaining-Requests", strconv.Itoa(int(l.left)))
-	full := l.timeFor(float64(l.rpm) - l.left)
-	header.Set("X-Ratelimit-Reset-Requests", max(full.Round(time.Millisecond), time.Millisecond).String())
 }
 
 // setWait rounds up: who waits as told is let in.

@@ -12,8 +12,9 @@ const maxFaultBytes = 1 << 20
 
 func (s *Server) routes() {
 	s.mux = http.NewServeMux()
-	s.mux.HandleFunc("POST "+providers.ChatCompletions, s.call(s.chat))
-	s.mux.HandleFunc("POST "+providers.Embeddings, s.call(s.embeddings))
+	s.mux.HandleFunc("POST "+providers.ChatCompletions, s.call(&openAI, s.chat))
+	s.mux.HandleFunc("POST "+providers.Embeddings, s.call(&openAI, s.embeddings))
+	s.mux.HandleFunc("POST "+messagesPath, s.call(&messages, s.messages))
 	s.mux.HandleFunc("GET /faults", s.getFaults)
 	s.mux.HandleFunc("PUT /faults", s.putFaults)
 	s.mux.HandleFunc("GET /calls", s.listCalls)

@@ -1,5 +1,5 @@
 // Package simulated is a model provider that is not there: a server speaking
-// OpenAI's wire format, with believable latency and with faults to order. It
+// the wire formats of OpenAI and Anthropic, with believable latency and with faults to order. It
 // runs in this process, without any network, or behind cmd/simulator.
 //
 // The same seed, faults and requests give the same answers and meet the same
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/penstock-dev/penstock/internal/memnet"
+	"github.com/penstock-dev/penstock/providers/anthropic"
 	"github.com/penstock-dev/penstock/providers/openai"
 )
 
@@ -91,6 +92,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 // [openai.Provider.Close] does for it what it does there.
 func (s *Server) Provider() *openai.Provider {
 	provider, err := openai.New(openai.Config{BaseURL: "http://simulated/v1", DialContext: s.dial})
+	if err != nil {
+		panic(err) // the configuration above is a constant
+	}
+	return provider
+}
+
+// Anthropic returns a provider that calls the server over memory alone, in the
+// format of Messages.
+func (s *Server) Anthropic() *anthropic.Provider {
+	provider, err := anthropic.New(anthropic.Config{BaseURL: "http://simulated/v1", DialContext: s.dial})
 	if err != nil {
 		panic(err) // the configuration above is a constant
 	}
