@@ -22,9 +22,11 @@ func TestWhatNoTargetCanCarryIsRefused(t *testing.T) {
 	}
 	t.Cleanup(func() { store.Close() })
 	narrow, wide := jobs.Target{Provider: "narrow", Model: "m"}, jobs.Target{Provider: "wide", Model: "m"}
+	tried := jobs.Target{Provider: "tried", Model: "m"}
 	catalog := jobs.NewCatalog([]jobs.Route{
 		{Name: "narrow", Targets: []jobs.Target{narrow, narrow}},
 		{Name: "either", Targets: []jobs.Target{narrow, wide}},
+		{Name: "tried", Targets: []jobs.Target{narrow, tried, narrow}},
 	}, nil, jobs.Route{})
 	check := func(endpoint string, body json.RawMessage) error {
 		switch {
@@ -36,11 +38,15 @@ func TestWhatNoTargetCanCarryIsRefused(t *testing.T) {
 			return nil
 		}
 	}
-	s := jobs.NewService(store, queuetest.New(), catalog, jobs.WithChecks(map[string]providers.Check{"narrow": check}))
+	s := jobs.NewService(store, queuetest.New(), catalog, jobs.WithChecks(map[string]providers.Check{
+		"narrow": check,
+		"tried":  func(string, json.RawMessage) error { return nil },
+	}))
 	for _, c := range []struct{ endpoint, body, pointer, says string }{
 		{"", `{"model":"narrow","messages":[{}]}`, "", ""},
 		{"", `{"model":"narrow","messages":[{}],"seed":1}`, "/request/seed", "to narrow/m it has no counterpart"},
 		{"", `{"model":"either","messages":[{}],"seed":1}`, "", ""},
+		{"", `{"model":"tried","messages":[{}],"seed":1}`, "", ""},
 		{providers.Embeddings, `{"model":"narrow","input":"x"}`, "/endpoint", "of narrow/m: it has no such thing"},
 		{providers.Embeddings, `{"model":"either","input":"x"}`, "", ""},
 	} {

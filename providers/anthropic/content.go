@@ -61,15 +61,15 @@ func readParts(v value, kinds ...string) ([]block, error) {
 }
 
 func readPart(part value, kinds []string) (b block, err error) {
-	head, err := chat.ReadObject(part.raw)
+	told, err := part.members()
 	if err != nil {
-		return block{}, part.refuse("must be an object")
+		return block{}, err
 	}
-	kind := chat.Text(head["type"])
+	kind := chat.Text(told["type"])
 	if !slices.Contains(kinds, kind) {
 		return block{}, part.child("type", nil).refuse("must be one of %s here: Messages has no other", strings.Join(kinds, ", "))
 	}
-	members, err := part.object("type", kind, "cache_control")
+	members, err := part.pick(told, "type", kind, "cache_control")
 	if err != nil {
 		return block{}, err
 	}

@@ -37,19 +37,19 @@ func (r *request) readMessages(v value) error {
 }
 
 func (r *request) readMessage(m value) error {
-	head, err := chat.ReadObject(m.raw)
+	told, err := m.members()
 	if err != nil {
-		return m.refuse("must be an object")
+		return err
 	}
-	switch role := m.child("role", head["role"]); chat.Text(role.raw) {
+	switch role := m.child("role", told["role"]); chat.Text(role.raw) {
 	case "system", "developer":
-		return r.readSystem(m)
+		return r.readSystem(m, told)
 	case "user":
-		return r.readUserTurn(m)
+		return r.readUserTurn(m, told)
 	case "assistant":
-		return r.readAssistant(m)
+		return r.readAssistant(m, told)
 	case "tool":
-		return r.readToolResult(m)
+		return r.readToolResult(m, told)
 	default:
 		return role.refuse("must be system, developer, user, assistant or tool")
 	}
@@ -71,8 +71,8 @@ func (r *request) lastRole() string {
 	return r.Messages[len(r.Messages)-1].Role
 }
 
-func (r *request) readSystem(m value) error {
-	members, err := m.object("role", "content")
+func (r *request) readSystem(m value, told chat.Object) error {
+	members, err := m.pick(told, "role", "content")
 	if err != nil {
 		return err
 	}
@@ -92,8 +92,8 @@ func (r *request) readSystem(m value) error {
 	return nil
 }
 
-func (r *request) readUserTurn(m value) error {
-	members, err := m.object("role", "content")
+func (r *request) readUserTurn(m value, told chat.Object) error {
+	members, err := m.pick(told, "role", "content")
 	if err != nil {
 		return err
 	}
@@ -113,8 +113,8 @@ func (r *request) addUser(content []block) error {
 	return nil
 }
 
-func (r *request) readToolResult(m value) error {
-	members, err := m.object("role", "content", "tool_call_id")
+func (r *request) readToolResult(m value, told chat.Object) error {
+	members, err := m.pick(told, "role", "content", "tool_call_id")
 	if err != nil {
 		return err
 	}
@@ -132,8 +132,8 @@ func (r *request) readToolResult(m value) error {
 }
 
 // readAssistant reads what the model said: text, a refusal, tool calls.
-func (r *request) readAssistant(m value) error {
-	members, err := m.object("role", "content", "refusal", "tool_calls")
+func (r *request) readAssistant(m value, told chat.Object) error {
+	members, err := m.pick(told, "role", "content", "refusal", "tool_calls")
 	if err != nil {
 		return err
 	}

@@ -23,18 +23,34 @@ func (v value) refuse(format string, args ...any) error {
 	return &providers.UnsupportedError{Pointer: v.at, Reason: fmt.Sprintf(format, args...)}
 }
 
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
 // child is v's member or element of that name.
 func (v value) child(name string, raw json.RawMessage) value {
-	return value{raw, v.at + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)}
+	return value{raw, v.at + "/" + pointerEscapes.Replace(name)}
 }
 
-// object takes v apart. A member that is null counts as absent. One that is not
-// known is refused unless it is empty, which asks for nothing.
+// object takes v apart; see pick.
 func (v value) object(known ...string) (map[string]value, error) {
+	members, err := v.members()
+	if err != nil {
+		return nil, err
+	}
+	return v.pick(members, known...)
+}
+
+func (v value) members() (chat.Object, error) {
 	members, err := chat.ReadObject(v.raw)
 	if err != nil {
 		return nil, v.refuse("must be an object")
 	}
+	return members, nil
+}
+
+// pick returns those of v's members that are known. One that is null counts as
+// absent. One that is not known is refused unless it is empty, which asks for
+// nothing.
+func (v value) pick(members chat.Object, known ...string) (map[string]value, error) {
 	values := make(map[string]value, len(members))
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		raw := members[name]

@@ -48,6 +48,9 @@ func TestEachKindOfFaultInMessages(t *testing.T) {
 						t.Errorf("call %d: got %s with hint %s, in chat completions %s with %s",
 							i, got.Class, got.RetryAfter, want.Class, want.RetryAfter)
 					}
+					if kind == string(providers.Overloaded) && got.HTTPStatus != 529 {
+						t.Errorf("overloaded with status %d, want Anthropic's own 529", got.HTTPStatus)
+					}
 				}
 				synctest.Wait()
 				for _, call := range server.Calls() {
