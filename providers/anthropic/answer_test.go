@@ -130,6 +130,21 @@ func TestRefusalsSayWhy(t *testing.T) {
 	}
 }
 
+// TestUsageIsCumulative: what a later event repeats as zero or null is not
+// forgotten.
+func TestUsageIsCumulative(t *testing.T) {
+	t.Parallel()
+	got, err := open(t, providertest.Events(
+		`{"type":"message_start","message":{"id":"m","usage":{"input_tokens":50,"cache_read_input_tokens":7,"output_tokens":1}}}`,
+		`{"type":"message_delta","delta":{},"usage":{"input_tokens":0,"cache_read_input_tokens":null,"output_tokens":8}}`,
+		`{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}}`, endOf,
+	)).Call(t.Context(), chatRequest, nil)
+	want := providers.Usage{Known: true, InputTokens: 57, OutputTokens: 9, CachedTokens: 7}
+	if err != nil || got.Usage != want {
+		t.Errorf("got %+v, error %v, want %+v", got.Usage, err, want)
+	}
+}
+
 // TestPingsDoNotHideAStall: neither before the first token nor after it.
 func TestPingsDoNotHideAStall(t *testing.T) {
 	t.Parallel()

@@ -7,8 +7,9 @@ import (
 	"github.com/penstock-dev/penstock/providers/internal/chat"
 )
 
-// usage is what a message says of its tokens. In a stream it comes in pieces:
-// each member's last value counts.
+// usage is what a message says of its tokens. In a stream it comes in pieces,
+// and counts are cumulative: one that shrinks, as some servers repeat what they
+// do not know as zero, is passed over.
 type usage struct{ members chat.Object }
 
 // add takes in a usage object. What is not one says nothing.
@@ -24,9 +25,11 @@ func (u *usage) add(raw json.RawMessage) {
 		u.members = chat.Object{}
 	}
 	for name, value := range said {
-		if !chat.IsNull(value) {
-			u.members[name] = value
+		before, _ := chat.Count(u.members[name])
+		if now, ok := chat.Count(value); ok && now < before || chat.IsNull(value) {
+			continue
 		}
+		u.members[name] = value
 	}
 }
 
