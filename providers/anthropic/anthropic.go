@@ -2,7 +2,7 @@
 // translates chat completions to it and its answers back. What Messages cannot
 // say is refused before any call, with the name of the field; nothing is
 // dropped, and nothing is bent to fit. Sources: the API reference and the
-// official Go SDK, version 1.60.
+// official Go SDK, version 1.84.
 package anthropic
 
 import (
