@@ -63,8 +63,8 @@ const deadAfter = 6 * time.Second
 
 func killNode(r *round, s strike) func() {
 	n := r.node(s)
+	fault := r.struck(s, n) // first: whoever has no answer from then on has a reason
 	n.kill()
-	fault := r.struck(s, n)
 	r.note(fault, n, s.kind.on == "worker")
 	return func() {
 		if s.restart {
@@ -79,8 +79,8 @@ func killNode(r *round, s strike) func() {
 
 func stopNode(r *round, s strike) func() {
 	n := r.node(s)
-	n.stop()
 	fault := r.struck(s, n)
+	n.stop()
 	r.note(fault, n, s.kind.on == "worker" && s.lasts > deadAfter)
 	end := sync.OnceFunc(func() {
 		if n.alive() {
