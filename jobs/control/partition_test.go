@@ -16,7 +16,7 @@ func TestInvariant9AWorkerCutOffFromTheStoreHoardsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
-		f.start("healthy", 20)
+		f.start("healthy", 10) // half of what is released at once: the rest is the other's
 		cut := f.start("cut off", 20)
 		f.call = func(context.Context, *process, providers.Request) (providers.Response, error) {
 			time.Sleep(time.Second)

@@ -67,9 +67,16 @@ func (d databases) open(t *testing.T, c Config) *Store {
 func empty(t *testing.T, url string) {
 	t.Helper()
 	const script = `
-		DELETE FROM requests; DELETE FROM results; DELETE FROM jobs; DELETE FROM calls; DELETE FROM events;
-		DELETE FROM queue; DELETE FROM releases; DELETE FROM live_jobs; DELETE FROM idempotency;
-		DELETE FROM workers; DELETE FROM leases; DELETE FROM tenant_keys`
+		DO $$
+		DECLARE t regclass;
+		BEGIN
+			FOR t IN SELECT oid FROM pg_class
+				WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+					AND relname <> 'schema_versions'
+			LOOP
+				EXECUTE 'DELETE FROM ' || t;
+			END LOOP;
+		END $$`
 	conn, err := pgx.Connect(context.Background(), url)
 	if err != nil {
 		t.Error(err)
