@@ -25,7 +25,7 @@ check: ## Format, tidy, vet and lint; fail if that changed a file
 
 .PHONY: bench
 bench: ## Run the benchmarks on real servers (BENCH=regexp picks)
-	scripts/with-servers.sh go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./bench/...
+	scripts/with-servers.sh go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./bench/... ./storage/...
 
 .PHONY: sim
 sim: ## Run the simulations: hours and months of virtual time in seconds
