@@ -28,13 +28,11 @@ func insertDrops(t *txn, members []*submission) {
 		}))
 }
 
-// bringForward queues an earlier drop of jobs that have one.
-const bringForward = `
-	UPDATE drops d SET due_at = v.due_at FROM unnest($1::uuid[], $2::timestamptz[]) AS v (job_id, due_at)
-	WHERE d.job_id = v.job_id AND d.job_id = ANY ($1) AND d.due_at > v.due_at`
-
 // holdEnded lets the answers of ephemeral jobs that end wait to be delivered.
 func holdEnded(t *txn, ends []jobEnd) {
+	const bringForward = `
+		UPDATE drops d SET due_at = v.due_at FROM unnest($1::uuid[], $2::timestamptz[]) AS v (job_id, due_at)
+		WHERE d.job_id = v.job_id AND d.job_id = ANY ($1) AND d.due_at > v.due_at`
 	ephemeral := slices.DeleteFunc(slices.Clone(ends), func(e jobEnd) bool { return !e.ephemeral })
 	if len(ephemeral) == 0 {
 		return

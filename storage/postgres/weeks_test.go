@@ -52,6 +52,17 @@ func weeklies(t *testing.T, s *Store, at time.Time) (n int) {
 	return n
 }
 
+// openLongAgo opens a store that has partitions for a week past its retention, and
+// returns a time in that week.
+func openLongAgo(t *testing.T) (s *Store, past time.Time) {
+	t.Helper()
+	s, past = openStore(t, Config{}), time.Now().Add(-month-2*week)
+	if err := s.Maintain(t.Context(), past); err != nil {
+		t.Fatal(err)
+	}
+	return s, past
+}
+
 func retain(t *testing.T, s *Store) {
 	t.Helper()
 	if _, err := s.Retain(t.Context(), jobs.Retention{Default: month}, time.Now()); err != nil {
@@ -134,11 +145,7 @@ func count(t *testing.T, s *Store, table string) (n int) {
 
 func TestAWeekInWhichSomethingLivesStays(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, Config{})
-	past := time.Now().Add(-month - 2*week)
-	if err := s.Maintain(t.Context(), past); err != nil {
-		t.Fatal(err)
-	}
+	s, past := openLongAgo(t)
 	sub := testSubmission("live")
 	sub.Job.ID, sub.Execution, sub.Job.CreatedAt = idAt(past), idAt(past), past
 	if _, err := s.Submit(t.Context(), sub); err != nil {
@@ -160,11 +167,7 @@ func TestAWeekInWhichSomethingLivesStays(t *testing.T) {
 // A process may die between the two halves, or find a table held.
 func TestADropThatWasBrokenOffGoesOn(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, Config{})
-	past := time.Now().Add(-month - 2*week)
-	if err := s.Maintain(t.Context(), past); err != nil {
-		t.Fatal(err)
-	}
+	s, past := openLongAgo(t)
 	answeredAt(t, s, "old", past)
 	reader, err := pgx.Connect(t.Context(), s.pool.Config().ConnString())
 	if err != nil {
@@ -197,11 +200,7 @@ func TestADropThatWasBrokenOffGoesOn(t *testing.T) {
 // others have dropped is forgotten then.
 func TestWhatOnlyDroppedJobsHaveIsForgottenWithItsWeek(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, Config{})
-	past := time.Now().Add(-month - 2*week)
-	if err := s.Maintain(t.Context(), past); err != nil {
-		t.Fatal(err)
-	}
+	s, past := openLongAgo(t)
 	answeredAt(t, s, "old", past)
 	sub := testSubmission("old")
 	sub.MaxAge, sub.Job.Ephemeral, sub.NoStore = 100*24*time.Hour, true, true
@@ -245,11 +244,7 @@ func TestWeeksAreDroppedByManyAtOnce(t *testing.T) {
 // jobs only what they do not need is deleted.
 func TestAWeekThatStillServesManyIsNotMoved(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, Config{})
-	past := time.Now().Add(-month - 2*week)
-	if err := s.Maintain(t.Context(), past); err != nil {
-		t.Fatal(err)
-	}
+	s, past := openLongAgo(t)
 	old := answeredAt(t, s, "old", past)
 	const serve = `
 		INSERT INTO jobs (id, tenant, execution_id, status, endpoint, model, priority, deadline, created_at, hash,
