@@ -116,6 +116,12 @@ type RunStore interface {
 	// first call as open. [ErrStale] when the fence is past, the release is
 	// another's, or the execution has ended. Repeating a claim succeeds.
 	Claim(ctx context.Context, c Claim) (Work, error)
+	// Disclaim undoes a claim of which nobody knows whether it was kept, for a
+	// call that was not made. If it was, the call is closed as cancelled. The
+	// execution becomes ready again, unless the claim's fence is past or the
+	// release is another's; a try of the claim that is still on its way is stale.
+	// Repeating it is harmless.
+	Disclaim(ctx context.Context, c Claim) error
 	// Finish ends an execution: result, attached jobs and their events. It
 	// succeeds under the release's fence, under the same fence when the release
 	// was taken back but not yet made again (the answer of a worker that was
@@ -134,7 +140,8 @@ type RunStore interface {
 	// fence: their calls serve nobody.
 	Beat(ctx context.Context, w Worker, running []Task) (obsolete []Task, err error)
 	// Retire forgets a worker that stops in good order. Releases it still holds
-	// become ready again without counting as crashes.
+	// become ready again without counting as crashes; their calls are closed as
+	// cancelled.
 	Retire(ctx context.Context, worker uuid.UUID) error
 }
 

@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -12,10 +11,6 @@ import (
 // claimPatience is how long a task that cannot be claimed is held. Then the
 // queue may forget it, so that the reconciler sees that nobody runs it.
 const claimPatience = 10 * time.Second
-
-// errDoubt says that a claim was found to have been kept when nobody waited for
-// it any more.
-var errDoubt = errors.New("the claim was known to be kept too late")
 
 // doubts are the claims of this worker of which nobody knows whether they were
 // kept. One that was, and that the worker forgot, would run nowhere as long as
@@ -60,8 +55,7 @@ func (d *doubts) drop() {
 	d.claims = d.claims[1:]
 }
 
-// clearUp clears doubts up until the worker stops: retiring gives back what it
-// may still hold.
+// clearUp undoes claims in doubt until the worker stops: then retiring does so.
 func (r *Runner) clearUp(ctx context.Context) {
 	ctx, cancel := r.untilDraining(ctx)
 	defer cancel()
@@ -72,7 +66,7 @@ func (r *Runner) clearUp(ctx context.Context) {
 		case <-r.doubts.added:
 		}
 		for c, ok := r.doubts.first(); ok; c, ok = r.doubts.first() {
-			if err := r.confirm(ctx, c); unavailable(err) {
+			if err := r.disclaim(ctx, c); unavailable(err) {
 				return // the worker stops
 			}
 			r.doubts.drop()
@@ -80,17 +74,25 @@ func (r *Runner) clearUp(ctx context.Context) {
 	}
 }
 
-// confirm repeats a claim until its fate is known, and gives back what it has
-// brought.
-func (r *Runner) confirm(ctx context.Context, c jobs.Claim) error {
-	var work jobs.Work
-	err := r.persist(ctx, "claim a task", func(ctx context.Context) (err error) {
-		work, err = r.cfg.Store.Claim(ctx, c)
-		return err
+// disclaim undoes a claim, however often that must be tried.
+func (r *Runner) disclaim(ctx context.Context, c jobs.Claim) error {
+	err := r.persist(ctx, "undo a claim in doubt", func(ctx context.Context) error {
+		return r.cfg.Store.Disclaim(ctx, c)
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		r.signal(ctx, jobs.Signal{Kind: jobs.SignalReady})
 	}
-	r.record(ctx, work, r.decide(work, r.route(work), attempt{begun: c.At, ended: time.Now().UTC(), held: errDoubt}))
+	return err
+}
+
+// undo tries once to undo each claim in doubt. It returns an error when the store
+// is not reached; what the store refuses is left.
+func (r *Runner) undo(ctx context.Context) error {
+	for c, ok := r.doubts.first(); ok; c, ok = r.doubts.first() {
+		if err := r.cfg.Store.Disclaim(ctx, c); unavailable(err) {
+			return err
+		}
+		r.doubts.drop()
+	}
 	return nil
 }

@@ -37,8 +37,8 @@ func (r *Runner) Handle(ctx context.Context, task jobs.Task) {
 
 // claim makes the task this worker's. While the store is away it goes on
 // trying for claimPatience, then it lets the task go. A claim may have been kept
-// although its answer was lost: clearUp finds out. It gives up when the worker
-// stops: retiring gives back what is held.
+// although its answer was lost, and may have become stale since: clearUp undoes
+// it. It gives up when the worker stops: retiring gives back what is held.
 func (r *Runner) claim(ctx context.Context, task jobs.Task) (jobs.Claim, jobs.Work, error) {
 	ctx, cancel := r.untilDraining(ctx)
 	defer cancel()
@@ -56,12 +56,14 @@ func (r *Runner) claim(ctx context.Context, task jobs.Task) (jobs.Claim, jobs.Wo
 	}
 	c := jobs.Claim{Task: task, Worker: r.cfg.Worker.ID, Call: call}
 	var work jobs.Work
+	doubtful := false
 	err = r.persist(ctx, "claim a task", func(ctx context.Context) (err error) {
 		c.At = time.Now().UTC()
 		work, err = r.cfg.Store.Claim(ctx, c)
+		doubtful = doubtful || unavailable(err)
 		return err
 	})
-	if unavailable(err) {
+	if err != nil && doubtful {
 		r.doubts.add(c)
 	}
 	return c, work, err

@@ -26,11 +26,13 @@ type rig struct {
 	call func(ctx context.Context, req providers.Request) (providers.Response, error)
 
 	claimed     func(jobs.Claim) error
+	disclaimed  func(jobs.Claim) error
 	finished    func(jobs.Outcome) ([]uuid.UUID, error)
 	rescheduled func(jobs.Rescheduling) error
 	beaten      func(running []jobs.Task) ([]jobs.Task, error)
 
 	claims    []jobs.Claim
+	disclaims []jobs.Claim
 	outcomes  []jobs.Outcome
 	given     []jobs.Rescheduling
 	beats     []jobs.Worker
@@ -177,6 +179,14 @@ func (g *rig) Claim(_ context.Context, c jobs.Claim) (jobs.Work, error) {
 	w := under(g, &g.work)
 	w.Task, w.Call = c.Task, c.Call
 	return w, nil
+}
+
+func (g *rig) Disclaim(_ context.Context, c jobs.Claim) error {
+	g.note(func() { g.disclaims = append(g.disclaims, c) })
+	if disclaimed := under(g, &g.disclaimed); disclaimed != nil {
+		return disclaimed(c)
+	}
+	return nil
 }
 
 func (g *rig) Finish(_ context.Context, o jobs.Outcome) ([]uuid.UUID, error) {

@@ -192,6 +192,9 @@ func (r *Runner) retire(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.FlushTimeout)
 	defer cancel()
 	err := r.persist(ctx, "retire the worker", func(ctx context.Context) error {
+		if err := r.undo(ctx); err != nil {
+			return err
+		}
 		return r.cfg.Store.Retire(ctx, r.cfg.Worker.ID)
 	})
 	if err != nil {

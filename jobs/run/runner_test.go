@@ -44,6 +44,7 @@ func TestClaimIsTriedUntilItsFateIsKnown(t *testing.T) {
 			}
 			return nil
 		}
+		g.disclaimed = g.claimed
 		first := g.work.Task
 		g.take()
 		time.Sleep(12 * time.Second)
@@ -53,18 +54,18 @@ func TestClaimIsTriedUntilItsFateIsKnown(t *testing.T) {
 		g.note(func() { g.work.Task = jobs.Task{Execution: uuid.Must(uuid.NewV7()), Fence: 1, Provider: "first"} })
 		g.take()
 		time.Sleep(9 * time.Minute)
-		if n := len(under(g, &g.claims)); n > 2000 || len(under(g, &g.errs)) != 1 {
+		if n := len(under(g, &g.claims)) + len(under(g, &g.disclaims)); n > 2000 || len(under(g, &g.errs)) != 1 {
 			t.Errorf("%d claims and %d reports in 10 min, want at most 2000 and 1", n, len(under(g, &g.errs)))
 		}
-		for _, c := range under(g, &g.claims) {
+		for _, c := range append(under(g, &g.claims), under(g, &g.disclaims)...) {
 			if c.Call != under(g, &g.claims)[0].Call || c.Task != first {
 				t.Fatal("a repeated claim is of another task, or has another call's id")
 			}
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if r := under(g, &g.given); len(r) != 1 || r[0].Task != first || r[0].Tries != 0 {
-			t.Errorf("given back: %+v, want the task that was let go, without a try", r)
+		if r, n := under(g, &g.given), len(under(g, &g.disclaims)); len(r) != 0 || n < 2 {
+			t.Errorf("given back %+v after %d tries to undo the claim, want nothing after several", r, n)
 		}
 		if o := under(g, &g.outcomes); len(o) != 1 || o[0].Status != jobs.StatusSucceeded || o[0].Task == first {
 			t.Errorf("outcomes %+v, want that of the task that waited", o)
@@ -72,26 +73,62 @@ func TestClaimIsTriedUntilItsFateIsKnown(t *testing.T) {
 	})
 }
 
-// TestStaleDoubtIsForgotten: what was let go and has been released again is
-// somebody else's.
-func TestStaleDoubtIsForgotten(t *testing.T) {
+// TestDoubtIsUndoneThoughStale: the claim may have been kept before its execution
+// ended or was released again. A claim that is stale at once was not.
+func TestDoubtIsUndoneThoughStale(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t)
-		back := time.Now().Add(time.Minute)
-		g.claimed = func(jobs.Claim) error {
-			if time.Now().Before(back) {
-				return away
-			}
-			return jobs.ErrStale
-		}
+		g.claimed = func(jobs.Claim) error { return jobs.ErrStale }
 		g.take()
-		time.Sleep(2 * time.Minute)
+		if d := under(g, &g.disclaims); len(d) != 0 {
+			t.Errorf("undone: %+v, want nothing: the claim was never in doubt", d)
+		}
+		back := time.Now().Add(5 * time.Second)
+		g.note(func() {
+			g.claimed = func(jobs.Claim) error {
+				if time.Now().Before(back) {
+					return away
+				}
+				return jobs.ErrStale
+			}
+		})
+		g.take()
+		time.Sleep(10 * time.Second)
 		synctest.Wait()
+		if d, c := under(g, &g.disclaims), under(g, &g.claims); len(d) != 1 || d[0].Call != c[len(c)-1].Call {
+			t.Errorf("undone: %+v, want the claim that was in doubt", d)
+		}
 		g.note(func() { g.claimed = nil })
 		g.take()
 		if len(under(g, &g.given)) != 0 || g.outcome().Status != jobs.StatusSucceeded {
 			t.Errorf("given back %+v, outcomes %+v; want the next task's outcome alone", g.given, g.outcomes)
+		}
+	})
+}
+
+// TestRetiringUndoesDoubts: a claim that is in doubt when the worker stops is undone
+// before the worker is forgotten.
+func TestRetiringUndoesDoubts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		back := time.Now().Add(2 * time.Second)
+		g.claimed = func(jobs.Claim) error { return away }
+		g.disclaimed = func(jobs.Claim) error {
+			if time.Now().Before(back) {
+				return away
+			}
+			if n := len(under(g, &g.retired)); n != 0 {
+				t.Errorf("retired before the claim was undone")
+			}
+			return nil
+		}
+		g.take()
+		g.stop()
+		<-g.done
+		if d, r := under(g, &g.disclaims), under(g, &g.retired); time.Now().Before(back) || len(d) == 0 || len(r) != 1 {
+			t.Errorf("%d tries to undo the claim, retired %v; want both done", len(d), r)
 		}
 	})
 }

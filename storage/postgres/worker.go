@@ -62,6 +62,9 @@ func (s *Store) Retire(ctx context.Context, worker uuid.UUID) error {
 		if err != nil {
 			return err
 		}
+		if err := closeHeld(ctx, t, held); err != nil {
+			return err
+		}
 		makeReady(t, held)
 		t.exec(`DELETE FROM workers WHERE id = $1`, worker)
 		return nil
@@ -87,6 +90,25 @@ func lockHeld(ctx context.Context, t *txn, worker uuid.UUID) ([]uuid.UUID, error
 	lockExecutions(t, ids)
 	t.each(appendID(&still), held, worker)
 	return still, t.flush(ctx)
+}
+
+// closeHeld closes the calls of releases that are about to be taken back.
+func closeHeld(ctx context.Context, t *txn, held []uuid.UUID) error {
+	if len(held) == 0 {
+		return nil
+	}
+	var executions, calls []uuid.UUID
+	t.each(func(rows pgx.Rows) error {
+		var execution, call uuid.UUID
+		err := rows.Scan(&execution, &call)
+		executions, calls = append(executions, execution), append(calls, call)
+		return err
+	}, `SELECT execution_id, call_id FROM releases WHERE execution_id = ANY ($1::uuid[])`, held)
+	if err := t.flush(ctx); err != nil {
+		return err
+	}
+	closeCalls(t, executions, calls)
+	return nil
 }
 
 func appendID(to *[]uuid.UUID) func(rows pgx.Rows) error {

@@ -52,6 +52,9 @@ func (s *Store) Retire(ctx context.Context, worker uuid.UUID) error {
 		if err != nil {
 			return struct{}{}, err
 		}
+		if err := closeHeld(ctx, t, worker); err != nil {
+			return struct{}{}, err
+		}
 		for _, execution := range held {
 			if err := takeBack(ctx, t, execution); err != nil {
 				return struct{}{}, err
@@ -59,6 +62,15 @@ func (s *Store) Retire(ctx context.Context, worker uuid.UUID) error {
 		}
 		return struct{}{}, nil
 	})
+	return err
+}
+
+// closeHeld closes the calls of the worker's runs.
+func closeHeld(ctx context.Context, t *statements, worker uuid.UUID) error {
+	_, err := t.exec(ctx, `
+		UPDATE calls SET status = 'cancelled', error_class = 'cancelled'
+		WHERE status IS NULL AND (execution_id, id) IN (SELECT execution_id, call_id FROM releases WHERE worker = ?)`,
+		id(worker))
 	return err
 }
 

@@ -111,6 +111,11 @@ func (c Cut) Claim(ctx context.Context, claim jobs.Claim) (jobs.Work, error) {
 	return through(c, func() (jobs.Work, error) { return c.Store.Claim(ctx, claim) })
 }
 
+// Disclaim is that of [jobs.RunStore].
+func (c Cut) Disclaim(ctx context.Context, claim jobs.Claim) error {
+	return c.throughEmpty(func() error { return c.Store.Disclaim(ctx, claim) })
+}
+
 // Finish is that of [jobs.RunStore].
 func (c Cut) Finish(ctx context.Context, o jobs.Outcome) ([]uuid.UUID, error) {
 	return through(c, func() ([]uuid.UUID, error) { return c.Store.Finish(ctx, o) })

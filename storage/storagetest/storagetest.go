@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) jobs.Store) {
 		{"dispatch", dispatchRules()},
 		{"prospect", prospectRules()},
 		{"claim", claimRules()},
+		{"disclaim", disclaimRules()},
 		{"finish", finishRules()},
 		{"reschedule", rescheduleRules()},
 		{"worker", workerRules()},
