@@ -122,6 +122,14 @@ type RunStore interface {
 	// release is another's; a try of the claim that is still on its way is stale.
 	// Repeating it is harmless.
 	Disclaim(ctx context.Context, c Claim) error
+	// OpenCall records that a run is about to make another call than that of its claim,
+	// before the first byte of it leaves: a hedge, or one to the next target.
+	// [ErrStale] when the release is not, or no longer, the worker's. Repeating it
+	// succeeds.
+	OpenCall(ctx context.Context, worker uuid.UUID, c Call) error
+	// CloseCall records what became of a call that does not decide its run, as Finish
+	// and Reschedule do of the one that does: also when the fence is past.
+	CloseCall(ctx context.Context, c Call) error
 	// Finish ends an execution: result, attached jobs and their events. It
 	// succeeds under the release's fence, under the same fence when the release
 	// was taken back but not yet made again (the answer of a worker that was

@@ -33,6 +33,8 @@ type rig struct {
 
 	claims    []jobs.Claim
 	disclaims []jobs.Claim
+	opened    []jobs.Call
+	closed    []jobs.Call
 	outcomes  []jobs.Outcome
 	given     []jobs.Rescheduling
 	beats     []jobs.Worker
@@ -186,6 +188,16 @@ func (g *rig) Disclaim(_ context.Context, c jobs.Claim) error {
 	if disclaimed := under(g, &g.disclaimed); disclaimed != nil {
 		return disclaimed(c)
 	}
+	return nil
+}
+
+func (g *rig) OpenCall(_ context.Context, _ uuid.UUID, c jobs.Call) error {
+	g.note(func() { g.opened = append(g.opened, c) })
+	return nil
+}
+
+func (g *rig) CloseCall(_ context.Context, c jobs.Call) error {
+	g.note(func() { g.closed = append(g.closed, c) })
 	return nil
 }
 

@@ -62,9 +62,7 @@ func (s *Store) Retire(ctx context.Context, worker uuid.UUID) error {
 		if err != nil {
 			return err
 		}
-		if err := closeHeld(ctx, t, held); err != nil {
-			return err
-		}
+		closeHeld(t, worker, held)
 		makeReady(t, held)
 		t.exec(`DELETE FROM workers WHERE id = $1`, worker)
 		return nil
@@ -92,23 +90,16 @@ func lockHeld(ctx context.Context, t *txn, worker uuid.UUID) ([]uuid.UUID, error
 	return still, t.flush(ctx)
 }
 
-// closeHeld closes the calls of releases that are about to be taken back.
-func closeHeld(ctx context.Context, t *txn, held []uuid.UUID) error {
-	if len(held) == 0 {
-		return nil
+// closeHeld closes the open calls of a locked worker's runs as cancelled: nobody
+// will hear of them.
+func closeHeld(t *txn, worker uuid.UUID, held []uuid.UUID) {
+	const update = `
+		UPDATE calls c SET status = 'cancelled', error_class = 'cancelled' FROM releases r
+		WHERE r.worker = $1 AND c.execution_id = r.execution_id AND c.fence = r.fence
+			AND c.execution_id = ANY ($2::uuid[]) AND c.status IS NULL`
+	if len(held) > 0 {
+		t.exec(update, worker, held)
 	}
-	var executions, calls []uuid.UUID
-	t.each(func(rows pgx.Rows) error {
-		var execution, call uuid.UUID
-		err := rows.Scan(&execution, &call)
-		executions, calls = append(executions, execution), append(calls, call)
-		return err
-	}, `SELECT execution_id, call_id FROM releases WHERE execution_id = ANY ($1::uuid[])`, held)
-	if err := t.flush(ctx); err != nil {
-		return err
-	}
-	closeCalls(t, executions, calls)
-	return nil
 }
 
 func appendID(to *[]uuid.UUID) func(rows pgx.Rows) error {

@@ -72,6 +72,15 @@ func (s *Store) Reschedule(ctx context.Context, r jobs.Rescheduling) error {
 	return s.Store.Reschedule(ctx, r)
 }
 
+// CloseCall seals what arrived of an answer: see [jobs.RunStore].
+func (s *Store) CloseCall(ctx context.Context, c jobs.Call) error {
+	c, err := s.sealCall(ctx, c)
+	if err != nil {
+		return err
+	}
+	return s.Store.CloseCall(ctx, c)
+}
+
 // sealCall seals what arrived of an answer.
 func (s *Store) sealCall(ctx context.Context, c jobs.Call) (jobs.Call, error) {
 	var err error

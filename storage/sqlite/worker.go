@@ -65,11 +65,12 @@ func (s *Store) Retire(ctx context.Context, worker uuid.UUID) error {
 	return err
 }
 
-// closeHeld closes the calls of the worker's runs.
+// closeHeld closes the open calls of the worker's runs as cancelled: nobody will
+// hear of them.
 func closeHeld(ctx context.Context, t *statements, worker uuid.UUID) error {
 	_, err := t.exec(ctx, `
 		UPDATE calls SET status = 'cancelled', error_class = 'cancelled'
-		WHERE status IS NULL AND (execution_id, id) IN (SELECT execution_id, call_id FROM releases WHERE worker = ?)`,
+		WHERE status IS NULL AND (execution_id, fence) IN (SELECT execution_id, fence FROM releases WHERE worker = ?)`,
 		id(worker))
 	return err
 }

@@ -116,6 +116,16 @@ func (c Cut) Disclaim(ctx context.Context, claim jobs.Claim) error {
 	return c.throughEmpty(func() error { return c.Store.Disclaim(ctx, claim) })
 }
 
+// OpenCall is that of [jobs.RunStore].
+func (c Cut) OpenCall(ctx context.Context, worker uuid.UUID, call jobs.Call) error {
+	return c.throughEmpty(func() error { return c.Store.OpenCall(ctx, worker, call) })
+}
+
+// CloseCall is that of [jobs.RunStore].
+func (c Cut) CloseCall(ctx context.Context, call jobs.Call) error {
+	return c.throughEmpty(func() error { return c.Store.CloseCall(ctx, call) })
+}
+
 // Finish is that of [jobs.RunStore].
 func (c Cut) Finish(ctx context.Context, o jobs.Outcome) ([]uuid.UUID, error) {
 	return through(c, func() ([]uuid.UUID, error) { return c.Store.Finish(ctx, o) })

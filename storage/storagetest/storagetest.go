@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) jobs.Store) {
 		{"prospect", prospectRules()},
 		{"claim", claimRules()},
 		{"disclaim", disclaimRules()},
+		{"calls", callRules()},
 		{"finish", finishRules()},
 		{"reschedule", rescheduleRules()},
 		{"worker", workerRules()},
