@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/penstock-dev/penstock/providers/internal/chat"
+	"github.com/penstock-dev/penstock/providers/internal/field"
 )
 
 // block is a piece of a turn.
@@ -31,21 +32,21 @@ type source struct {
 }
 
 // readContent reads a message's content, which must not be empty.
-func readContent(m value, members map[string]value, kinds ...string) ([]block, error) {
+func readContent(m field.Value, members map[string]field.Value, kinds ...string) ([]block, error) {
 	content, ok := members["content"]
-	if !ok || chat.IsEmpty(content.raw) {
-		return nil, m.child("content", nil).refuse("must not be empty in Messages")
+	if !ok || chat.IsEmpty(content.Raw) {
+		return nil, m.Child("content", nil).Refuse("must not be empty in Messages")
 	}
 	return readParts(content, kinds...)
 }
 
 // readParts reads a text, or a list of parts of the given kinds.
-func readParts(v value, kinds ...string) ([]block, error) {
-	if v.isText() {
-		text, err := v.text()
+func readParts(v field.Value, kinds ...string) ([]block, error) {
+	if v.IsText() {
+		text, err := v.Text()
 		return []block{{Type: "text", Text: text}}, err
 	}
-	parts, err := v.list()
+	parts, err := v.List()
 	if err != nil {
 		return nil, err
 	}
@@ -60,22 +61,22 @@ func readParts(v value, kinds ...string) ([]block, error) {
 	return blocks, nil
 }
 
-func readPart(part value, kinds []string) (b block, err error) {
-	told, err := part.members()
+func readPart(part field.Value, kinds []string) (b block, err error) {
+	told, err := part.Members()
 	if err != nil {
 		return block{}, err
 	}
 	kind := chat.Text(told["type"])
 	if !slices.Contains(kinds, kind) {
-		return block{}, part.child("type", nil).refuse("must be one of %s here: Messages has no other", strings.Join(kinds, ", "))
+		return block{}, part.Child("type", nil).Refuse("must be one of %s here: Messages has no other", strings.Join(kinds, ", "))
 	}
-	members, err := part.pick(told, "type", kind, "cache_control")
+	members, err := part.Pick(told, "type", kind, "cache_control")
 	if err != nil {
 		return block{}, err
 	}
 	inner, ok := members[kind]
 	if !ok {
-		return block{}, part.child(kind, nil).refuse("is required")
+		return block{}, part.Child(kind, nil).Refuse("is required")
 	}
 	switch kind {
 	case "image_url":
@@ -84,25 +85,25 @@ func readPart(part value, kinds []string) (b block, err error) {
 		b, err = readFile(inner)
 	default:
 		b.Type = "text"
-		b.Text, err = required(part, members, kind)
+		b.Text, err = part.Required(members, kind)
 	}
-	b.CacheControl = members["cache_control"].raw
+	b.CacheControl = members["cache_control"].Raw
 	return b, err
 }
 
 // readImage reads {"url":…,"detail":…}. Messages looks at every image in all
 // the detail it can.
-func readImage(v value) (block, error) {
-	members, err := v.object("url", "detail")
+func readImage(v field.Value) (block, error) {
+	members, err := v.Object("url", "detail")
 	if err != nil {
 		return block{}, err
 	}
 	if detail, ok := members["detail"]; ok {
-		if word := chat.Text(detail.raw); word != "auto" && word != "high" {
-			return block{}, detail.refuse("must be auto or high: Messages has no other")
+		if word := chat.Text(detail.Raw); word != "auto" && word != "high" {
+			return block{}, detail.Refuse("must be auto or high: Messages has no other")
 		}
 	}
-	address, err := required(v, members, "url")
+	address, err := v.Required(members, "url")
 	if err != nil {
 		return block{}, err
 	}
@@ -114,29 +115,29 @@ func readImage(v value) (block, error) {
 		mediaType = "image/jpeg"
 	}
 	if !ok || !slices.Contains([]string{"image/jpeg", "image/png", "image/gif", "image/webp"}, mediaType) {
-		return block{}, members["url"].refuse(
+		return block{}, members["url"].Refuse(
 			"must be an http URL, or a data URL in base64 of a jpeg, png, gif or webp in Messages")
 	}
 	return block{Type: "image", Source: &source{Type: "base64", MediaType: mediaType, Data: data}}, nil
 }
 
 // readFile reads a PDF, the one kind of file that both formats have.
-func readFile(v value) (block, error) {
-	members, err := v.object("file_data", "filename")
+func readFile(v field.Value) (block, error) {
+	members, err := v.Object("file_data", "filename")
 	if err != nil {
 		return block{}, err
 	}
-	file, err := required(v, members, "file_data")
+	file, err := v.Required(members, "file_data")
 	if err != nil {
 		return block{}, err
 	}
 	mediaType, data, ok := cutDataURL(file)
 	if !ok || mediaType != "application/pdf" {
-		return block{}, members["file_data"].refuse("must be a data URL in base64 of a PDF in Messages")
+		return block{}, members["file_data"].Refuse("must be a data URL in base64 of a PDF in Messages")
 	}
 	b := block{Type: "document", Source: &source{Type: "base64", MediaType: mediaType, Data: data}}
 	if name, ok := members["filename"]; ok {
-		b.Title, err = name.text()
+		b.Title, err = name.Text()
 	}
 	return b, err
 }

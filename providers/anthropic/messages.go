@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/penstock-dev/penstock/providers/internal/chat"
+	"github.com/penstock-dev/penstock/providers/internal/field"
 )
 
 // turn is one message of Messages.
@@ -17,8 +18,8 @@ type turn struct {
 // are the system prompt; a later one stays where it is, which Messages allows
 // behind a user's turn and ahead of the assistant's alone. What one side says
 // in several messages is one turn, as tool results have to be.
-func (r *request) readMessages(v value) error {
-	messages, err := v.list()
+func (r *request) readMessages(v field.Value) error {
+	messages, err := v.List()
 	if err != nil {
 		return err
 	}
@@ -28,20 +29,20 @@ func (r *request) readMessages(v value) error {
 		}
 	}
 	if len(r.Messages) == 0 {
-		return v.refuse("needs a message of the user in Messages")
+		return v.Refuse("needs a message of the user in Messages")
 	}
 	if r.Messages[len(r.Messages)-1].Role == "assistant" {
-		return messages[len(messages)-1].refuse("is the assistant's: Messages would go on with it rather than answer it")
+		return messages[len(messages)-1].Refuse("is the assistant's: Messages would go on with it rather than answer it")
 	}
 	return nil
 }
 
-func (r *request) readMessage(m value) error {
-	told, err := m.members()
+func (r *request) readMessage(m field.Value) error {
+	told, err := m.Members()
 	if err != nil {
 		return err
 	}
-	switch role := m.child("role", told["role"]); chat.Text(role.raw) {
+	switch role := m.Child("role", told["role"]); chat.Text(role.Raw) {
 	case "system", "developer":
 		return r.readSystem(m, told)
 	case "user":
@@ -51,7 +52,7 @@ func (r *request) readMessage(m value) error {
 	case "tool":
 		return r.readToolResult(m, told)
 	default:
-		return role.refuse("must be system, developer, user, assistant or tool")
+		return role.Refuse("must be system, developer, user, assistant or tool")
 	}
 }
 
@@ -71,8 +72,8 @@ func (r *request) lastRole() string {
 	return r.Messages[len(r.Messages)-1].Role
 }
 
-func (r *request) readSystem(m value, told chat.Object) error {
-	members, err := m.pick(told, "role", "content")
+func (r *request) readSystem(m field.Value, told chat.Object) error {
+	members, err := m.Pick(told, "role", "content")
 	if err != nil {
 		return err
 	}
@@ -85,15 +86,15 @@ func (r *request) readSystem(m value, told chat.Object) error {
 		r.System = append(r.System, content...)
 		return nil
 	case "assistant":
-		return m.refuse("is a system message behind the assistant's: Messages has them at the beginning and behind the user's alone")
+		return m.Refuse("is a system message behind the assistant's: Messages has them at the beginning and behind the user's alone")
 	}
 	r.systemAt = m
 	r.add("system", content)
 	return nil
 }
 
-func (r *request) readUserTurn(m value, told chat.Object) error {
-	members, err := m.pick(told, "role", "content")
+func (r *request) readUserTurn(m field.Value, told chat.Object) error {
+	members, err := m.Pick(told, "role", "content")
 	if err != nil {
 		return err
 	}
@@ -107,23 +108,23 @@ func (r *request) readUserTurn(m value, told chat.Object) error {
 // addUser refuses the system message that stands between two of the user's.
 func (r *request) addUser(content []block) error {
 	if r.lastRole() == "system" {
-		return r.systemAt.refuse("is a system message ahead of the user's: Messages has them at the beginning and ahead of the assistant's alone")
+		return r.systemAt.Refuse("is a system message ahead of the user's: Messages has them at the beginning and ahead of the assistant's alone")
 	}
 	r.add("user", content)
 	return nil
 }
 
-func (r *request) readToolResult(m value, told chat.Object) error {
-	members, err := m.pick(told, "role", "content", "tool_call_id")
+func (r *request) readToolResult(m field.Value, told chat.Object) error {
+	members, err := m.Pick(told, "role", "content", "tool_call_id")
 	if err != nil {
 		return err
 	}
-	id, err := required(m, members, "tool_call_id")
+	id, err := m.Required(members, "tool_call_id")
 	if err != nil {
 		return err
 	}
 	result := block{Type: "tool_result", ToolUseID: id}
-	if content, ok := members["content"]; ok && !chat.IsEmpty(content.raw) {
+	if content, ok := members["content"]; ok && !chat.IsEmpty(content.Raw) {
 		if result.Content, err = readParts(content, "text", "image_url"); err != nil {
 			return err
 		}
@@ -132,19 +133,19 @@ func (r *request) readToolResult(m value, told chat.Object) error {
 }
 
 // readAssistant reads what the model said: text, a refusal, tool calls.
-func (r *request) readAssistant(m value, told chat.Object) error {
-	members, err := m.pick(told, "role", "content", "refusal", "tool_calls")
+func (r *request) readAssistant(m field.Value, told chat.Object) error {
+	members, err := m.Pick(told, "role", "content", "refusal", "tool_calls")
 	if err != nil {
 		return err
 	}
 	var content []block
-	if said, ok := members["content"]; ok && !chat.IsEmpty(said.raw) {
+	if said, ok := members["content"]; ok && !chat.IsEmpty(said.Raw) {
 		if content, err = readParts(said, "text", "refusal"); err != nil {
 			return err
 		}
 	}
-	if refusal, ok := members["refusal"]; ok && !chat.IsEmpty(refusal.raw) {
-		text, err := refusal.text()
+	if refusal, ok := members["refusal"]; ok && !chat.IsEmpty(refusal.Raw) {
+		text, err := refusal.Text()
 		if err != nil {
 			return err
 		}
@@ -158,14 +159,14 @@ func (r *request) readAssistant(m value, told chat.Object) error {
 		content = append(content, uses...)
 	}
 	if len(content) == 0 {
-		return m.child("content", nil).refuse("must not be empty in Messages")
+		return m.Child("content", nil).Refuse("must not be empty in Messages")
 	}
 	r.add("assistant", content)
 	return nil
 }
 
-func readToolCalls(v value) ([]block, error) {
-	calls, err := v.list()
+func readToolCalls(v field.Value) ([]block, error) {
+	calls, err := v.List()
 	if err != nil {
 		return nil, err
 	}
@@ -176,14 +177,14 @@ func readToolCalls(v value) ([]block, error) {
 			return nil, err
 		}
 		use := block{Type: "tool_use"}
-		if use.ID, err = required(call, members, "id"); err != nil {
+		if use.ID, err = call.Required(members, "id"); err != nil {
 			return nil, err
 		}
-		told, err := function.object("name", "arguments")
+		told, err := function.Object("name", "arguments")
 		if err != nil {
 			return nil, err
 		}
-		if use.Name, err = required(function, told, "name"); err != nil {
+		if use.Name, err = function.Required(told, "name"); err != nil {
 			return nil, err
 		}
 		if use.Input, err = readArguments(told["arguments"]); err != nil {
@@ -195,11 +196,11 @@ func readToolCalls(v value) ([]block, error) {
 }
 
 // readArguments is a tool's input: a JSON object within a string.
-func readArguments(v value) (json.RawMessage, error) {
-	if v.raw == nil {
+func readArguments(v field.Value) (json.RawMessage, error) {
+	if v.Raw == nil {
 		return json.RawMessage("{}"), nil
 	}
-	text, err := v.text()
+	text, err := v.Text()
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +208,7 @@ func readArguments(v value) (json.RawMessage, error) {
 		return json.RawMessage("{}"), nil
 	}
 	if _, err := chat.ReadObject([]byte(text)); err != nil {
-		return nil, v.refuse("must be a JSON object in Messages")
+		return nil, v.Refuse("must be a JSON object in Messages")
 	}
 	return json.RawMessage(text), nil
 }

@@ -3,10 +3,10 @@ package anthropic
 import (
 	"bytes"
 	"encoding/json"
-	"reflect"
 	"strings"
 
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/internal/field"
 )
 
 // request is a request to Messages.
@@ -27,7 +27,7 @@ type request struct {
 	Metadata      *metadata       `json:"metadata,omitempty"`
 
 	oneToolCall bool // parallel_tool_calls: false
-	systemAt    value
+	systemAt    field.Value
 }
 
 type outputConfig struct {
@@ -47,17 +47,17 @@ type metadata struct {
 // that may be there if they ask for nothing. The order is that of translation.
 var fields = []struct {
 	name string
-	read func(*request, value) error
+	read func(*request, field.Value) error
 }{
-	{"model", func(r *request, v value) (err error) { r.Model, err = v.text(); return err }},
+	{"model", func(r *request, v field.Value) (err error) { r.Model, err = v.Text(); return err }},
 	{"messages", (*request).readMessages},
 	{"tools", (*request).readTools},
 	{"tool_choice", (*request).readToolChoice},
 	{"parallel_tool_calls", (*request).readParallel},
 	{"max_tokens", (*request).readLimit},
 	{"max_completion_tokens", (*request).readLimit},
-	{"temperature", func(r *request, v value) (err error) { r.Temperature, err = v.number(0, 1); return err }},
-	{"top_p", func(r *request, v value) (err error) { r.TopP, err = v.number(0, 1); return err }},
+	{"temperature", func(r *request, v field.Value) (err error) { r.Temperature, err = v.Number(0, 1); return err }},
+	{"top_p", func(r *request, v field.Value) (err error) { r.TopP, err = v.Number(0, 1); return err }},
 	{"stop", (*request).readStop},
 	{"response_format", (*request).readFormat},
 	{"reasoning_effort", (*request).readEffort},
@@ -66,8 +66,8 @@ var fields = []struct {
 	{"safety_identifier", (*request).readUser},
 
 	// How the answer travels is this package's affair.
-	{"stream", func(*request, value) error { return nil }},
-	{"stream_options", func(*request, value) error { return nil }},
+	{"stream", func(*request, field.Value) error { return nil }},
+	{"stream_options", func(*request, field.Value) error { return nil }},
 
 	{"n", only(1.0)},
 	{"logprobs", only(false)},
@@ -87,15 +87,12 @@ var fieldNames = func() (names []string) {
 }()
 
 // only accepts one value: the one that asks for nothing.
-func only(want any) func(*request, value) error {
-	return func(_ *request, v value) error {
-		var got any
-		if json.Unmarshal(v.raw, &got) != nil || !reflect.DeepEqual(got, want) {
-			return v.refuse("can only be %v: Messages has nothing of the kind", want)
-		}
-		return nil
-	}
+func only(want any) func(*request, field.Value) error {
+	return func(_ *request, v field.Value) error { return v.Only(want) }
 }
+
+// formatName is how refusals call the format.
+const formatName = "Messages"
 
 // translate says a chat request in the words of Messages. MaxTokens is zero if
 // the request names no limit. Every error is an *providers.UnsupportedError.
@@ -103,12 +100,12 @@ func translate(endpoint string, body json.RawMessage) (*request, error) {
 	if endpoint != providers.ChatCompletions {
 		return nil, &providers.UnsupportedError{Reason: "Messages has no such endpoint: it serves " + providers.ChatCompletions}
 	}
-	members, err := value{raw: body}.object(fieldNames...)
+	members, err := field.Of(body, formatName).Object(fieldNames...)
 	if err != nil {
 		return nil, err
 	}
 	if _, ok := members["messages"]; !ok {
-		return nil, value{at: "/messages"}.refuse("is required")
+		return nil, field.Value{At: "/messages"}.Refuse("is required")
 	}
 	r := &request{}
 	for _, f := range fields {
@@ -135,33 +132,33 @@ func (r *request) encode() ([]byte, error) {
 }
 
 // readLimit reads either name of the limit. Both may be given if they agree.
-func (r *request) readLimit(v value) error {
+func (r *request) readLimit(v field.Value) error {
 	var n int64
-	if json.Unmarshal(v.raw, &n) != nil || n < 1 {
-		return v.refuse("must be a whole number of at least 1")
+	if json.Unmarshal(v.Raw, &n) != nil || n < 1 {
+		return v.Refuse("must be a whole number of at least 1")
 	}
 	if r.MaxTokens != 0 && r.MaxTokens != n {
-		return v.refuse("contradicts max_tokens")
+		return v.Refuse("contradicts max_tokens")
 	}
 	r.MaxTokens = n
 	return nil
 }
 
-func (r *request) readStop(v value) error {
-	stops := []value{v}
-	if !v.isText() {
+func (r *request) readStop(v field.Value) error {
+	stops := []field.Value{v}
+	if !v.IsText() {
 		var err error
-		if stops, err = v.list(); err != nil {
+		if stops, err = v.List(); err != nil {
 			return err
 		}
 	}
 	for _, stop := range stops {
-		s, err := stop.text()
+		s, err := stop.Text()
 		if err != nil {
 			return err
 		}
 		if strings.TrimSpace(s) == "" {
-			return stop.refuse("must not be white space alone in Messages")
+			return stop.Refuse("must not be white space alone in Messages")
 		}
 		r.StopSequences = append(r.StopSequences, s)
 	}
@@ -171,8 +168,8 @@ func (r *request) readStop(v value) error {
 // efforts are the words that both formats have.
 var efforts = map[string]bool{"low": true, "medium": true, "high": true, "xhigh": true, "max": true}
 
-func (r *request) readEffort(v value) error {
-	effort, err := v.text()
+func (r *request) readEffort(v field.Value) error {
+	effort, err := v.Text()
 	switch {
 	case err != nil:
 		return err
@@ -181,7 +178,7 @@ func (r *request) readEffort(v value) error {
 	case efforts[effort]:
 		r.output().Effort = effort
 	default:
-		return v.refuse("must be none, low, medium, high, xhigh or max in Messages")
+		return v.Refuse("must be none, low, medium, high, xhigh or max in Messages")
 	}
 	return nil
 }
@@ -193,8 +190,8 @@ func (r *request) output() *outputConfig {
 	return r.OutputConfig
 }
 
-func (r *request) readTier(v value) error {
-	tier, err := v.text()
+func (r *request) readTier(v field.Value) error {
+	tier, err := v.Text()
 	switch {
 	case err != nil:
 		return err
@@ -203,19 +200,19 @@ func (r *request) readTier(v value) error {
 	case tier == "default":
 		r.ServiceTier = "standard_only"
 	default:
-		return v.refuse("must be auto or default: Messages has no other tiers")
+		return v.Refuse("must be auto or default: Messages has no other tiers")
 	}
 	return nil
 }
 
 // readUser reads either name of the end user.
-func (r *request) readUser(v value) error {
-	user, err := v.text()
+func (r *request) readUser(v field.Value) error {
+	user, err := v.Text()
 	if err != nil || user == "" {
 		return err
 	}
 	if r.Metadata != nil && r.Metadata.UserID != user {
-		return v.refuse("differs from user: Messages has one name for a user")
+		return v.Refuse("differs from user: Messages has one name for a user")
 	}
 	r.Metadata = &metadata{UserID: user}
 	return nil

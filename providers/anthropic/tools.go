@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/penstock-dev/penstock/providers/internal/chat"
+	"github.com/penstock-dev/penstock/providers/internal/field"
 )
 
 // tool is a function the model may ask to be called.
@@ -21,8 +22,8 @@ type toolChoice struct {
 	NoParallel bool   `json:"disable_parallel_tool_use,omitempty"`
 }
 
-func (r *request) readTools(v value) error {
-	tools, err := v.list()
+func (r *request) readTools(v field.Value) error {
+	tools, err := v.List()
 	if err != nil {
 		return err
 	}
@@ -36,26 +37,28 @@ func (r *request) readTools(v value) error {
 	return nil
 }
 
-func readTool(v value) (tool, error) {
+func readTool(v field.Value) (tool, error) {
 	function, members, err := readFunction(v, "cache_control")
 	if err != nil {
 		return tool{}, err
 	}
-	told, err := function.object("name", "description", "parameters", "strict")
+	told, err := function.Object("name", "description", "parameters", "strict")
 	if err != nil {
 		return tool{}, err
 	}
-	read := tool{CacheControl: members["cache_control"].raw}
-	if read.Name, err = required(function, told, "name"); err != nil {
+	read := tool{CacheControl: members["cache_control"].Raw}
+	if read.Name, err = function.Required(told, "name"); err != nil {
 		return tool{}, err
 	}
 	if description, ok := told["description"]; ok {
-		if read.Description, err = description.text(); err != nil {
+		if read.Description, err = description.Text(); err != nil {
 			return tool{}, err
 		}
 	}
-	if strict, ok := told["strict"]; ok && json.Unmarshal(strict.raw, &read.Strict) != nil {
-		return tool{}, strict.refuse("must be true or false")
+	if strict, ok := told["strict"]; ok {
+		if read.Strict, err = strict.Bool(); err != nil {
+			return tool{}, err
+		}
 	}
 	read.InputSchema, err = readParameters(told["parameters"])
 	return read, err
@@ -64,86 +67,83 @@ func readTool(v value) (tool, error) {
 // readFunction reads {"type":"function","function":…}, the only kind of tool
 // and of tool call that Messages has a word for. Others of its members must be
 // among also.
-func readFunction(v value, also ...string) (function value, members map[string]value, err error) {
-	members, err = v.object(append(also, "type", "function")...)
+func readFunction(v field.Value, also ...string) (function field.Value, members map[string]field.Value, err error) {
+	members, err = v.Object(append(also, "type", "function")...)
 	if err != nil {
-		return value{}, nil, err
+		return field.Value{}, nil, err
 	}
-	kind, err := required(v, members, "type")
+	kind, err := v.Required(members, "type")
 	if err != nil {
-		return value{}, nil, err
+		return field.Value{}, nil, err
 	}
 	if kind != "function" {
-		return value{}, nil, members["type"].refuse("must be function: Messages has nothing else of the kind")
+		return field.Value{}, nil, members["type"].Refuse("must be function: Messages has nothing else of the kind")
 	}
 	function, ok := members["function"]
 	if !ok {
-		return value{}, nil, v.child("function", nil).refuse("is required")
+		return field.Value{}, nil, v.Child("function", nil).Refuse("is required")
 	}
 	return function, members, nil
 }
 
 // readParameters is the schema of a tool's input. Messages wants it to say that
 // it is an object, which chat completions take for granted.
-func readParameters(v value) (json.RawMessage, error) {
-	if v.raw == nil {
+func readParameters(v field.Value) (json.RawMessage, error) {
+	if v.Raw == nil {
 		return json.RawMessage(`{"type":"object","properties":{}}`), nil
 	}
-	schema, err := chat.ReadObject(v.raw)
+	schema, err := chat.ReadObject(v.Raw)
 	if err != nil {
-		return nil, v.refuse("must be an object")
+		return nil, v.Refuse("must be an object")
 	}
 	switch kind := schema["type"]; {
 	case chat.Text(kind) == "object":
-		return v.raw, nil
+		return v.Raw, nil
 	case !chat.IsNull(kind):
-		return nil, v.child("type", kind).refuse("must be object in Messages")
+		return nil, v.Child("type", kind).Refuse("must be object in Messages")
 	}
 	schema["type"] = json.RawMessage(`"object"`)
 	return json.Marshal(schema)
 }
 
-func (r *request) readToolChoice(v value) error {
-	if !v.isText() {
+func (r *request) readToolChoice(v field.Value) error {
+	if !v.IsText() {
 		function, _, err := readFunction(v)
 		if err != nil {
 			return err
 		}
-		named, err := function.object("name")
+		named, err := function.Object("name")
 		if err != nil {
 			return err
 		}
-		name, err := required(function, named, "name")
+		name, err := function.Required(named, "name")
 		r.ToolChoice = &toolChoice{Type: "tool", Name: name}
 		return err
 	}
-	word, err := v.text()
+	word, err := v.Text()
 	if err != nil {
 		return err
 	}
 	kind, ok := map[string]string{"none": "none", "auto": "auto", "required": "any"}[word]
 	if !ok {
-		return v.refuse("must be none, auto, required or a function")
+		return v.Refuse("must be none, auto, required or a function")
 	}
 	r.ToolChoice = &toolChoice{Type: kind}
 	return nil
 }
 
-func (r *request) readParallel(v value) error {
-	var parallel bool
-	if json.Unmarshal(v.raw, &parallel) != nil {
-		return v.refuse("must be true or false")
-	}
-	r.oneToolCall = !parallel
-	return nil
+func (r *request) readParallel(v field.Value) error {
+	parallel, err := v.Bool()
+	r.oneToolCall = err == nil && !parallel
+	return err
 }
 
 // chooseTools brings the choice and the number of calls together: Messages
 // wants both in one place, and only with tools.
-func (r *request) chooseTools(choice value) error {
+func (r *request) chooseTools(choice field.Value) error {
 	if len(r.Tools) == 0 {
 		if r.ToolChoice != nil && (r.ToolChoice.Type == "any" || r.ToolChoice.Type == "tool") {
-			return choice.refuse("asks for a tool, and there are none")
+			return choice.Refuse("asks for a tool, and there are none")
 		}
 		r.ToolChoice = nil
 		return nil
