@@ -1,0 +1,9 @@
+// Package lane is the permission to send a call to a provider: limits, the gate
+// that a hint shuts, and a breaker, one for the whole fleet.
+//
+// A lane is a target in its quota pool. What is metered together, and the gate,
+// are the pool's; the breaker is the target's. All of it is decided in Redis, in
+// one script for a call's admission and one for its settlement, by Redis' own
+// clock. What must outlive Redis is also in a [Store]: when Redis has lost a
+// lane, nothing is admitted to it until it was rebuilt from there.
+package lane

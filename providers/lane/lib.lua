@@ -1,0 +1,58 @@
+-- What the scripts share; it stands before each of them.
+-- All times are microseconds, by Redis' own clock.
+
+local MINUTE = 60 * 1000000
+
+local function clock()
+  local t = redis.call("TIME")
+  return t[1] * 1000000 + t[2]
+end
+
+-- int writes a number whole: Lua itself would write 1.7e+15.
+local function int(n) return string.format("%.0f", n) end
+
+local function num(s) return tonumber(s) or 0 end
+
+-- hash returns the fields of the hash at key.
+local function hash(key)
+  local flat, fields = redis.call("HGETALL", key), {}
+  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+  return fields
+end
+
+-- limits returns requests, input and output tokens a minute, and concurrency, as
+-- the operator says, else as "r i o c" in configured says.
+local function limits(pool, configured)
+  local r, i, o, c = string.match(pool.limits or configured, "(%d+) (%d+) (%d+) (%d+)")
+  return {requests = num(r), input = num(i), output = num(o), concurrency = num(c)}
+end
+
+-- meters lists what limits a call, each with the field that says until when the limit is used
+-- up, and how long one of what it counts uses it up for. The pool's are those in bounds, the
+-- lane's what was learned.
+local function meters(pool, lane, bounds, now)
+  local list = {}
+  local function add(key, fields, name, rate)
+    if rate > 0 then
+      list[#list + 1] = {key = key, name = name, full = num(fields[name]), each = MINUTE / rate}
+    end
+  end
+  for _, name in ipairs({"requests", "input", "output"}) do add(KEYS[1], pool, name, bounds[name]) end
+  if num(lane.learned_until) > now then
+    for _, name in ipairs({"requests", "input", "output", "tokens"}) do
+      add(KEYS[2], lane, name, num(lane["limit_" .. name]))
+    end
+  end
+  return list
+end
+
+-- uses returns what a call uses of each meter, by name.
+local function uses(requests, input, output)
+  return {requests = requests, input = input, output = output, tokens = input + output}
+end
+
+-- count returns how many permits of the set have not lapsed, and forgets the rest.
+local function count(key, now)
+  redis.call("ZREMRANGEBYSCORE", key, "-inf", int(now))
+  return redis.call("ZCARD", key)
+end

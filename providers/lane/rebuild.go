@@ -1,0 +1,139 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+)
+
+// rebuildPatience bounds one rebuild, so that a store that does not answer is
+// told of rather than waited for.
+const rebuildPatience = 5 * time.Second
+
+// rebuild brings a lane that Redis has lost back from the store. Those who want
+// the same lane meanwhile wait for it.
+func (l *Lanes) rebuild(ctx context.Context, lane Lane) error {
+	return l.rebuilds.do(ctx, lane, func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rebuildPatience)
+		defer cancel()
+		for range rebuildTries {
+			done, err := l.rebuildOnce(ctx, lane)
+			if err != nil {
+				return fmt.Errorf("rebuild the lane: %w", err)
+			}
+			if done {
+				return nil
+			}
+		}
+		return errLost
+	})
+}
+
+var errLost = errors.New("rebuild the lane: Redis lost it again and again")
+
+// rebuildOnce reads what the store has kept since the build began, and reports
+// false when something was lost or changed meanwhile: what was read may be past.
+func (l *Lanes) rebuildOnce(ctx context.Context, lane Lane) (bool, error) {
+	number, err := beginScript.Run(ctx, l.redis, []string{buildKey(lane.Pool)}, uuid.NewString(), idle.Milliseconds()).Text()
+	if err != nil {
+		return false, fmt.Errorf("begin in Redis: %w", err)
+	}
+	kept, err := l.store.Kept(ctx, lane)
+	if err != nil {
+		return false, err
+	}
+	keys := []string{poolKey(lane.Pool), laneKey(lane), permitsKey(lane.Pool), buildKey(lane.Pool)}
+	args := []any{
+		number, micros(kept.Gate), string(kept.PoolHold), string(kept.Hold), limitsText(kept.Limits),
+		kept.Opening.Number, micros(kept.Opening.For), prober(kept), micros(kept.ProbeFor),
+		l.configured(lane.Pool).String(), micros(l.cfg.Burst), l.cfg.Lease.Milliseconds(), idle.Milliseconds(),
+	}
+	for _, c := range kept.Calls {
+		keys = append(keys, lanePermitsKey(Lane{lane.Pool, c.Target}), callKey(lane.Pool, c.Call))
+		args = append(args, c.Call.String())
+	}
+	done, err := rebuildScript.Run(ctx, l.redis, keys, args...).Bool()
+	if err != nil {
+		return false, fmt.Errorf("rebuild in Redis: %w", err)
+	}
+	return done, nil
+}
+
+func limitsText(limits *Limits) string {
+	if limits == nil {
+		return ""
+	}
+	return limits.String()
+}
+
+func prober(k Kept) string {
+	if k.Prober == uuid.Nil {
+		return ""
+	}
+	return k.Prober.String()
+}
+
+// Fields of laneKey.
+const builtField = "built"
+
+var breakerFields = []string{"opened", "open_until", "prober", "probe_until"}
+
+// forget makes Redis read the lane from the store again, and its pool too. Of the
+// lane it keeps all that the store does not, but the given fields. A lane without
+// a target is its pool alone.
+func (l *Lanes) forget(ctx context.Context, lane Lane, fields ...string) error {
+	_, err := l.redis.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Set(ctx, buildKey(lane.Pool), uuid.NewString(), idle)
+		pipe.HDel(ctx, poolKey(lane.Pool), builtField)
+		if lane.Target != "" {
+			pipe.HDel(ctx, laneKey(lane), append([]string{builtField}, fields...)...)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("make Redis forget %s: %w", lane.Target, err)
+	}
+	return nil
+}
+
+// flights lets one of those who want the same lane rebuild it.
+type flights struct {
+	mu   sync.Mutex
+	each map[Lane]*flight
+}
+
+type flight struct {
+	done chan struct{}
+	err  error
+}
+
+func (f *flights) do(ctx context.Context, lane Lane, rebuild func() error) error {
+	f.mu.Lock()
+	if under, ok := f.each[lane]; ok {
+		f.mu.Unlock()
+		select {
+		case <-under.done:
+			return under.err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	own := &flight{done: make(chan struct{})}
+	if f.each == nil {
+		f.each = make(map[Lane]*flight)
+	}
+	f.each[lane] = own
+	f.mu.Unlock()
+
+	own.err = rebuild()
+	f.mu.Lock()
+	delete(f.each, lane)
+	f.mu.Unlock()
+	close(own.done)
+	return own.err
+}

@@ -1,0 +1,130 @@
+-- Settles one call: shuts the gate, and, the first time, frees its place, corrects what it
+-- reserved, learns the provider's limits, and tells the breaker.
+--
+-- KEYS  1 pool, 2 lane, 3 permits of the pool, 4 permits of the lane, 5 call, 6 window
+-- ARGV  1 call, 2 outcome "ok" | "bad" | "none" | "unsent", 3 input tokens, 4 output tokens, both -1
+--       when not known, 5 gate µs, 6 limits of the configuration "r i o c", 7 burst µs, 8 idle ms,
+--       9 limits a minute told "r i o t", 10 which of them are used up, as 0 or 1 each "r i o t",
+--       11 how long what was told is believed µs, 12 first opening µs, 13 longest opening µs,
+--       14 what the end of a probe means: "" | "close" | "reopen" | "release",
+--       15 number of the opening, 16 its length µs
+-- Returns {1 if it was settled now, number of the opening it caused or 0, its length µs}.
+
+-- The window is SLOTS slots long. Traffic is back when more than RAMPED calls are let through at
+-- once. Openings follow one another when less than FORGIVEN lies between.
+local SLOT, SLOTS, RAMPED, FORGIVEN = 5000000, 12, 32, 600000000
+
+local call, outcome = ARGV[1], ARGV[2]
+local now, pool, lane = clock(), hash(KEYS[1]), hash(KEYS[2])
+
+-- A gate is kept also where nothing is built, and whatever became of the permit.
+local function shut(wait)
+  if wait <= 0 then return end
+  redis.call("HSET", KEYS[1], "gate", int(math.max(num(pool.gate), now + wait)))
+  redis.call("PEXPIRE", KEYS[1], ARGV[8])
+end
+
+-- finish ends the probe, if it is this call.
+local function finish(meaning)
+  if meaning == "" or lane.prober ~= call then return end
+  redis.call("HDEL", KEYS[2], "prober", "probe_until")
+  if meaning == "close" then
+    redis.call("HDEL", KEYS[2], "open_until")
+    redis.call("HSET", KEYS[2], "ramp", 2, "changed", int(now))
+  elseif meaning == "reopen" then
+    redis.call("HSET", KEYS[2], "opened", ARGV[15], "open_until", int(now + ARGV[16]), "changed", int(now))
+  end
+end
+
+-- correct gives back, or takes, the difference to what was reserved.
+local function correct(permit)
+  local before = uses(num(permit.charged), num(permit.input), num(permit.output))
+  local after = uses(outcome == "unsent" and 0 or 1, before.input, before.output)
+  if num(ARGV[3]) >= 0 then after = uses(after.requests, num(ARGV[3]), num(ARGV[4])) end
+  for _, m in ipairs(meters(pool, lane, limits(pool, ARGV[6]), now)) do
+    local by = math.min(m.each * after[m.name], 10 * MINUTE) - math.min(m.each * before[m.name], MINUTE)
+    if by ~= 0 then redis.call("HSET", m.key, m.name, int(m.full + by)) end
+  end
+end
+
+-- learn keeps what the provider told of its limits. One that is used up has no burst left.
+local function learn()
+  local told = {string.match(ARGV[9], "(%d+) (%d+) (%d+) (%d+)")}
+  local empty = {string.match(ARGV[10], "(%d) (%d) (%d) (%d)")}
+  for n, name in ipairs({"requests", "input", "output", "tokens"}) do
+    if num(told[n]) > 0 then
+      redis.call("HSET", KEYS[2], "limit_" .. name, told[n], "learned_until", int(now + ARGV[11]))
+      if empty[n] == "1" then
+        local full = num(redis.call("HGET", KEYS[2], name))
+        redis.call("HSET", KEYS[2], name, int(math.max(full, now + ARGV[7] + MINUTE / told[n])))
+      end
+    end
+  end
+end
+
+-- seen counts the outcome in the window, and returns how many there are in it, and how many bad.
+local function seen()
+  local slot, n, bad = math.floor(now / SLOT), 0, 0
+  redis.call("HINCRBY", KEYS[6], slot .. ":" .. outcome, 1)
+  redis.call("PEXPIRE", KEYS[6], SLOTS * SLOT / 1000)
+  for field, value in pairs(hash(KEYS[6])) do
+    local at, what = string.match(field, "(%d+):(%a+)")
+    if num(at) <= slot - SLOTS then
+      redis.call("HDEL", KEYS[6], field)
+    else
+      n = n + value
+      if what == "bad" then bad = bad + value end
+    end
+  end
+  return n, bad
+end
+
+-- judge returns whether the breaker opens, and learns what failures are normal: of a row of them
+-- only the first is, so that outages are not.
+local function judge()
+  local normal, row = num(lane.normal), num(lane.row)
+  local n, bad = seen()
+  row = outcome == "bad" and row + 1 or 0
+  local worse = normal + 0.1 + 5 * math.sqrt(normal * (1 - normal) / n)
+  local trips = row >= math.max(5, math.ceil(math.log(1e-6) / math.log(normal)))
+    or (n >= 20 and bad >= 5 and bad / n > math.min(worse, 0.9))
+  if row <= 1 then normal = normal + (row - normal) / 200 end
+  redis.call("HSET", KEYS[2], "row", row, "normal", math.min(math.max(normal, 0.01), 0.5))
+  return trips
+end
+
+-- ramp lets more through with each success while traffic is being brought back.
+local function ramp()
+  if not lane.ramp then return end
+  local most = num(lane.ramp)
+  most = outcome == "ok" and most + 1 or math.max(1, math.floor(most / 2))
+  if most > RAMPED then redis.call("HDEL", KEYS[2], "ramp") else redis.call("HSET", KEYS[2], "ramp", most) end
+end
+
+-- open opens the breaker: for twice as long as the last time, unless that is long ago.
+local function open()
+  local number = 1
+  if now < num(lane.changed) + FORGIVEN then number = num(lane.opened) + 1 end
+  local length = math.min(ARGV[12] * 2 ^ math.min(number - 1, 30), ARGV[13])
+  redis.call("HSET", KEYS[2], "opened", number, "open_until", int(now + length), "changed", int(now), "row", 0)
+  redis.call("HDEL", KEYS[2], "ramp", "prober", "probe_until")
+  redis.call("DEL", KEYS[6])
+  return {1, number, int(length)}
+end
+
+shut(num(ARGV[5]))
+finish(ARGV[14])
+local permit = hash(KEYS[5])
+if redis.call("DEL", KEYS[5]) == 0 then return {0, 0, 0} end
+redis.call("ZREM", KEYS[3], call)
+redis.call("ZREM", KEYS[4], call)
+if not (pool.built and lane.built) then return {1, 0, 0} end
+correct(permit)
+learn()
+-- What was sent before the breaker last moved says nothing of how things are since.
+local counts = (outcome == "ok" or outcome == "bad") and ARGV[14] == "" and num(lane.open_until) == 0
+  and num(permit.at) >= num(lane.changed)
+if not counts then return {1, 0, 0} end
+if judge() then return open() end
+ramp()
+return {1, 0, 0}
