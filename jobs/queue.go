@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -45,6 +46,8 @@ type Signal struct {
 	Jobs []uuid.UUID `json:"jobs,omitempty"`
 	// Executions are those that were abandoned.
 	Executions []uuid.UUID `json:"executions,omitempty"`
+	// At is when an execution that was given back may run; zero: now.
+	At time.Time `json:"at,omitzero"`
 }
 
 // Signals carries signals between processes, at most once and in no order: a

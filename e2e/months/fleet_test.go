@@ -229,7 +229,7 @@ func (p *process) parts() []func(context.Context) error {
 	f.must(err)
 	listen := func(ctx context.Context) error {
 		return f.queue.Listen(ctx, func(s jobs.Signal) {
-			dispatcher.Wake()
+			dispatcher.WakeAt(s.At)
 			runner.Stop(s.Executions)
 		}, jobs.SignalReady, jobs.SignalStopped)
 	}

@@ -215,7 +215,7 @@ func (p *parts) listen(ctx context.Context) error {
 	return p.signals.Listen(ctx, func(s jobs.Signal) {
 		switch {
 		case s.Kind == jobs.SignalReady:
-			p.dispatcher.Wake()
+			p.dispatcher.WakeAt(s.At)
 		case s.Kind == jobs.SignalStopped && p.runner != nil:
 			p.runner.Stop(s.Executions)
 		}

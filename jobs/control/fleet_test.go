@@ -109,7 +109,7 @@ func (f *fleet) start(name string, concurrency int) *process {
 		dispatcher.Run, runner.Run, controller.Run,
 		func(ctx context.Context) error {
 			return f.queue.Listen(ctx, func(s jobs.Signal) {
-				dispatcher.Wake()
+				dispatcher.WakeAt(s.At)
 				runner.Stop(s.Executions)
 			}, jobs.SignalReady, jobs.SignalStopped)
 		},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,6 +49,9 @@ type Config struct {
 type Dispatcher struct {
 	cfg  Config
 	wake chan struct{}
+	// expected is when the next execution is due, in nanoseconds since 1970, of
+	// those given back since the last pass; zero: none is.
+	expected atomic.Int64
 
 	// What follows belongs to the goroutine in Run.
 	leading bool
@@ -100,12 +104,25 @@ func New(cfg Config) (*Dispatcher, error) {
 }
 
 // Wake says that there may be something to release, or room for it. It never
-// blocks; many calls in a row are one. Call it on [jobs.SignalReady].
+// blocks; many calls in a row are one.
 func (d *Dispatcher) Wake() {
 	select {
 	case d.wake <- struct{}{}:
 	default:
 	}
+}
+
+// WakeAt is Wake, and says that at the given time there will be something to
+// release that was given back; zero: there will not. Call it on
+// [jobs.SignalReady].
+func (d *Dispatcher) WakeAt(at time.Time) {
+	for !at.IsZero() {
+		known := d.expected.Load()
+		if known != 0 && known <= at.UnixNano() || d.expected.CompareAndSwap(known, at.UnixNano()) {
+			break
+		}
+	}
+	d.Wake()
 }
 
 // Run dispatches until ctx ends, then gives up the lease and returns nil.

@@ -89,7 +89,7 @@ func (s *stage) start(catalog *jobs.Catalog, places int) {
 		dispatcher.Run, runner.Run, controller.Run, s.service.Run,
 		func(ctx context.Context) error {
 			return s.queue.Listen(ctx, func(signal jobs.Signal) {
-				dispatcher.Wake()
+				dispatcher.WakeAt(signal.At)
 				runner.Stop(signal.Executions)
 			}, jobs.SignalReady, jobs.SignalStopped)
 		},

@@ -15,9 +15,13 @@ const (
 )
 
 // unpark brings back executions whose time has come, if it is time to ask for
-// them. What others give back meanwhile is noticed within Pace.Poll.
+// them. What is given back meanwhile, and WakeAt is not told of, is noticed within
+// Pace.Poll.
 func (d *Dispatcher) unpark(ctx context.Context) error {
 	now := time.Now()
+	if expected := d.expected.Swap(0); expected != 0 {
+		d.unparkAt = earlier(d.unparkAt, time.Unix(0, expected))
+	}
 	if now.Before(d.unparkAt) {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package dispatch_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +33,31 @@ func TestWaitingIsReleasedAtItsTime(t *testing.T) {
 		time.Sleep(time.Second + time.Millisecond)
 		if log := f.logged(); len(log) != 1 {
 			t.Fatalf("released %d a poll interval after their time, want 1", len(log))
+		}
+	})
+}
+
+// One that was given back since the last look is released at its time if that was
+// told, whatever other times were.
+func TestWhatIsToldIsReleasedAtItsTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		d, _ := f.start(map[string]int{"sim": 10})
+		synctest.Wait() // it has looked, and would look again in a second
+		start := time.Now()
+		for _, after := range []time.Duration{500 * time.Millisecond, 50 * time.Millisecond, 300 * time.Millisecond} {
+			f.park(start.Add(after), f.add(1, jobs.Candidate{Tenant: "a"})...)
+			d.WakeAt(start.Add(after))
+		}
+		d.WakeAt(time.Time{})
+		time.Sleep(900 * time.Millisecond)
+		var at []time.Duration
+		for _, r := range f.logged() {
+			at = append(at, r.at.Sub(start))
+		}
+		if want := []time.Duration{50 * time.Millisecond, 300 * time.Millisecond, 500 * time.Millisecond}; !slices.Equal(at, want) {
+			t.Errorf("released at %v, want %v", at, want)
 		}
 	})
 }

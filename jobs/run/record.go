@@ -126,7 +126,7 @@ func (r *Runner) reschedule(ctx context.Context, d *decision) (Result, error) {
 	if err != nil {
 		return Unrecorded, err
 	}
-	r.signal(ctx, jobs.Signal{Kind: jobs.SignalReady})
+	r.signal(ctx, jobs.Signal{Kind: jobs.SignalReady, At: d.runAt})
 	return Rescheduled, nil
 }
 
