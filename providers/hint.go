@@ -140,6 +140,18 @@ func parseNumber(value string, unit time.Duration) time.Duration {
 	return time.Duration(n * float64(unit))
 }
 
+// ParseDelay reads a duration as protocol buffers write it in JSON: seconds,
+// with or without fraction, and "s". That is how google.rpc.RetryInfo says how
+// long to wait. What is negative or cannot be read counts as absent, and so is
+// zero; what is longer than MaxHint counts as that.
+func ParseDelay(value string) time.Duration {
+	seconds, ok := strings.CutSuffix(strings.TrimSpace(value), "s")
+	if !ok {
+		return 0
+	}
+	return parseNumber(seconds, time.Second)
+}
+
 func clampHint(d time.Duration) time.Duration { return min(max(d, 0), MaxHint) }
 
 func advice(header http.Header) Advice {

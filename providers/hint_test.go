@@ -142,6 +142,18 @@ func TestParseHintAdvice(t *testing.T) {
 	}
 }
 
+func TestParseDelay(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]time.Duration{
+		"45.8s": 45800 * time.Millisecond, "37s": 37 * time.Second, "0.000340012s": 340012 * time.Nanosecond, " 1s ": time.Second,
+		"99999999999s": 24 * time.Hour, "0s": 0, "-3s": 0, "": 0, "s": 0, "3": 0, "3m": 0, "1e9s": 0, "soon": 0, "infs": 0,
+	} {
+		if got := providers.ParseDelay(value); got != want {
+			t.Errorf("%q: got %s, want %s", value, got, want)
+		}
+	}
+}
+
 func FuzzParseHint(f *testing.F) {
 	f.Add("1.5", "200", "0", "6m0s", "2026-03-01T12:00:07Z", "Sun, 01 Mar 2026 12:00:00 GMT", "true")
 	f.Add("Sun, 01 Mar 2026 12:01:00 GMT", "-1", "1", "1e9", "x", "", "false")
@@ -156,6 +168,9 @@ func FuzzParseHint(f *testing.F) {
 			if hint.After < 0 || hint.After > providers.MaxHint {
 				t.Errorf("%s is out of bounds for %v", hint.After, header)
 			}
+		}
+		if delay := providers.ParseDelay(after + "s"); delay < 0 || delay > providers.MaxHint {
+			t.Errorf("%s is out of bounds for %q", delay, after)
 		}
 		if limited.After < plain.After {
 			t.Errorf("rate limited %s is shorter than plain %s for %v", limited.After, plain.After, header)

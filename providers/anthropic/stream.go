@@ -90,9 +90,9 @@ func (c *completion) start(m message) error {
 		return errOrder
 	}
 	c.started = true
-	c.head.ID, c.head.Model = m.ID, m.Model
+	c.out.ID, c.out.Model = m.ID, m.Model
 	c.usage.add(m.Usage)
-	return c.send(chunkDelta{Role: "assistant"}, false)
+	return c.out.Begin(0)
 }
 
 // startBlock opens a block. A tool call is told of at once, its arguments as
@@ -115,9 +115,7 @@ func (c *completion) startBlock(index int64, b contentBlock) error {
 	c.open[index] = opened
 	switch {
 	case b.Type == "tool_use":
-		return c.sendCall(chunkCall{
-			Index: opened.call, ID: b.ID, Type: "function", Function: chunkFunction{Name: b.Name},
-		})
+		return c.sendCall(chat.ToolCall{Index: opened.call, ID: b.ID, Name: b.Name})
 	case b.Text != "":
 		return c.sendText(b.Text)
 	}
@@ -198,10 +196,11 @@ func (c *completion) stop() error {
 			return err
 		}
 	}
-	if err := c.finish(finish); err != nil {
+	c.finished = finish
+	if err := c.out.Finish(0, finish); err != nil {
 		return err
 	}
-	return c.sendUsage()
+	return c.out.Usage(c.usage.counts())
 }
 
 // argumentsAreWhole says whether each tool call's arguments are a JSON object.

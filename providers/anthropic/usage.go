@@ -55,30 +55,3 @@ func (u *usage) counts() providers.Usage {
 		ReasoningTokens: reasoning,
 	}
 }
-
-// chatUsage is the usage of a chat completion.
-type chatUsage struct {
-	PromptTokens     int64             `json:"prompt_tokens"`
-	CompletionTokens int64             `json:"completion_tokens"`
-	TotalTokens      int64             `json:"total_tokens"`
-	PromptDetails    promptDetails     `json:"prompt_tokens_details"`
-	OutputDetails    completionDetails `json:"completion_tokens_details"`
-}
-
-type promptDetails struct {
-	CachedTokens int64 `json:"cached_tokens"`
-}
-
-type completionDetails struct {
-	ReasoningTokens int64 `json:"reasoning_tokens"`
-}
-
-func usageOf(u providers.Usage) *chatUsage {
-	return &chatUsage{
-		PromptTokens:     u.InputTokens,
-		CompletionTokens: u.OutputTokens,
-		TotalTokens:      u.InputTokens + u.OutputTokens,
-		PromptDetails:    promptDetails{u.CachedTokens},
-		OutputDetails:    completionDetails{u.ReasoningTokens},
-	}
-}

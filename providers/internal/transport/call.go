@@ -14,8 +14,8 @@ import (
 // Exchange is one call in the words of a wire format. Whole and Refused are
 // required.
 type Exchange struct {
-	// Path is appended to the base URL.
-	Path string
+	// Path is appended to the base URL, Query behind it. Both are escaped.
+	Path, Query string
 	// Header is what the format needs beside key and content type.
 	Header map[string]string
 	Body   []byte
@@ -24,7 +24,9 @@ type Exchange struct {
 	Timeouts       providers.Timeouts
 
 	// Refused classifies an answer that is not 2xx, by its status and the
-	// beginning of its body.
+	// beginning of its body. Of a hint in the body, left in RetryAfter, and those
+	// in the headers the longest counts; the same goes for errors of Whole and
+	// Stream.
 	Refused func(status int, body []byte) *providers.Error
 	// Whole reads an answer that is one body.
 	Whole func(body []byte) (Answer, error)

@@ -110,6 +110,7 @@ func secretScrubber(config Config) func(string) string {
 // send sends the request of x.
 func (c *Client) send(ctx context.Context, x *Exchange) (*http.Response, error) {
 	target := c.base.JoinPath(x.Path)
+	target.RawQuery = x.Query
 	out, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(x.Body))
 	if err != nil {
 		return nil, err

@@ -88,12 +88,12 @@ func safeCause(err error) error {
 	return errors.New("HTTP exchange failed")
 }
 
-// obeyHints takes from the answer's headers how long to wait, and whether
-// trying again is worth it at all.
+// obeyHints takes from the answer's headers how long to wait, unless its body
+// said longer, and whether trying again is worth it at all.
 func obeyHints(failure *providers.Error, header http.Header) {
 	limited := failure.Class == providers.RateLimited
 	hint := providers.ParseHint(header, limited, time.Now())
-	failure.RetryAfter = hint.After
+	failure.RetryAfter = max(failure.RetryAfter, hint.After)
 	switch {
 	case hint.Advice == providers.DoNotRetry && limited:
 		failure.Class = providers.QuotaExhausted // waiting will not help
