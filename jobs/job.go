@@ -118,6 +118,10 @@ const (
 	WaitingOnCapacity  WaitingOn = "capacity"
 	WaitingOnRateLimit WaitingOn = "rate_limit"
 	WaitingOnRetry     WaitingOn = "retry"
+	// WaitingOnBreaker: calls to its target have failed, and are tried out first.
+	WaitingOnBreaker WaitingOn = "breaker"
+	// WaitingOnHuman: an operator holds it.
+	WaitingOnHuman WaitingOn = "human"
 	// WaitingOnFairness is what a backlog waits on that gets its share of a pool
 	// in which others have one, too. Where a job is not looked at alone, that is
 	// told as [WaitingOnCapacity].

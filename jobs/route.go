@@ -24,6 +24,12 @@ type Route struct {
 	// MaxAttempts bounds tries, not calls: at least 1.
 	MaxAttempts int
 	Timeouts    providers.Timeouts
+	// Patience is how long a request waits for a target that lets nothing through
+	// before the next one is called.
+	Patience time.Duration
+	// HedgeBudget is which part of the calls may be second ones, made because the
+	// first token of the first was late; zero: none.
+	HedgeBudget float64
 }
 
 // Catalog knows what a caller's model may name. It does not change once made.

@@ -96,6 +96,13 @@ func (s *Stream) Add(piece json.RawMessage) {
 	s.changed()
 }
 
+// Heard reports whether anybody listens, as far as is known by now.
+func (s *Stream) Heard() bool {
+	s.relay.mu.Lock()
+	defer s.relay.mu.Unlock()
+	return len(s.hubs) > 0
+}
+
 // End says that nothing will follow, and waits until those who listen were told
 // everything, at most a quarter of a second.
 func (s *Stream) End(ctx context.Context) {

@@ -45,6 +45,8 @@ type decision struct {
 	runAt     time.Time
 	waitingOn jobs.WaitingOn
 	target    int
+	// failedOver says that another target is to be called at once.
+	failedOver bool
 }
 
 func (d *decision) outcome() jobs.Outcome {
@@ -79,7 +81,10 @@ func (r *Runner) decide(w jobs.Work, route jobs.Route, a attempt) decision {
 func (d *decision) giveBack(w jobs.Work, a attempt) {
 	d.message = a.held.Error()
 	d.runAt, d.waitingOn = a.ended, jobs.WaitingOnCapacity
+	closed, isShut := errors.AsType[*shut](a.held)
 	switch {
+	case isShut:
+		d.runAt, d.waitingOn = ceil(a.ended.Add(closed.wait)), closed.waitingOn()
 	case errors.Is(a.held, errNoSuch), errors.Is(a.held, errWithheld):
 		d.runAt = a.ended.Add(elsewhereDelay)
 	case errors.Is(a.held, errRefused):
@@ -91,7 +96,9 @@ func (d *decision) giveBack(w jobs.Work, a attempt) {
 	}
 }
 
-// afterFailure applies the policy of the failure's class.
+// afterFailure applies the policy of the failure's class. What may succeed at the
+// same target later is tried at the next one at once, and after the last at the
+// first again, later; a 429 is waited for as long as the route has patience.
 func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, e *providers.Error) {
 	class, policy := e.Class, e.Policy()
 	if policy.Try {
@@ -113,16 +120,18 @@ func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, e *pro
 	if class == providers.RateLimited {
 		d.waitingOn = jobs.WaitingOnRateLimit
 	}
-	d.runAt = ceil(d.at.Add(max(0, e.RetryAfter) + r.jitter(w, d.at, e)))
-	if d.runAt.Before(w.StopAt) {
-		return
-	}
-	if another && d.at.Before(w.StopAt) {
+	wait := max(0, e.RetryAfter) + r.jitter(w, d.at, e)
+	d.runAt = ceil(d.at.Add(wait))
+	inTime, stays := d.runAt.Before(w.StopAt), class == providers.RateLimited && wait <= route.Patience
+	switch {
+	case another && d.at.Before(w.StopAt) && (!stays || !inTime):
 		d.failOver(next)
-		return
+	case !inTime:
+		d.fail(string(class), safe(full+"; "+tooLate(e.RetryAfter, d.runAt), maxMessage))
+		d.stopAt = w.StopAt
+	case !stays:
+		d.target = 0 // all were called, or passed over: from the first again
 	}
-	d.fail(string(class), safe(full+"; "+tooLate(e.RetryAfter, d.runAt), maxMessage))
-	d.stopAt = w.StopAt
 }
 
 // jitter is full jitter that grows with the tries used up. It comes on top of the
@@ -160,10 +169,10 @@ func (d *decision) fail(code, message string) {
 	d.status, d.jobError = jobs.StatusFailed, &jobs.JobError{Code: code, Message: message}
 }
 
-// failOver sends the execution to another target at once. It is released anew,
-// since the place it holds is one of its present provider.
+// failOver sends the execution to another target at once: in the same run, or
+// released anew when that target lets nothing through now.
 func (d *decision) failOver(target int) {
-	d.target, d.runAt, d.waitingOn = target, d.at, jobs.WaitingOnCapacity
+	d.target, d.runAt, d.waitingOn, d.failedOver = target, d.at, jobs.WaitingOnCapacity, true
 }
 
 // nextTarget returns the index of the route's target after the one called. The

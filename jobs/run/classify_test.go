@@ -62,8 +62,8 @@ func TestEveryClassGoesItsWay(t *testing.T) {
 	}
 	final := way{"failed", "failed", 1, jobs.CallFailure}
 	over := way{"failed", "next target", 1, jobs.CallFailure}
-	again := way{"retry", "retry", 1, jobs.CallFailure}
-	timeout := way{"retry", "retry", 1, jobs.CallTimeout}
+	again := way{"retry", "next target", 1, jobs.CallFailure}
+	timeout := way{"retry", "next target", 1, jobs.CallTimeout}
 	for class, want := range map[providers.Class]way{
 		providers.RateLimited:       {"rate_limit", "rate_limit", 0, jobs.CallFailure},
 		providers.QuotaExhausted:    over,
@@ -90,7 +90,7 @@ func TestEveryClassGoesItsWay(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					g := newRig(t)
-					g.work.Route = route
+					g.work.Route, g.opens = route, refuses
 					g.call = failing(providers.Error{
 						Class: class, HTTPStatus: 418, Message: "it failed", Detail: "theirs", Partial: "half",
 					})
@@ -126,7 +126,7 @@ func TestATargetThatCannotCarryTheRequestIsPassedOver(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				g := newRig(t)
-				g.work.Route = route
+				g.work.Route, g.opens = route, refuses
 				g.call = failing(*(&providers.UnsupportedError{Pointer: "/seed", Reason: "has no counterpart"}).Refuse())
 				g.take()
 				became, tries, call := g.became()
@@ -299,7 +299,7 @@ func TestNoTimeForAnotherTry(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			g := newRig(t)
-			g.work.Route = "default"
+			g.work.Route, g.opens = "default", refuses
 			g.call = failing(late)
 			g.take()
 			if what, _, _ := g.became(); what != "next target" {
@@ -350,7 +350,7 @@ func TestTargetIsFoundAgainAfterAChangeOfConfiguration(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				g := newRig(t)
-				g.work.Route, g.work.Target = "default", stored
+				g.work.Route, g.work.Target, g.opens = "default", stored, refuses
 				g.call = failing(providers.Error{Class: providers.NotFound})
 				g.take()
 				if what, _, _ := g.became(); what != "next target" {

@@ -1,19 +1,15 @@
 package run
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/jobs/backoff"
-	"github.com/penstock-dev/penstock/providers"
 )
 
 // Handle runs one task: claim, call, decide, record. It returns when all of it
@@ -30,9 +26,7 @@ func (r *Runner) Handle(ctx context.Context, task jobs.Task) {
 	if err != nil {
 		return
 	}
-	route := r.route(work)
-	a := r.attempt(calling, work, route, c.At)
-	r.record(ctx, work, r.decide(work, route, a))
+	r.record(ctx, work, r.carryOut(calling, work, c.At))
 }
 
 // claim makes the task this worker's. While the store is away it goes on
@@ -94,18 +88,6 @@ func (r *Runner) route(w jobs.Work) jobs.Route {
 	}
 }
 
-// attempt is one call as it went.
-type attempt struct {
-	// begun is when the call was claimed, ended when its answer was there.
-	begun, ended time.Time
-	latency      time.Duration
-	response     providers.Response
-	// failure is nil when the call succeeded.
-	failure *providers.Error
-	// held says why the call was not made, or was broken off by ourselves.
-	held error
-}
-
 // Why a call was not made.
 var (
 	errStale    = errors.New("the worker could not renew its heartbeat")
@@ -114,55 +96,6 @@ var (
 	errRefused  = errors.New("the request cannot be read by anybody")
 	errWithheld = errors.New("the worker cannot read the request")
 )
-
-// attempt makes the call, unless there is a reason not to.
-func (r *Runner) attempt(ctx context.Context, w jobs.Work, route jobs.Route, begun time.Time) attempt {
-	a := attempt{begun: begun}
-	sent := time.Now()
-	if a.held = r.hold(ctx, w, sent); a.held == nil {
-		r.cfg.Observer.started(w)
-		show, end := r.live(ctx, w.Task)
-		a.response, a.failure = r.call(ctx, w, providers.Request{
-			Endpoint: w.Endpoint, Model: w.Model, Body: w.Body,
-			IdempotencyKey: fmt.Sprintf("%s-%d", w.Task.Execution, w.Task.Fence),
-			Timeouts:       bounded(route.Timeouts, w.StopAt.Sub(sent)),
-		}, show)
-		a.latency = time.Since(sent)
-		a.held = a.blame(context.Cause(ctx))
-		end()
-	}
-	a.ended = time.Now().UTC()
-	return a
-}
-
-// live returns what shows the pieces of a run to those who listen, and what
-// ends that.
-func (r *Runner) live(ctx context.Context, t jobs.Task) (show func(providers.Chunk), end func()) {
-	if r.cfg.Live == nil {
-		return nil, func() {}
-	}
-	s := r.cfg.Live(t)
-	return func(c providers.Chunk) { s.Add(bytes.Clone(c.Data)) }, func() { s.End(context.WithoutCancel(ctx)) }
-}
-
-// blame returns cause if the call failed as a cancelled call does. A failure of
-// another class came from the provider, and counts. A call that says it was
-// cancelled although nobody did so has lost its connection.
-func (a *attempt) blame(cause error) error {
-	switch {
-	case a.failure == nil:
-		return nil
-	case cause == nil && a.failure.Class == providers.Cancelled:
-		lost := *a.failure
-		lost.Class = providers.Connection
-		a.failure = &lost
-		return nil
-	case a.failure.Class == providers.Cancelled, a.failure.Class == providers.Connection:
-		return cause
-	default:
-		return nil
-	}
-}
 
 // hold returns why the call must not be made, or nil.
 func (r *Runner) hold(ctx context.Context, w jobs.Work, now time.Time) error {
@@ -186,48 +119,4 @@ func (r *Runner) hold(ctx context.Context, w jobs.Work, now time.Time) error {
 		return errTooLate
 	}
 	return nil
-}
-
-// bounded returns the timeouts such that the call ends within left.
-func bounded(t providers.Timeouts, left time.Duration) providers.Timeouts {
-	if t.Total == 0 || t.Total > left {
-		t.Total = left
-	}
-	return t
-}
-
-// call calls the provider. A panic in it is a malformed answer: most likely
-// this answer is what the adapter could not bear. It is retried, and counts,
-// so that a request that always ends so does end.
-func (r *Runner) call(
-	ctx context.Context, w jobs.Work, req providers.Request, show func(providers.Chunk),
-) (resp providers.Response, failure *providers.Error) {
-	defer func() {
-		if v := recover(); v != nil {
-			r.cfg.Observer.panicked(w.Task, fmt.Sprintf("%T", v), debug.Stack())
-			resp, failure = providers.Response{}, &providers.Error{
-				Class: providers.Malformed, Message: "the provider's adapter failed on this call",
-			}
-		}
-	}()
-	resp, err := r.cfg.Providers[w.Provider].Call(ctx, req, show)
-	if err != nil {
-		return providers.Response{}, failureOf(err)
-	}
-	if !json.Valid(resp.Body) {
-		return resp, &providers.Error{
-			Class: providers.Malformed, HTTPStatus: resp.HTTPStatus, Message: "the answer is not JSON",
-			Usage: resp.Usage, Partial: string(resp.Body), TimeToFirstToken: resp.TimeToFirstToken, RequestID: resp.RequestID,
-		}
-	}
-	return resp, nil
-}
-
-// failureOf returns the *[providers.Error] in err. An error that has none is
-// not quoted: nobody promised that it is safe.
-func failureOf(err error) *providers.Error {
-	if e, ok := errors.AsType[*providers.Error](err); ok {
-		return e
-	}
-	return &providers.Error{Class: providers.ClassOf(err), Message: "the call failed for an unclassified reason", Err: err}
 }

@@ -53,6 +53,12 @@ const (
 	Rescheduled Result = "rescheduled"
 	// Stale: it was another's by then; only the call is recorded.
 	Stale Result = "stale"
+	// FailedOver: the next target was called in the same run.
+	FailedOver Result = "failed_over"
+	// Outrun: a hedge or what it was to hedge was first.
+	Outrun Result = "outrun"
+	// NotMade: a further call of the run was not let through by its lane.
+	NotMade Result = "not_made"
 	// Unrecorded: the worker ended, or the store refused, before it was kept. It
 	// runs again.
 	Unrecorded Result = "unrecorded"

@@ -29,7 +29,9 @@ type rig struct {
 	disclaimed  func(jobs.Claim) error
 	finished    func(jobs.Outcome) ([]uuid.UUID, error)
 	rescheduled func(jobs.Rescheduling) error
-	beaten      func(running []jobs.Task) ([]jobs.Task, error)
+	// opens answers OpenCall: an error keeps a run to its first call.
+	opens  func(jobs.Call) error
+	beaten func(running []jobs.Task) ([]jobs.Task, error)
 
 	claims    []jobs.Claim
 	disclaims []jobs.Claim
@@ -76,8 +78,8 @@ func newRig(t *testing.T, changes ...func(*run.Config)) *rig {
 	cfg := run.Config{
 		Store: g, Queue: g.queue, Signals: g.queue, Worker: g.worker,
 		Catalog: jobs.NewCatalog([]jobs.Route{
-			{Name: "single", Targets: []jobs.Target{first}, MaxAttempts: 5, Timeouts: timeouts},
-			{Name: "default", Targets: []jobs.Target{first, second}, MaxAttempts: 5, Timeouts: timeouts},
+			{Name: "single", Targets: []jobs.Target{first}, MaxAttempts: 5, Timeouts: timeouts, Patience: 5 * time.Second},
+			{Name: "default", Targets: []jobs.Target{first, second}, MaxAttempts: 5, Timeouts: timeouts, Patience: 5 * time.Second},
 		}, nil, jobs.Route{}),
 		Providers:   map[string]providers.Provider{"first": provider{g}, "second": provider{g}},
 		Concurrency: map[string]int{"first": 2, "second": 2},
@@ -152,10 +154,18 @@ func (g *rig) take() {
 type provider struct{ g *rig }
 
 func (p provider) Call(
-	ctx context.Context, req providers.Request, _ func(providers.Chunk),
+	ctx context.Context, req providers.Request, onChunk func(providers.Chunk),
 ) (providers.Response, error) {
 	p.g.note(func() { p.g.requested = append(p.g.requested, req) })
-	return under(p.g, &p.g.call)(ctx, req)
+	return under(p.g, &p.g.call)(context.WithValue(ctx, chunks{}, onChunk), req)
+}
+
+// chunks is where a call finds whom to tell of a piece.
+type chunks struct{}
+
+// piece tells of a piece of the answer, from within a call.
+func piece(ctx context.Context, data string) {
+	ctx.Value(chunks{}).(func(providers.Chunk))(providers.Chunk{Data: json.RawMessage(data)})
 }
 
 // hang is a call that goes on until it is cancelled.
@@ -193,8 +203,14 @@ func (g *rig) Disclaim(_ context.Context, c jobs.Claim) error {
 
 func (g *rig) OpenCall(_ context.Context, _ uuid.UUID, c jobs.Call) error {
 	g.note(func() { g.opened = append(g.opened, c) })
+	if opens := under(g, &g.opens); opens != nil {
+		return opens(c)
+	}
 	return nil
 }
+
+// refuses keeps a run to its first call.
+func refuses(jobs.Call) error { return jobs.ErrStale }
 
 func (g *rig) CloseCall(_ context.Context, c jobs.Call) error {
 	g.note(func() { g.closed = append(g.closed, c) })

@@ -45,18 +45,19 @@ type Config struct {
 	FlushTimeout time.Duration
 	// Pace says how often the worker beats, and when it is stale.
 	Pace jobs.Pace
+	// Lanes give leave for each call; nil: none is needed. Pool names the quota pool
+	// of a target; nil: its provider's name.
+	Lanes Lanes
+	Pool  func(jobs.Target) string
+	// Estimate tells how many tokens a request and its answer have; nil: zero.
+	Estimate func(endpoint, model string, body json.RawMessage) (input, output int64)
+	// HedgeAfter tells how late the first token of a target is when a second call
+	// is worth its part of a route's hedge budget, and whether that is known; nil:
+	// nothing is hedged.
+	HedgeAfter func(t jobs.Target, budget float64) (time.Duration, bool)
 	// Live opens the stream of a run for those who listen; nil when nobody can.
 	Live     func(jobs.Task) Stream
 	Observer Observer
-}
-
-// Stream takes the pieces of a run's answer as they arrive.
-type Stream interface {
-	// Add adds a piece. It does not block.
-	Add(piece json.RawMessage)
-	// End says that no more follow, before the outcome is recorded. It returns
-	// soon.
-	End(ctx context.Context)
 }
 
 // Runner runs executions. Make one with [New].
@@ -66,11 +67,15 @@ type Runner struct {
 	pulse   pulse
 	gate    *gate
 	doubts  *doubts
+	permits *permits
+	hedges  *budgets
 	// draining is closed when the worker starts to stop.
 	draining chan struct{}
 	started  sync.Once
 	// failing says that the last write failed, and that this was reported.
 	failing atomic.Bool
+	// lanesFailing is the same of the lanes.
+	lanesFailing atomic.Bool
 }
 
 // New returns a runner, or an error that names the field at fault.
@@ -88,7 +93,8 @@ func New(cfg Config) (*Runner, error) {
 		return nil, fmt.Errorf("run: Pace: %w", err)
 	}
 	return &Runner{
-		cfg: cfg, running: newRegistry(), gate: newGate(), doubts: newDoubts(), draining: make(chan struct{}),
+		cfg: cfg, running: newRegistry(), gate: newGate(), doubts: newDoubts(), permits: newPermits(),
+		hedges: newBudgets(), draining: make(chan struct{}),
 	}, nil
 }
 
@@ -144,6 +150,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	var beating, consuming sync.WaitGroup
 	beating.Go(func() { r.heartbeat(alive) })
 	beating.Go(func() { r.clearUp(alive) })
+	beating.Go(func() { r.renew(alive) })
 	for provider, n := range r.cfg.Concurrency {
 		consuming.Go(func() { r.consume(ctx, provider, n) })
 	}

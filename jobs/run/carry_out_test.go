@@ -1,0 +1,133 @@
+package run_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/jobs/run"
+	"github.com/penstock-dev/penstock/providers"
+)
+
+// byModel makes what the rig calls depend on the model.
+func byModel(first, second func(context.Context, providers.Request) (providers.Response, error)) func(
+	context.Context, providers.Request,
+) (providers.Response, error) {
+	return func(ctx context.Context, req providers.Request) (providers.Response, error) {
+		if req.Model == "m1" {
+			return first(ctx, req)
+		}
+		return second(ctx, req)
+	}
+}
+
+func succeeding(context.Context, providers.Request) (providers.Response, error) { return answer, nil }
+
+// TestFailoverIsPartOfTheRun: the next target is called at once, under a row of its
+// own that is there first; the failed call counts.
+func TestFailoverIsPartOfTheRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.work.Route = "default"
+		g.call = byModel(failing(providers.Error{Class: providers.ServerError, Message: "it broke"}),
+			func(context.Context, providers.Request) (providers.Response, error) {
+				if len(under(g, &g.opened)) != 1 {
+					t.Error("the second call was made before its row")
+				}
+				return answer, nil
+			})
+		g.take()
+		o := g.outcome()
+		if o.Status != jobs.StatusSucceeded || o.Tries != 1 || o.Call.Provider != "second" || o.Call.Model != "m2" {
+			t.Errorf("outcome %+v, want the second target's answer and one try", o)
+		}
+		opened, closed, claimed := under(g, &g.opened), under(g, &g.closed), under(g, &g.claims)[0].Call
+		if len(opened) != 1 || opened[0].ID != o.Call.ID || opened[0].ID == claimed || opened[0].Status != "" {
+			t.Errorf("opened %+v, want the second call's row", opened)
+		}
+		if len(closed) != 1 || closed[0].ID != claimed || closed[0].ErrorClass != providers.ServerError {
+			t.Errorf("closed %+v, want the first call's failure", closed)
+		}
+		requested := under(g, &g.requested)
+		if len(requested) != 2 || requested[0].IdempotencyKey == requested[1].IdempotencyKey {
+			t.Errorf("requested %+v, want two calls with keys of their own", requested)
+		}
+		attempts := under(g, &g.attempts)
+		if len(attempts) != 2 || attempts[0].Result != run.FailedOver || attempts[0].Message != "it broke" || attempts[1].Tries != 1 {
+			t.Errorf("the observer was told %+v, want the failed call as well", attempts)
+		}
+	})
+}
+
+// TestEachTargetIsCalledOnceInARun: then the first is called again, later.
+func TestEachTargetIsCalledOnceInARun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.work.Route = "default"
+		g.call = failing(providers.Error{Class: providers.Overloaded})
+		g.take()
+		r := g.rescheduling()
+		if n := len(under(g, &g.requested)); n != 2 || r.Tries != 2 || r.Target != 0 || r.WaitingOn != jobs.WaitingOnRetry ||
+			!r.RunAt.After(time.Now()) {
+			t.Errorf("%d calls, then %+v; want two, two tries, and the first again later", n, r)
+		}
+	})
+}
+
+// TestTriesOfARunAreBounded: also those made in place.
+func TestTriesOfARunAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.work.Route, g.work.Tries = "default", 4
+		g.call = failing(providers.Error{Class: providers.Overloaded})
+		g.take()
+		if o := g.outcome(); o.Status != jobs.StatusFailed || o.Tries != 1 || len(under(g, &g.requested)) != 1 {
+			t.Errorf("%d calls and %+v, want the last try to end it", len(under(g, &g.requested)), o)
+		}
+	})
+}
+
+// TestNobodySeesTwoBeginnings: what was shown of a failed answer is taken back by a
+// new run, so another target is called in one.
+func TestNobodySeesTwoBeginnings(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		shown := &recorded{}
+		g := newRig(t, shown.live)
+		g.work.Route = "default"
+		g.call = func(ctx context.Context, _ providers.Request) (providers.Response, error) {
+			piece(ctx, `"half"`)
+			return providers.Response{}, &providers.Error{Class: providers.Truncated}
+		}
+		g.take()
+		if what, tries, _ := g.became(); what != "next target" || tries != 1 || len(under(g, &g.requested)) != 1 {
+			t.Errorf("became %q with %d tries, want the next target in a run of its own", what, tries)
+		}
+	})
+}
+
+// TestRunGoesOnWhereTheNextTargetCannotBeCalled: whatever keeps it from being so.
+func TestRunGoesOnWhereTheNextTargetCannotBeCalled(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{"past": jobs.ErrStale, "away": away, "refused": errors.New("no")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t)
+				g.work.Route = "default"
+				g.opens = func(jobs.Call) error { return err }
+				g.call = failing(providers.Error{Class: providers.NotFound})
+				g.take()
+				if what, tries, _ := g.became(); what != "next target" || tries != 1 || len(under(g, &g.closed)) != 0 {
+					t.Errorf("became %q with %d tries, closed %+v; want a run of its own", what, tries, g.closed)
+				}
+			})
+		})
+	}
+}
