@@ -76,6 +76,9 @@ func TestSubmitNamesTheFieldAtFault(t *testing.T) {
 		"/request/max_tokens": newJob(
 			`{"model":"default","messages":[{}],"max_tokens":"many"}`),
 		"/request/input": with(func(n *jobs.NewJob) { n.Endpoint = providers.Embeddings }),
+		"/request/max_output_tokens": with(func(n *jobs.NewJob) {
+			n.Endpoint, n.Request = providers.Responses, []byte(`{"model":"default","input":"x","max_output_tokens":"many"}`)
+		}),
 		"/endpoint":      with(func(n *jobs.NewJob) { n.Endpoint = "/v1/images" }),
 		"/deadline":      with(func(n *jobs.NewJob) { n.Deadline = time.Now().Add(-time.Second) }),
 		"/timeout":       with(func(n *jobs.NewJob) { n.Timeout = jobs.MaxTimeout + 1 }),
@@ -90,6 +93,19 @@ func TestSubmitNamesTheFieldAtFault(t *testing.T) {
 		e, ok := errors.AsType[*jobs.Error](err)
 		if !ok || e.Code != jobs.CodeInvalidField || e.Pointer != pointer {
 			t.Errorf("got %v, want invalid_field at %s", err, pointer)
+		}
+	}
+	for _, c := range []struct{ endpoint, body, pointer string }{
+		{providers.Responses, `{"model":"default"}`, "/request/input"},
+		{providers.Responses, `{"model":"default","input":7}`, "/request/input"},
+		{providers.Messages, `{"model":"default","max_tokens":1}`, "/request/messages"},
+		{providers.Messages, `{"model":"default","messages":[{}]}`, "/request/max_tokens"},
+	} {
+		n := newJob(c.body)
+		n.Endpoint = c.endpoint
+		_, err := s.Submit(t.Context(), n)
+		if e, ok := errors.AsType[*jobs.Error](err); !ok || e.Pointer != c.pointer {
+			t.Errorf("%s %s: got %v, want invalid_field at %s", c.endpoint, c.body, err, c.pointer)
 		}
 	}
 	_, err := s.Submit(t.Context(), newJob(`{"model":"nope","messages":[{}]}`))

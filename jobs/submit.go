@@ -184,6 +184,7 @@ type body struct {
 	Input               json.RawMessage `json:"input"`
 	MaxTokens           *int64          `json:"max_tokens"`
 	MaxCompletionTokens *int64          `json:"max_completion_tokens"`
+	MaxOutputTokens     *int64          `json:"max_output_tokens"`
 }
 
 // request reads n's body and finds the route of its model.
@@ -210,7 +211,7 @@ func (s *Service) request(n NewJob) (r Request, model string, err error) {
 	if err := s.carried(route, r); err != nil {
 		return Request{}, "", err
 	}
-	r.Route, r.Cost = route.Name, b.cost(len(n.Request))
+	r.Route, r.Cost = route.Name, b.cost(r.Endpoint, len(n.Request))
 	return r, *b.Model, nil
 }
 
@@ -226,6 +227,7 @@ func readBody(fields map[string]json.RawMessage) (body, error) {
 		{"input", "a string or an array", &b.Input},
 		{"max_tokens", "a whole number", &b.MaxTokens},
 		{"max_completion_tokens", "a whole number", &b.MaxCompletionTokens},
+		{"max_output_tokens", "a whole number", &b.MaxOutputTokens},
 	} {
 		if raw, ok := fields[f.name]; ok && json.Unmarshal(raw, f.into) != nil {
 			return body{}, Invalid("/request/"+f.name, "must be %s", f.want)
@@ -243,30 +245,42 @@ func (b body) validate(endpoint string) error {
 	}
 	switch endpoint {
 	case providers.ChatCompletions:
-		var messages []json.RawMessage
-		if json.Unmarshal(b.Messages, &messages) != nil || len(messages) == 0 {
-			return Invalid("/request/messages", "must be an array with at least one message")
+		return b.validateMessages()
+	case providers.Messages:
+		if b.MaxTokens == nil {
+			return Invalid("/request/max_tokens", "is required: the most tokens that the answer may have")
 		}
-	case providers.Embeddings:
+		return b.validateMessages()
+	case providers.Embeddings, providers.Responses:
 		if len(b.Input) == 0 || strings.ContainsRune("{tfn0123456789-", rune(b.Input[0])) {
 			return Invalid("/request/input", "must be a string or an array")
 		}
+		return nil
 	default:
-		return Invalid("/endpoint", "must be %s or %s", providers.ChatCompletions, providers.Embeddings)
+		return Invalid("/endpoint", "must be %s, %s, %s or %s",
+			providers.ChatCompletions, providers.Embeddings, providers.Responses, providers.Messages)
+	}
+}
+
+func (b body) validateMessages() error {
+	var messages []json.RawMessage
+	if json.Unmarshal(b.Messages, &messages) != nil || len(messages) == 0 {
+		return Invalid("/request/messages", "must be an array with at least one message")
 	}
 	return nil
 }
 
-// cost estimates tokens: a quarter of the bytes in, and what may come out.
-func (b body) cost(size int) int64 {
+// cost estimates tokens: a quarter of the bytes in, and what may come out, which
+// of embeddings is nothing.
+func (b body) cost(endpoint string, size int) int64 {
 	const bytesPerToken, usualAnswer, most = 4, 256, 1 << 20
 	out := int64(usualAnswer)
-	for _, limit := range []*int64{b.MaxTokens, b.MaxCompletionTokens} {
+	for _, limit := range []*int64{b.MaxTokens, b.MaxCompletionTokens, b.MaxOutputTokens} {
 		if limit != nil {
 			out = max(0, *limit)
 		}
 	}
-	if b.Messages == nil {
+	if endpoint == providers.Embeddings {
 		out = 0
 	}
 	return 1 + int64(size)/bytesPerToken + min(out, most)

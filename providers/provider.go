@@ -9,11 +9,13 @@ import (
 	"time"
 )
 
-// Endpoints a request can be made for. A job's endpoint is the path of the
-// OpenAI API whose body it carries.
+// Endpoints a request can be made for: the path of the API whose body it
+// carries, OpenAI's but for Messages, which is Anthropic's.
 const (
 	ChatCompletions = "/v1/chat/completions"
 	Embeddings      = "/v1/embeddings"
+	Responses       = "/v1/responses"
+	Messages        = "/v1/messages"
 )
 
 // Provider makes calls in one wire format against one base URL. It is safe
@@ -57,7 +59,8 @@ type Timeouts struct {
 	Total time.Duration
 }
 
-// Chunk is a piece of an answer under way, in the provider's own form.
+// Chunk is a piece of an answer under way: a JSON object in the streaming form
+// of the endpoint, or of chat completions where the request is translated.
 type Chunk struct {
 	Data json.RawMessage
 }
@@ -68,7 +71,8 @@ type Response struct {
 	Body json.RawMessage
 	// Model is what the provider says answered; it may differ from the request's.
 	Model string
-	// FinishReason is the first choice's; empty for embeddings.
+	// FinishReason is the first choice's; empty for embeddings. It is in the words
+	// of chat completions whatever the endpoint: stop, length, tool_calls.
 	FinishReason string
 	Usage        Usage
 	// HTTPStatus is the provider's, such as 200.

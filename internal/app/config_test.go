@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/penstock-dev/penstock/providers"
 )
 
 // env returns a getenv over pairs of name and value.
@@ -51,6 +54,7 @@ func TestFile(t *testing.T) {
 providers:
   openai: {type: openai, api_key: "${KEY}", models: [gpt-5-mini], concurrency: 200}
   local: {type: openai, base_url: "http://127.0.0.1:11434/v1"}
+  azure: {type: openai, base_url: "http://127.0.0.1:9/v1", endpoints: [chat/completions, responses]}
   claude: {type: anthropic, api_key: "${KEY}", max_tokens: 4096, no_streaming: true}
 routes:
   fast: {targets: [openai/gpt-5-mini, local/llama3], timeout: 60s, max_attempts: 3}
@@ -75,8 +79,11 @@ redaction:
 	if p["claude"].APIKey != "secret" || p["claude"].MaxTokens != 4096 || !p["claude"].NoStreaming {
 		t.Errorf("anthropic: got %+v", p["claude"])
 	}
-	if checks := c.File.checks(); len(checks) != 1 || checks["claude"] == nil {
-		t.Errorf("got checks of %d providers, want claude's alone", len(checks))
+	checks := c.File.checks()
+	for name, want := range map[string]bool{"openai": true, "azure": true, "local": false, "claude": false} {
+		if native := checks[name](providers.Responses, json.RawMessage(`{"input":"x","truncation":"auto"}`)) == nil; native != want {
+			t.Errorf("%s has responses natively: got %t, want %t", name, native, want)
+		}
 	}
 	if !c.File.TrustTenantHeader || c.File.DrainTimeout != 30*time.Second {
 		t.Errorf("got %+v", c.File)
@@ -141,6 +148,8 @@ func TestWrongConfigurationNamesTheKey(t *testing.T) {
 		{RoleEmbedded, nil, "providers: {a: {type: openai, api_key: '${NOPE}'}}", "providers.a.api_key", "NOPE"},
 		{RoleEmbedded, nil, "providers: {a: {type: openai, base_url: 'ftp://x'}}", "providers.a.base_url", "URL"},
 		{RoleEmbedded, nil, "providers: {a: {type: openai, max_tokens: 5}}", "providers.a.max_tokens", "anthropic"},
+		{RoleEmbedded, nil, "providers: {a: {type: openai, endpoints: [responses, images]}}", "providers.a.endpoints", "images"},
+		{RoleEmbedded, nil, "providers: {a: {type: anthropic, endpoints: [embeddings]}}", "providers.a.endpoints", "belongs to type openai"},
 		{RoleEmbedded, nil, "providers: {a: {type: anthropic, max_tokens: -5}}", "providers.a.max_tokens", "-5"},
 		{RoleEmbedded, nil, "providers: {a: {type: anthropic, base_url: 'ftp://x'}}", "providers.a.base_url", "api.anthropic.com"},
 		{RoleEmbedded, nil, "providers: {a: {type: anthropic, no_done_event: true}}", "providers.a", "belong to type openai"},

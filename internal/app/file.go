@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/providers"
 )
 
 // File is the configuration file. Unknown keys are refused; ${NAME} in a value
@@ -71,6 +72,9 @@ type ProviderConfig struct {
 	// MaxTokens bounds the answers of type anthropic to requests that name no
 	// limit: its format requires one. 0: 8192.
 	MaxTokens int64 `yaml:"max_tokens"`
+	// Endpoints are those a server of type openai has: chat/completions,
+	// embeddings, responses. Absent: the first two, and the third of OpenAI itself.
+	Endpoints []string `yaml:"endpoints"`
 	// NoStreaming, NoStreamOptions and NoDoneEvent are for servers that cannot
 	// stream, that refuse stream_options, or that end streams without [DONE].
 	NoStreaming     bool `yaml:"no_streaming"`
@@ -235,8 +239,14 @@ func (p ProviderConfig) validate(name string) error {
 	if p.MaxTokens != 0 && p.Type != "anthropic" {
 		return wrong(key+".max_tokens", "belongs to type anthropic")
 	}
+	if len(p.Endpoints) > 0 && p.Type != "openai" {
+		return wrong(key+".endpoints", "belongs to type openai")
+	}
 	switch p.Type {
 	case "openai":
+		if err := p.validateEndpoints(key); err != nil {
+			return err
+		}
 		return p.validateRemote(key, "https://api.openai.com/v1")
 	case "anthropic":
 		if p.NoStreamOptions || p.NoDoneEvent {
@@ -258,6 +268,23 @@ func (p ProviderConfig) validate(name string) error {
 		}
 	default:
 		return wrong(key+".type", "expected openai, anthropic or simulated, got %q", p.Type)
+	}
+	return nil
+}
+
+// openAIEndpoints are the names of the endpoints that type openai can have.
+var openAIEndpoints = map[string]string{
+	"chat/completions": providers.ChatCompletions,
+	"embeddings":       providers.Embeddings,
+	"responses":        providers.Responses,
+}
+
+func (p ProviderConfig) validateEndpoints(key string) error {
+	for _, name := range p.Endpoints {
+		if openAIEndpoints[name] == "" {
+			return wrong(key+".endpoints", "expected some of %s, got %q",
+				strings.Join(slices.Sorted(maps.Keys(openAIEndpoints)), ", "), name)
+		}
 	}
 	return nil
 }

@@ -37,15 +37,23 @@ func (c ProviderConfig) build(key string) (providers.Provider, func() error, err
 		}
 		return p, p.Close, nil
 	default:
-		p, err := openai.New(openai.Config{
-			BaseURL: c.BaseURL, APIKey: openai.Secret(c.APIKey), MaxIdleConns: c.Concurrency,
-			NoDoneEvent: c.NoDoneEvent, NoStreamOptions: c.NoStreamOptions, NoStreaming: c.NoStreaming,
-		})
+		p, err := openai.New(c.openAI())
 		if err != nil {
 			return nil, nil, wrong(key, "%v", err)
 		}
 		return p, p.Close, nil
 	}
+}
+
+func (c ProviderConfig) openAI() openai.Config {
+	config := openai.Config{
+		BaseURL: c.BaseURL, APIKey: openai.Secret(c.APIKey), MaxIdleConns: c.Concurrency,
+		NoDoneEvent: c.NoDoneEvent, NoStreamOptions: c.NoStreamOptions, NoStreaming: c.NoStreaming,
+	}
+	for _, name := range c.Endpoints {
+		config.Endpoints = append(config.Endpoints, openAIEndpoints[name])
+	}
+	return config
 }
 
 func (c ProviderConfig) buildSimulated(key string) (providers.Provider, func() error, error) {
@@ -65,8 +73,13 @@ func (c ProviderConfig) buildSimulated(key string) (providers.Provider, func() e
 func (f *File) checks() map[string]providers.Check {
 	checks := make(map[string]providers.Check)
 	for name, p := range f.Providers {
-		if p.Type == "anthropic" {
+		switch p.Type {
+		case "anthropic":
 			checks[name] = anthropic.Check
+		case "openai":
+			checks[name] = p.openAI().Check
+		default:
+			checks[name] = simulated.Check
 		}
 	}
 	return checks

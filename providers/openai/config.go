@@ -31,6 +31,10 @@ type Config struct {
 	// MaxIdleConns is how many idle connections are kept. Default: 100.
 	MaxIdleConns int
 
+	// Endpoints are those the server has. Default: chat completions and
+	// embeddings, and Responses if BaseURL is OpenAI itself: most others have none.
+	// Messages is not among what can be named: that is package anthropic.
+	Endpoints []string
 	// NoStreaming asks for whole answers, for servers that cannot stream. The
 	// first piece of such an answer is the first byte of its body, so a
 	// first-token timeout then bounds the whole generation.

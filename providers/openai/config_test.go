@@ -25,6 +25,7 @@ func TestNewNamesTheFieldThatMakesNoSense(t *testing.T) {
 		"MaxAnswerBytes": {MaxAnswerBytes: -1},
 		"MaxEventBytes":  {MaxEventBytes: -1},
 		"MaxIdleConns":   {MaxIdleConns: -1},
+		"Endpoints":      {Endpoints: []string{"/v1/messages"}},
 	} {
 		_, err := openai.New(config)
 		if err == nil || !strings.Contains(err.Error(), field) {

@@ -32,3 +32,11 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	providertest.Run(t, providertest.OpenAI(), open)
 }
+
+func TestResponsesConformance(t *testing.T) {
+	t.Parallel()
+	providertest.Run(t, providertest.Responses(), func(t *testing.T, handler http.Handler) providers.Provider {
+		t.Helper()
+		return openWith(t, handler, openai.Config{Endpoints: []string{providers.Responses}})
+	})
+}

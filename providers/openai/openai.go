@@ -1,7 +1,7 @@
-// Package openai calls any server that speaks OpenAI's chat completions and
-// embeddings: OpenAI itself, vLLM, Ollama, LM Studio, Mistral, Groq, DeepSeek,
-// a gateway. Bodies pass through as raw JSON, so fields this package has never
-// heard of reach the server and come back.
+// Package openai calls any server that speaks OpenAI's chat completions,
+// embeddings or Responses: OpenAI itself, vLLM, Ollama, LM Studio, Mistral, Groq,
+// DeepSeek, a gateway. Bodies pass through as raw JSON, so fields this package
+// has never heard of reach the server and come back.
 package openai
 
 import (
@@ -27,6 +27,9 @@ var (
 // New returns a provider for the server config names. It makes no connection.
 // A field that makes no sense is named in the error; secrets never are.
 func New(config Config) (*Provider, error) {
+	if err := checkEndpoints(config.Endpoints); err != nil {
+		return nil, fmt.Errorf("openai: %w", err)
+	}
 	client, err := transport.New(config.transport())
 	if err != nil {
 		return nil, fmt.Errorf("openai: %w", err)
@@ -51,6 +54,10 @@ func (p *Provider) Close() error {
 // with a whole body all the same, that is the answer, and onChunk is not told.
 // Embeddings are never streamed.
 //
+// Of Responses onChunk gets every event of a stream that tells of the answer,
+// with its type, and Body is the response that the terminal event brings. Nothing
+// is stored at the server.
+//
 // The time to first token ends at the first chunk that carries something of
 // the answer. A chunk that only opens it (a role, an empty string) does not
 // count, and neither do comments that keep the connection alive; from the
@@ -71,7 +78,14 @@ func (p *Provider) Call(
 		Refused:        statusError,
 		Whole:          func(body []byte) (transport.Answer, error) { return readWhole(req, body) },
 	}
-	if p.streams(req) {
+	if req.Endpoint == providers.Responses {
+		exchange.Whole = readResponse
+	}
+	switch {
+	case !p.streams(req):
+	case req.Endpoint == providers.Responses:
+		exchange.Stream = readResponseStream
+	default:
 		exchange.Stream = p.streamed
 	}
 	return p.client.Call(ctx, exchange, onChunk)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/internal/chat"
@@ -18,14 +19,15 @@ type member struct {
 
 // streams says whether req is asked for as a stream.
 func (p *Provider) streams(req providers.Request) bool {
-	return req.Endpoint == providers.ChatCompletions && !p.config.NoStreaming
+	return req.Endpoint != providers.Embeddings && !p.config.NoStreaming
 }
 
-// requestBody is req's body with the model replaced and, for chat, streaming
-// switched on or off. Everything else stays as it was, in its order.
+// requestBody is req's body with the model replaced, streaming switched on or
+// off, and storing at the server off. Everything else stays as it was, in its
+// order.
 func (p *Provider) requestBody(req providers.Request) ([]byte, error) {
-	if req.Endpoint != providers.ChatCompletions && req.Endpoint != providers.Embeddings {
-		return nil, &providers.Error{Class: providers.BadRequest, Message: "this provider has no such endpoint"}
+	if err := p.config.refusal(req); err != nil {
+		return nil, err
 	}
 	members, err := objectMembers(req.Body)
 	if err != nil {
@@ -38,8 +40,12 @@ func (p *Provider) requestBody(req providers.Request) ([]byte, error) {
 		}
 		members = setMember(members, "model", model)
 	}
-	if req.Endpoint == providers.ChatCompletions {
+	switch req.Endpoint {
+	case providers.ChatCompletions:
 		members = p.setStreaming(members)
+	case providers.Responses:
+		members = setMember(members, "stream", json.RawMessage(strconv.FormatBool(!p.config.NoStreaming)))
+		members = setMember(members, "store", json.RawMessage("false")) // true is what leaving it out means
 	}
 	return appendObject(nil, members), nil
 }

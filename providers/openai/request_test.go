@@ -36,6 +36,8 @@ var goodStream = providertest.Stream(
 var goodEmbedding = providertest.Whole(200,
 	`{"object":"list","model":"e","data":[{"index":0,"embedding":[0.5]}],"usage":{"prompt_tokens":3,"total_tokens":3}}`)
 
+var goodResponse = providertest.Whole(200, `{"object":"response","status":"completed","output":[{"type":"message"}]}`)
+
 func TestBodyGoesThroughRaw(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -66,14 +68,28 @@ func TestBodyGoesThroughRaw(t *testing.T) {
 			name: "embeddings", endpoint: providers.Embeddings,
 			body: `{"input":"x","model":"default","dimensions":8}`, want: `{"input":"x","model":"m","dimensions":8}`,
 		},
+		{
+			name: "responses are streamed and never stored", endpoint: providers.Responses,
+			body: `{"zebra":1.50,"model":"default","input":"x","stream":false,"store":false,"include":["a"]}`,
+			want: `{"zebra":1.50,"model":"m","input":"x","stream":true,"store":false,"include":["a"]}`,
+		},
+		{
+			name: "responses that say nothing of it are not stored either", endpoint: providers.Responses,
+			body: `{"input":"x"}`, want: `{"input":"x","model":"m","stream":true,"store":false}`,
+		},
+		{
+			name: "responses of a server that cannot stream", endpoint: providers.Responses,
+			config: openai.Config{NoStreaming: true},
+			body:   `{"input":"x","stream":true}`, want: `{"input":"x","stream":false,"model":"m","store":false}`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var got seen
-			reply := goodStream
-			if c.endpoint == providers.Embeddings {
-				reply = goodEmbedding
-			}
+			reply := map[string]providertest.Reply{
+				providers.ChatCompletions: goodStream, providers.Embeddings: goodEmbedding, providers.Responses: goodResponse,
+			}[c.endpoint]
+			c.config.Endpoints = []string{c.endpoint}
 			provider := openWith(t, record(&got, reply), c.config)
 			req := providers.Request{Endpoint: c.endpoint, Model: "m", Body: json.RawMessage(c.body)}
 			if _, err := provider.Call(t.Context(), req, nil); err != nil {

@@ -35,7 +35,7 @@ func (f fixture) answer(answer Answer) {
 	if told.chunks != answer.Chunks {
 		f.t.Errorf("onChunk was told of %d pieces, want %d", told.chunks, answer.Chunks)
 	}
-	told.compare(f.t, got.Body)
+	told.compare(f.t, f.wire.Request.Endpoint, got.Body)
 	if !sameJSON(f.t, got.Body, answer.Body) {
 		f.t.Errorf("body\ngot  %s\nwant %s", got.Body, answer.Body)
 	}

@@ -29,7 +29,7 @@ type dialect struct {
 	limits func(header http.Header, rpm, left int, now time.Time, full time.Duration)
 }
 
-// openAI is the dialect of chat completions and embeddings.
+// openAI is the dialect of chat completions, embeddings and Responses.
 var openAI = dialect{
 	idHeader: "X-Request-Id",
 	refusals: map[string]refusal{

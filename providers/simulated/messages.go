@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// messagesPath is where Anthropic's Messages are asked for.
-const messagesPath = "/v1/messages"
-
 // messagesRequest is what of a request to Messages shapes the simulated answer.
 type messagesRequest struct {
 	Model     string            `json:"model"`

@@ -7,6 +7,7 @@
 package simulated
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/penstock-dev/penstock/internal/memnet"
+	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/anthropic"
 	"github.com/penstock-dev/penstock/providers/openai"
 )
@@ -87,11 +89,21 @@ func New(config Config) (*Server, error) {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
+var openAIConfig = openai.Config{
+	BaseURL:   "http://simulated/v1",
+	Endpoints: []string{providers.ChatCompletions, providers.Embeddings, providers.Responses},
+}
+
+// Check is the [providers.Check] of what Provider returns.
+func Check(endpoint string, body json.RawMessage) error { return openAIConfig.Check(endpoint, body) }
+
 // Provider returns a provider that calls the server over memory alone. Its
 // behaviour is openai's in every respect but for the missing network, and
 // [openai.Provider.Close] does for it what it does there.
 func (s *Server) Provider() *openai.Provider {
-	provider, err := openai.New(openai.Config{BaseURL: "http://simulated/v1", DialContext: s.dial})
+	config := openAIConfig
+	config.DialContext = s.dial
+	provider, err := openai.New(config)
 	if err != nil {
 		panic(err) // the configuration above is a constant
 	}
