@@ -9,15 +9,17 @@ import (
 	"strings"
 
 	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/providers/lane"
 	"github.com/penstock-dev/penstock/storage/postgres"
 	"github.com/penstock-dev/penstock/storage/sqlite"
 	"github.com/penstock-dev/penstock/storage/tenantkey"
 )
 
-// Store keeps jobs and the keys of their tenants.
+// Store keeps jobs, the keys of their tenants, and what lanes must not lose.
 type Store interface {
 	jobs.Store
 	tenantkey.Store
+	lane.Store
 }
 
 // Option changes how a store is opened.

@@ -1,6 +1,8 @@
 package lane
 
 import (
+	"cmp"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +17,15 @@ type Lane struct {
 	Pool string
 	// Target is provider/model.
 	Target string
+}
+
+// name returns the target, or the pool when there is none.
+func (l Lane) name() string { return cmp.Or(l.Target, l.Pool) }
+
+// Provider returns the name of the pool's provider.
+func (l Lane) Provider() string {
+	provider, _, _ := strings.Cut(l.Pool, ":")
+	return provider
 }
 
 // Limits bound what a pool is sent. A zero field is no bound.

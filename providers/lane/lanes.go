@@ -139,6 +139,7 @@ var (
 	beginScript   = script("begin")
 	rebuildScript = script("rebuild")
 	renewScript   = script("renew")
+	lookScript    = script("look")
 )
 
 // script reads an embedded file, which is there.

@@ -43,7 +43,7 @@ func (l *Lanes) rebuildOnce(ctx context.Context, lane Lane) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("begin in Redis: %w", err)
 	}
-	kept, err := l.store.Kept(ctx, lane)
+	kept, err := l.store.Lane(ctx, lane)
 	if err != nil {
 		return false, err
 	}
@@ -83,20 +83,20 @@ const builtField = "built"
 
 var breakerFields = []string{"opened", "open_until", "prober", "probe_until"}
 
-// forget makes Redis read the lane from the store again, and its pool too. Of the
-// lane it keeps all that the store does not, but the given fields. A lane without
-// a target is its pool alone.
+// forget makes Redis read the lane from the store again; its pool, when it has no
+// target. All that the store does not keep stays, but the given fields.
 func (l *Lanes) forget(ctx context.Context, lane Lane, fields ...string) error {
 	_, err := l.redis.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Set(ctx, buildKey(lane.Pool), uuid.NewString(), idle)
-		pipe.HDel(ctx, poolKey(lane.Pool), builtField)
-		if lane.Target != "" {
-			pipe.HDel(ctx, laneKey(lane), append([]string{builtField}, fields...)...)
+		of := laneKey(lane)
+		if lane.Target == "" {
+			of = poolKey(lane.Pool)
 		}
+		pipe.HDel(ctx, of, append(fields, builtField)...)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("make Redis forget %s: %w", lane.Target, err)
+		return fmt.Errorf("make Redis forget %s: %w", lane.name(), err)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ func (l *Lanes) Renew(ctx context.Context, permits []Permit) error {
 	for _, p := range permits {
 		byPool[p.Pool] = append(byPool[p.Pool], p)
 	}
-	err := l.pipelined(ctx, renewScript, func(run func(keys []string, args ...any)) {
+	err := l.pipelined(ctx, renewScript, func(run func(keys []string, args ...any) *redis.Cmd) {
 		for pool, permits := range byPool {
 			keys, args := []string{permitsKey(pool)}, []any{l.cfg.Lease.Milliseconds(), idle.Milliseconds()}
 			for _, p := range permits {
@@ -33,10 +33,10 @@ func (l *Lanes) Renew(ctx context.Context, permits []Permit) error {
 
 // pipelined runs a script several times in one round trip. A Redis that does not
 // know it is sent it, and asked again.
-func (l *Lanes) pipelined(ctx context.Context, s *redis.Script, each func(run func(keys []string, args ...any))) error {
+func (l *Lanes) pipelined(ctx context.Context, s *redis.Script, each func(run func(keys []string, args ...any) *redis.Cmd)) error {
 	send := func() error {
 		_, err := l.redis.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			each(func(keys []string, args ...any) { s.EvalSha(ctx, pipe, keys, args...) })
+			each(func(keys []string, args ...any) *redis.Cmd { return s.EvalSha(ctx, pipe, keys, args...) })
 			return nil
 		})
 		return err

@@ -10,9 +10,10 @@
 --       15 number of the opening, 16 its length µs
 -- Returns {1 if it was settled now, number of the opening it caused or 0, its length µs}.
 
--- The window is SLOTS slots long. Traffic is back when more than RAMPED calls are let through at
--- once. Openings follow one another when less than FORGIVEN lies between.
-local SLOT, SLOTS, RAMPED, FORGIVEN = 5000000, 12, 32, 600000000
+-- The window is a minute, in slots. It says nothing of a rate below VOLUME calls. Traffic is back
+-- when more than RAMPED calls are let through at once. Openings follow one another when less than
+-- FORGIVEN lies between.
+local SLOT, SLOTS, VOLUME, RAMPED, FORGIVEN = 5000000, 12, 20, 32, 10 * MINUTE
 
 local call, outcome = ARGV[1], ARGV[2]
 local now, pool, lane = clock(), hash(KEYS[1]), hash(KEYS[2])
@@ -62,21 +63,28 @@ local function learn()
   end
 end
 
--- seen counts the outcome in the window, and returns how many there are in it, and how many bad.
-local function seen()
-  local slot, n, bad = math.floor(now / SLOT), 0, 0
-  redis.call("HINCRBY", KEYS[6], slot .. ":" .. outcome, 1)
+-- note adds the call to the window.
+local function note()
+  local slot, used = math.floor(now / SLOT), {input = num(ARGV[3]), output = num(ARGV[4]), [outcome] = 1}
+  for what, n in pairs(used) do
+    if n > 0 then redis.call("HINCRBY", KEYS[6], slot .. ":" .. what, n) end
+  end
   redis.call("PEXPIRE", KEYS[6], SLOTS * SLOT / 1000)
+end
+
+-- seen returns how many calls there are in the window since the breaker last moved, and how many
+-- of them were bad.
+local function seen()
+  local slot, ok, bad = math.floor(now / SLOT), 0, 0
   for field, value in pairs(hash(KEYS[6])) do
     local at, what = string.match(field, "(%d+):(%a+)")
     if num(at) <= slot - SLOTS then
       redis.call("HDEL", KEYS[6], field)
-    else
-      n = n + value
-      if what == "bad" then bad = bad + value end
+    elseif at * SLOT >= num(lane.changed) then
+      if what == "ok" then ok = ok + value elseif what == "bad" then bad = bad + value end
     end
   end
-  return n, bad
+  return ok + bad, bad
 end
 
 -- judge returns whether the breaker opens, and learns what failures are normal: of a row of them
@@ -85,9 +93,9 @@ local function judge()
   local normal, row = num(lane.normal), num(lane.row)
   local n, bad = seen()
   row = outcome == "bad" and row + 1 or 0
-  local worse = normal + 0.1 + 5 * math.sqrt(normal * (1 - normal) / n)
+  local worse = normal + 0.1 + 5 * math.sqrt(normal * (1 - normal) / math.max(n, 1))
   local trips = row >= math.max(5, math.ceil(math.log(1e-6) / math.log(normal)))
-    or (n >= 20 and bad >= 5 and bad / n > math.min(worse, 0.9))
+    or (n >= VOLUME and bad >= 5 and bad / n > math.min(worse, 0.9))
   if row <= 1 then normal = normal + (row - normal) / 200 end
   redis.call("HSET", KEYS[2], "row", row, "normal", math.min(math.max(normal, 0.01), 0.5))
   return trips
@@ -108,7 +116,6 @@ local function open()
   local length = math.min(ARGV[12] * 2 ^ math.min(number - 1, 30), ARGV[13])
   redis.call("HSET", KEYS[2], "opened", number, "open_until", int(now + length), "changed", int(now), "row", 0)
   redis.call("HDEL", KEYS[2], "ramp", "prober", "probe_until")
-  redis.call("DEL", KEYS[6])
   return {1, number, int(length)}
 end
 
@@ -121,6 +128,7 @@ redis.call("ZREM", KEYS[4], call)
 if not (pool.built and lane.built) then return {1, 0, 0} end
 correct(permit)
 learn()
+if outcome ~= "unsent" then note() end
 -- What was sent before the breaker last moved says nothing of how things are since.
 local counts = (outcome == "ok" or outcome == "bad") and ARGV[14] == "" and num(lane.open_until) == 0
   and num(permit.at) >= num(lane.changed)

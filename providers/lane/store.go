@@ -12,8 +12,8 @@ import (
 //
 // Times are durations from now, by the store's own clock: clocks need not agree.
 type Store interface {
-	// Kept returns what is kept of a lane, its pool and its provider's calls.
-	Kept(ctx context.Context, l Lane) (Kept, error)
+	// Lane returns what is kept of a lane, its pool and its provider's calls.
+	Lane(ctx context.Context, l Lane) (Kept, error)
 	// KeepGate shuts a pool's gate for the given time, unless it is shut for
 	// longer.
 	KeepGate(ctx context.Context, pool string, wait time.Duration) error

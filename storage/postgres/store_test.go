@@ -132,3 +132,12 @@ func TestStoreInterrupted(t *testing.T) {
 		return s
 	})
 }
+
+func TestLanes(t *testing.T) {
+	t.Parallel()
+	d := newDatabases(t)
+	storagetest.RunLanes(t, func(t *testing.T) storagetest.LaneStore {
+		t.Helper()
+		return d.open(t, Config{})
+	})
+}

@@ -70,3 +70,13 @@ func TestStoreInterrupted(t *testing.T) {
 		return s
 	})
 }
+
+func TestLanes(t *testing.T) {
+	t.Parallel()
+	storagetest.RunLanes(t, func(t *testing.T) storagetest.LaneStore {
+		t.Helper()
+		s := openStore(t, Config{Path: newPath(t)})
+		t.Cleanup(func() { checkPlans(t, s) })
+		return s
+	})
+}

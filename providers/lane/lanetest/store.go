@@ -70,9 +70,9 @@ func (s *Store) enter(ctx context.Context, method string) (leave func(), err err
 // left is how long it is until t; zero when that is past.
 func left(t time.Time) time.Duration { return max(time.Until(t), 0) }
 
-// Kept implements [lane.Store].
-func (s *Store) Kept(ctx context.Context, l lane.Lane) (lane.Kept, error) {
-	leave, err := s.enter(ctx, "Kept")
+// Lane implements [lane.Store].
+func (s *Store) Lane(ctx context.Context, l lane.Lane) (lane.Kept, error) {
+	leave, err := s.enter(ctx, "Lane")
 	if err != nil {
 		return lane.Kept{}, err
 	}
