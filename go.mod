@@ -16,11 +16,15 @@ require (
 	github.com/prometheus/client_golang v1.25.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/rs/zerolog v1.35.1
+	github.com/tiktoken-go/tokenizer v0.10.0
 	golang.org/x/sys v0.49.0
 	modernc.org/sqlite v1.60.1
 )
 
-require golang.org/x/tools v0.52.0 // indirect
+require (
+	github.com/dlclark/regexp2/v2 v2.5.1 // indirect
+	golang.org/x/tools v0.52.0 // indirect
+)
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
