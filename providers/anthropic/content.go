@@ -110,7 +110,7 @@ func readImage(v field.Value) (block, error) {
 	if strings.HasPrefix(address, "https://") || strings.HasPrefix(address, "http://") {
 		return block{Type: "image", Source: &source{Type: "url", URL: address}}, nil
 	}
-	mediaType, data, ok := cutDataURL(address)
+	mediaType, data, ok := field.CutDataURL(address)
 	if mediaType == "image/jpg" {
 		mediaType = "image/jpeg"
 	}
@@ -131,7 +131,7 @@ func readFile(v field.Value) (block, error) {
 	if err != nil {
 		return block{}, err
 	}
-	mediaType, data, ok := cutDataURL(file)
+	mediaType, data, ok := field.CutDataURL(file)
 	if !ok || mediaType != "application/pdf" {
 		return block{}, members["file_data"].Refuse("must be a data URL in base64 of a PDF in Messages")
 	}
@@ -140,14 +140,4 @@ func readFile(v field.Value) (block, error) {
 		b.Title, err = name.Text()
 	}
 	return b, err
-}
-
-// cutDataURL takes a data URL (RFC 2397) in base64 apart. The media type comes
-// in lower case and without parameters.
-func cutDataURL(address string) (mediaType, data string, ok bool) {
-	rest, isData := strings.CutPrefix(address, "data:")
-	head, data, hasData := strings.Cut(rest, ",")
-	head, isBase64 := strings.CutSuffix(head, ";base64")
-	mediaType, _, _ = strings.Cut(head, ";")
-	return strings.ToLower(mediaType), data, isData && hasData && isBase64 && data != ""
 }

@@ -1,9 +1,6 @@
 package anthropic
 
 import (
-	"encoding/json"
-	"strings"
-
 	"github.com/penstock-dev/penstock/providers/internal/chat"
 	"github.com/penstock-dev/penstock/providers/internal/field"
 )
@@ -172,7 +169,7 @@ func readToolCalls(v field.Value) ([]block, error) {
 	}
 	uses := make([]block, 0, len(calls))
 	for _, call := range calls {
-		function, members, err := readFunction(call, "id", "index")
+		function, members, err := call.Function("id", "index")
 		if err != nil {
 			return nil, err
 		}
@@ -187,28 +184,10 @@ func readToolCalls(v field.Value) ([]block, error) {
 		if use.Name, err = function.Required(told, "name"); err != nil {
 			return nil, err
 		}
-		if use.Input, err = readArguments(told["arguments"]); err != nil {
+		if use.Input, err = told["arguments"].Arguments(); err != nil {
 			return nil, err
 		}
 		uses = append(uses, use)
 	}
 	return uses, nil
-}
-
-// readArguments is a tool's input: a JSON object within a string.
-func readArguments(v field.Value) (json.RawMessage, error) {
-	if v.Raw == nil {
-		return json.RawMessage("{}"), nil
-	}
-	text, err := v.Text()
-	if err != nil {
-		return nil, err
-	}
-	if strings.TrimSpace(text) == "" {
-		return json.RawMessage("{}"), nil
-	}
-	if _, err := chat.ReadObject([]byte(text)); err != nil {
-		return nil, v.Refuse("must be a JSON object in Messages")
-	}
-	return json.RawMessage(text), nil
 }

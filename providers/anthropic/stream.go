@@ -91,7 +91,7 @@ func (c *completion) start(m message) error {
 	}
 	c.started = true
 	c.out.ID, c.out.Model = m.ID, m.Model
-	c.usage.add(m.Usage)
+	c.usage.Add(m.Usage)
 	return c.out.Begin(0)
 }
 
@@ -173,7 +173,7 @@ func (c *completion) addTop(d delta, usage json.RawMessage) error {
 	if d.StopReason != "" {
 		c.stopReason, c.details = d.StopReason, d.StopDetails
 	}
-	c.usage.add(usage)
+	c.usage.Add(usage)
 	c.tell(nil, false)
 	return nil
 }

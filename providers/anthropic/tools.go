@@ -38,7 +38,7 @@ func (r *request) readTools(v field.Value) error {
 }
 
 func readTool(v field.Value) (tool, error) {
-	function, members, err := readFunction(v, "cache_control")
+	function, members, err := v.Function("cache_control")
 	if err != nil {
 		return tool{}, err
 	}
@@ -64,28 +64,6 @@ func readTool(v field.Value) (tool, error) {
 	return read, err
 }
 
-// readFunction reads {"type":"function","function":…}, the only kind of tool
-// and of tool call that Messages has a word for. Others of its members must be
-// among also.
-func readFunction(v field.Value, also ...string) (function field.Value, members map[string]field.Value, err error) {
-	members, err = v.Object(append(also, "type", "function")...)
-	if err != nil {
-		return field.Value{}, nil, err
-	}
-	kind, err := v.Required(members, "type")
-	if err != nil {
-		return field.Value{}, nil, err
-	}
-	if kind != "function" {
-		return field.Value{}, nil, members["type"].Refuse("must be function: Messages has nothing else of the kind")
-	}
-	function, ok := members["function"]
-	if !ok {
-		return field.Value{}, nil, v.Child("function", nil).Refuse("is required")
-	}
-	return function, members, nil
-}
-
 // readParameters is the schema of a tool's input. Messages wants it to say that
 // it is an object, which chat completions take for granted.
 func readParameters(v field.Value) (json.RawMessage, error) {
@@ -108,7 +86,7 @@ func readParameters(v field.Value) (json.RawMessage, error) {
 
 func (r *request) readToolChoice(v field.Value) error {
 	if !v.IsText() {
-		function, _, err := readFunction(v)
+		function, _, err := v.Function()
 		if err != nil {
 			return err
 		}

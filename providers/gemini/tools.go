@@ -1,0 +1,141 @@
+package gemini
+
+import (
+	"encoding/json"
+
+	"github.com/penstock-dev/penstock/providers/internal/chat"
+	"github.com/penstock-dev/penstock/providers/internal/field"
+)
+
+// tools are functions the model may ask to be called.
+type tools struct {
+	Functions []declaration `json:"functionDeclarations"`
+}
+
+type declaration struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Parameters  json.RawMessage `json:"parametersJsonSchema,omitempty"`
+}
+
+type toolConfig struct {
+	Calling calling `json:"functionCallingConfig"`
+}
+
+// calling says whether tools are called: AUTO is as the model likes, VALIDATED
+// the same with arguments that follow the schema, ANY some call, also with such
+// arguments, NONE no call.
+type calling struct {
+	Mode    string   `json:"mode"`
+	Allowed []string `json:"allowedFunctionNames,omitempty"`
+}
+
+func (r *request) readTools(v field.Value) error {
+	list, err := v.List()
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	functions := make([]declaration, 0, len(list))
+	for _, element := range list {
+		read, err := r.readTool(element)
+		if err != nil {
+			return err
+		}
+		functions = append(functions, read)
+	}
+	r.Tools = []tools{{functions}}
+	return nil
+}
+
+func (r *request) readTool(v field.Value) (declaration, error) {
+	function, _, err := v.Function()
+	if err != nil {
+		return declaration{}, err
+	}
+	told, err := function.Object("name", "description", "parameters", "strict")
+	if err != nil {
+		return declaration{}, err
+	}
+	read := declaration{Parameters: told["parameters"].Raw}
+	if read.Name, err = function.Required(told, "name"); err != nil {
+		return declaration{}, err
+	}
+	if description, ok := told["description"]; ok {
+		if read.Description, err = description.Text(); err != nil {
+			return declaration{}, err
+		}
+	}
+	if strict, ok := told["strict"]; ok {
+		wanted, err := strict.Bool()
+		if err != nil {
+			return declaration{}, err
+		}
+		r.strict = r.strict || wanted
+	}
+	if chat.IsEmpty(read.Parameters) {
+		read.Parameters = nil
+		return read, nil
+	}
+	_, err = told["parameters"].Members()
+	return read, err
+}
+
+// modes are the words of a tool choice.
+var modes = map[string]string{"none": "NONE", "auto": "AUTO", "required": "ANY"}
+
+func (r *request) readToolChoice(v field.Value) error {
+	if !v.IsText() {
+		function, _, err := v.Function()
+		if err != nil {
+			return err
+		}
+		named, err := function.Object("name")
+		if err != nil {
+			return err
+		}
+		name, err := function.Required(named, "name")
+		r.ToolConfig = &toolConfig{calling{Mode: "ANY", Allowed: []string{name}}}
+		return err
+	}
+	word, err := v.Text()
+	if err != nil {
+		return err
+	}
+	mode, ok := modes[word]
+	if !ok {
+		return v.Refuse("must be none, auto, required or a function")
+	}
+	r.ToolConfig = &toolConfig{calling{Mode: mode}}
+	return nil
+}
+
+func (r *request) readParallel(v field.Value) error {
+	parallel, err := v.Bool()
+	if err == nil && !parallel {
+		r.oneCall = v
+	}
+	return err
+}
+
+// chooseTools brings tools, choice and strictness together: Gemini wants the
+// first two only with each other, and has one word for the others.
+func (r *request) chooseTools(choice field.Value) error {
+	if r.Tools == nil {
+		if r.ToolConfig != nil && r.ToolConfig.Calling.Mode == "ANY" {
+			return choice.Refuse("asks for a tool, and there are none")
+		}
+		r.ToolConfig = nil
+		return nil
+	}
+	mode := "AUTO"
+	if r.ToolConfig != nil {
+		mode = r.ToolConfig.Calling.Mode
+	}
+	if r.oneCall.Raw != nil && mode != "NONE" {
+		return r.oneCall.Refuse("must be true with tools: Gemini cannot be asked for one call at most")
+	}
+	if r.strict && mode == "AUTO" {
+		r.ToolConfig = &toolConfig{calling{Mode: "VALIDATED"}}
+	}
+	return nil
+}
