@@ -108,7 +108,7 @@ redaction:
 		}
 	}
 	_, err = c.File.catalog().Resolve("gpt-9")
-	if err == nil || !strings.Contains(err.Error(), "fast, claude/…, local/…, openai/gpt-5-mini") {
+	if err == nil || !strings.Contains(err.Error(), "fast, azure/…, claude/…, local/…, openai/gpt-5-mini") {
 		t.Errorf("unknown model: got %v, want what exists", err)
 	}
 }
