@@ -8,7 +8,8 @@ const MaxAhead = 10_000
 
 // Flow is how a tenant's backlog on a route moves, as the dispatcher sees it.
 type Flow struct {
-	// Tenant is empty for the route itself, of which only Run is known.
+	// Tenant is empty for the route itself, of which only Run is known, and
+	// WaitingOn when nothing of it goes through.
 	Tenant string
 	Route  string
 	// Low says that it is of low priority, which has a share of its own. High and
@@ -53,6 +54,8 @@ type Prospect struct {
 	Rivals []Rival
 	// Run is the route's.
 	Run time.Duration
+	// Closed says what keeps all of its route; empty: nothing does.
+	Closed WaitingOn
 }
 
 // mostCounted is how much stores count each time flows are set.
@@ -64,9 +67,12 @@ func CountedOf(backlogs int) int { return min(MaxAhead, mostCounted/max(1, backl
 
 // tell fills in what the prospect says of a queued job.
 func (p Prospect) tell(j *Job, now time.Time) {
-	if p.RunAt.After(now) {
+	switch {
+	case p.RunAt.After(now):
 		j.ETA = p.backAgain()
-	} else {
+	case p.Closed != "" && !p.Released:
+		j.WaitingOn = p.Closed
+	default:
 		if p.Flow.WaitingOn != "" && !p.Released {
 			j.WaitingOn = p.Flow.WaitingOn
 		}

@@ -17,10 +17,23 @@ type Target struct {
 // String returns provider/model.
 func (t Target) String() string { return t.Provider + "/" + t.Model }
 
+// Mode is how a route chooses among its targets.
+type Mode string
+
+// The modes. The zero value is active_passive.
+const (
+	// ActivePassive: in order, the next when those before it are not worth waiting
+	// for.
+	ActivePassive Mode = "active_passive"
+	// ActiveActive: any of them, the better the more often.
+	ActiveActive Mode = "active_active"
+)
+
 // Route is a named, ordered set of targets with its policies.
 type Route struct {
 	Name    string
 	Targets []Target
+	Mode    Mode
 	// MaxAttempts bounds tries, not calls: at least 1.
 	MaxAttempts int
 	Timeouts    providers.Timeouts

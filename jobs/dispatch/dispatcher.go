@@ -37,6 +37,13 @@ type Config struct {
 	// Pools gives, by provider, how many releases may be outstanding at once
 	// over the whole fleet: at least 1. A provider that is not in it gets none.
 	Pools map[string]int
+	// Lanes tell how much targets let through; nil: all. LanePool names the quota
+	// pool of a target; nil: its provider's name.
+	Lanes    Lanes
+	LanePool func(jobs.Target) string
+	// Weight tells how good a target of an active_active route is, compared with the
+	// others; nil: all alike.
+	Weight func(jobs.Target) float64
 	// Holder names this process as holder of the lease.
 	Holder uuid.UUID
 	// Pace says how often the lease is renewed, and asked for by the others; and

@@ -43,8 +43,10 @@ func (p *pool) most() int { return max(1, p.size*mostNum/mostDen) }
 
 // share is one round of sharing a pool's room.
 type share struct {
-	pool  *pool
-	room  *room
+	pool *pool
+	room *room
+	// lanes is how much each target that is bounded still lets through.
+	lanes map[jobs.Target]int64
 	turns map[jobs.Priority]*turn
 	// taken counts what was chosen, left what is still ready, by tenant.
 	taken map[string]int
@@ -57,9 +59,10 @@ type share struct {
 // normal before low but for low's small part, and within a priority in turn
 // over the tenants. It reports cut when it stopped for want of sight rather
 // than of room or work: another look will show more.
-func (p *pool) share(r *room, ready *ready) (chosen []item, cut bool) {
+func (p *pool) share(w *window, provider string, ready *ready) (chosen []item, cut bool) {
+	r := w.pools[provider]
 	s := &share{
-		pool: p, room: r, turns: make(map[jobs.Priority]*turn),
+		pool: p, room: r, lanes: maps.Clone(w.lanes), turns: make(map[jobs.Priority]*turn),
 		taken: make(map[string]int), left: make(map[string]int),
 	}
 	for priority, qs := range ready.priorities {
@@ -91,7 +94,7 @@ func (s *share) next() (item, outcome) {
 		if !ok {
 			continue
 		}
-		switch it, got := t.pick(s.capped); got {
+		switch it, got := t.pick(s.capped, s.shut); got {
 		case picked:
 			s.took(it)
 			return it, picked
@@ -113,6 +116,9 @@ func (s *share) order() []jobs.Priority {
 
 func (s *share) took(it item) {
 	s.taken[it.Tenant]++
+	if n, bounded := s.lanes[it.target]; bounded {
+		s.lanes[it.target] = n - 1
+	}
 	if s.left[it.Tenant]--; s.left[it.Tenant] == 0 {
 		delete(s.left, it.Tenant)
 	}
@@ -133,6 +139,12 @@ func (s *share) capped(tenant string) bool {
 	}
 	contested := others > 0 || s.unseen
 	return contested && s.room.held[tenant]+s.taken[tenant] >= s.pool.most()
+}
+
+// shut reports whether the item's target lets nothing more through.
+func (s *share) shut(it item) bool {
+	n, bounded := s.lanes[it.target]
+	return bounded && n <= 0
 }
 
 // ring goes round the tenants of a pool and priority: deficit round-robin
@@ -204,8 +216,9 @@ const (
 	short
 )
 
-// pick takes the next item of a tenant that is not capped.
-func (t *turn) pick(capped func(tenant string) bool) (item, outcome) {
+// pick takes the next item of a tenant that is not capped. Those whose target is
+// shut are passed over.
+func (t *turn) pick(capped func(tenant string) bool, shut func(item) bool) (item, outcome) {
 	for {
 		if t.at == len(t.order) {
 			if t.partial && t.served {
@@ -217,6 +230,9 @@ func (t *turn) pick(capped func(tenant string) bool) (item, outcome) {
 		}
 		name := t.order[t.at]
 		b := t.tenants[name]
+		for len(b.items) > 0 && shut(b.items[0]) {
+			b.items = b.items[1:]
+		}
 		if len(b.items) == 0 && b.cut {
 			return item{}, short
 		}

@@ -27,6 +27,8 @@ type flows struct {
 	// live are the routes that have executions, with the provider of their first
 	// target.
 	live map[string]string
+	// closed says why nothing of a route goes through at all.
+	closed map[string]jobs.WaitingOn
 	// told is when they were told last, or when there began to be something to
 	// tell; written says that the store has something of it.
 	told    time.Time
@@ -38,6 +40,7 @@ func newFlows() *flows {
 	return &flows{
 		backlogs: make(map[flowKey]*backlogFlow), pools: make(map[string]*poolFlow),
 		seen: make(map[string]map[flowKey]seen), live: make(map[string]string),
+		closed: make(map[string]jobs.WaitingOn),
 	}
 }
 
@@ -132,11 +135,17 @@ func (f *flows) window(w *window, now time.Time) {
 	}
 }
 
-// routes takes note of the routes that have executions.
-func (f *flows) routes(all []route) {
+// routes takes note of the routes that have executions, and of what keeps those
+// that are closed. Nobody looks at those: what is ready on them is a backlog as
+// long as they are.
+func (f *flows) routes(all []route, w *window) {
 	clear(f.live)
+	clear(f.closed)
 	for _, r := range all {
 		f.live[r.name] = r.targets[0].Provider
+		if shut, is := w.closed[r.targets[0]]; is && w.room(r) == 0 {
+			f.closed[r.name] = shut.why
+		}
 	}
 }
 

@@ -32,10 +32,11 @@ const (
 	maxCost = 1 << 40
 )
 
-// item is a candidate and the target it would be released to.
+// item is a candidate and the target it would be released to, or waits for.
 type item struct {
 	jobs.Candidate
 	target jobs.Target
+	open   bool
 }
 
 // before orders a tenant's own items: by deadline, then age. Ids are UUIDv7.
@@ -126,7 +127,7 @@ func (d *Dispatcher) remembered(k lookKey) *look {
 // which tenant to look.
 func (d *Dispatcher) anchor(w *window, r route) *pool {
 	for _, t := range r.targets {
-		if w.free(t.Provider) > 0 {
+		if w.through(t) > 0 {
 			return d.pools[t.Provider]
 		}
 	}
@@ -203,7 +204,8 @@ func tenantsIn(cs []jobs.Candidate) int {
 // useless reports whether p is not empty and all of it is for pools without room.
 func (d *Dispatcher) useless(w *window, r route, p page) bool {
 	return len(p.found) > 0 && !slices.ContainsFunc(p.found, func(c jobs.Candidate) bool {
-		return w.free(r.target(c.Target).Provider) > 0
+		_, ok := d.choose(w, r, c)
+		return ok
 	})
 }
 
@@ -216,13 +218,15 @@ func (d *Dispatcher) add(v *view, w *window, r route, p page) {
 		if len(perTenant[c.Tenant]) == 0 {
 			order = append(order, c.Tenant)
 		}
-		perTenant[c.Tenant] = append(perTenant[c.Tenant], item{Candidate: c, target: r.target(c.Target)})
+		it := item{Candidate: c}
+		it.target, it.open = d.choose(w, r, c)
+		perTenant[c.Tenant] = append(perTenant[c.Tenant], it)
 	}
 	for _, tenant := range order {
 		items := perTenant[tenant]
 		cut := len(items) >= p.query.PerTenant
 		for _, it := range items {
-			if w.free(it.target.Provider) > 0 {
+			if it.open {
 				v.queues(it.target.Provider, p.query.Priority).add(it, cut, items[len(items)-1])
 			}
 		}

@@ -65,6 +65,7 @@ const (
 type reports struct {
 	failing  bool
 	queueing bool
+	guessing bool
 	routes   map[string]time.Time
 }
 
@@ -84,6 +85,15 @@ func (r *reports) enqueued(o Observer, tasks int, err error) {
 		o.error(fmt.Errorf("enqueue %d released tasks; they are released again when the queue is back: %w", tasks, err))
 	}
 	r.queueing = err != nil
+}
+
+// lanes reports the first of a row of failures to know all lanes; those that are
+// not known let nothing through.
+func (r *reports) lanes(ctx context.Context, o Observer, err error) {
+	if err != nil && !r.guessing && ctx.Err() == nil {
+		o.error(fmt.Errorf("know all lanes: %w", err))
+	}
+	r.guessing = err != nil
 }
 
 // unknown reports a route that cannot be served, at most once a minute.

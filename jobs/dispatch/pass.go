@@ -67,6 +67,9 @@ func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
 type route struct {
 	name    string
 	targets []jobs.Target
+	mode    jobs.Mode
+	// patience is how long a candidate waits for a target before the next.
+	patience time.Duration
 }
 
 // target returns the route's target of that index. An index that the
@@ -87,7 +90,7 @@ func (d *Dispatcher) routes(ctx context.Context, w *window) ([]route, error) {
 		return nil, fmt.Errorf("list live routes: %w", err)
 	}
 	slices.Sort(names)
-	var rs, live []route
+	var live []route
 	for _, name := range names {
 		r, err := d.resolve(name)
 		if err != nil {
@@ -95,12 +98,12 @@ func (d *Dispatcher) routes(ctx context.Context, w *window) ([]route, error) {
 			continue
 		}
 		live = append(live, r)
-		if w.room(r) > 0 {
-			rs = append(rs, r)
-		}
 	}
-	d.flows.routes(live)
-	return rs, nil
+	if err := d.lanes(ctx, w, live); err != nil {
+		return nil, err
+	}
+	d.flows.routes(live, w)
+	return slices.DeleteFunc(live, func(r route) bool { return w.room(r) == 0 }), nil
 }
 
 func (d *Dispatcher) resolve(name string) (route, error) {
@@ -110,7 +113,7 @@ func (d *Dispatcher) resolve(name string) (route, error) {
 		return route{}, fmt.Errorf("route %q has live executions, and neither it nor a provider of it is configured; "+
 			"they wait until their deadline: configure it again or cancel their jobs", name)
 	}
-	return route{name: name, targets: r.Targets}, nil
+	return route{name: name, targets: r.Targets, mode: r.Mode, patience: r.Patience}, nil
 }
 
 // round looks at what is ready, shares the room out and releases. It returns
@@ -126,7 +129,7 @@ func (d *Dispatcher) round(ctx context.Context, w *window, routes []route) (rele
 	var chosen []item
 	short := len(looked) < len(routes)
 	for provider, ready := range v.pools {
-		items, cut := d.pools[provider].share(w.pools[provider], ready)
+		items, cut := d.pools[provider].share(w, provider, ready)
 		chosen = append(chosen, items...)
 		short = short || cut
 	}
@@ -169,7 +172,7 @@ func (d *Dispatcher) release(ctx context.Context, w *window, chosen []item) (int
 	}
 	counts := make(map[string]int)
 	for _, t := range tasks {
-		w.take(t.Provider, items[t.Execution].Tenant)
+		w.take(items[t.Execution].target, items[t.Execution].Tenant)
 		d.flows.released(items[t.Execution].Candidate, t.Provider, time.Now())
 		counts[t.Provider]++
 	}

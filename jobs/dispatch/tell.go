@@ -43,7 +43,7 @@ func (f *flows) any() bool {
 			return true
 		}
 	}
-	return len(f.backlogs) > 0
+	return len(f.backlogs)+len(f.closed) > 0
 }
 
 // all returns what is to be told.
@@ -56,8 +56,8 @@ func (f *flows) all(now time.Time) []jobs.Flow {
 		told = append(told, f.allOf(provider, rivals, now)...)
 	}
 	for route, provider := range f.live {
-		if run := f.pools[provider].run(); run > 0 {
-			told = append(told, jobs.Flow{Route: route, Run: seconds(run)})
+		if run, why := f.pools[provider].run(), f.closed[route]; run > 0 || why != "" {
+			told = append(told, jobs.Flow{Route: route, Run: seconds(run), WaitingOn: why})
 		}
 	}
 	return told

@@ -3,17 +3,26 @@ package dispatch
 import (
 	"context"
 	"fmt"
+
+	"github.com/penstock-dev/penstock/jobs"
 )
 
 // window is the room there is: the size of each provider's pool, less what is
 // outstanding there.
 type window struct {
 	pools map[string]*room
+	// lanes is how many releases each target's own lane lets through, and closed
+	// says of those that let nothing through why. A target that is in neither is
+	// open.
+	lanes  map[jobs.Target]int64
+	closed map[jobs.Target]closed
 }
 
 // room is one provider's part of the window.
 type room struct {
 	free int
+	// outstanding counts the releases that are not over.
+	outstanding int
 	// held counts outstanding releases by tenant.
 	held map[string]int
 }
@@ -24,13 +33,17 @@ func (d *Dispatcher) window(ctx context.Context) (*window, error) {
 	if err != nil {
 		return nil, fmt.Errorf("count outstanding releases: %w", err)
 	}
-	w := &window{pools: make(map[string]*room, len(d.pools))}
+	w := &window{
+		pools: make(map[string]*room, len(d.pools)),
+		lanes: make(map[jobs.Target]int64), closed: make(map[jobs.Target]closed),
+	}
 	for provider, p := range d.pools {
 		w.pools[provider] = &room{free: p.size, held: make(map[string]int)}
 	}
 	for _, o := range outstanding {
 		if r, ok := w.pools[o.Provider]; ok {
 			r.free -= o.Count
+			r.outstanding += o.Count
 			r.held[o.Tenant] += o.Count
 		}
 	}
@@ -55,22 +68,27 @@ func (w *window) full() bool {
 	return true
 }
 
-// room counts the free places of all providers that r may use.
+// room counts the free places of all providers that r may use, where it has a
+// target that lets something through.
 func (w *window) room(r route) int {
 	n, seen := 0, make(map[string]bool, len(r.targets))
 	for _, t := range r.targets {
-		if !seen[t.Provider] {
+		if !seen[t.Provider] && w.through(t) > 0 {
 			seen[t.Provider] = true
-			n += max(0, w.free(t.Provider))
+			n += w.free(t.Provider)
 		}
 	}
 	return n
 }
 
 // take notes one more release.
-func (w *window) take(provider, tenant string) {
-	if r, ok := w.pools[provider]; ok {
+func (w *window) take(t jobs.Target, tenant string) {
+	if r, ok := w.pools[t.Provider]; ok {
 		r.free--
+		r.outstanding++
 		r.held[tenant]++
+	}
+	if n, bounded := w.lanes[t]; bounded && n > 0 {
+		w.lanes[t] = n - 1
 	}
 }

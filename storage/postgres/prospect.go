@@ -23,7 +23,7 @@ const prospectQuery = `
 		mine.execution_id IS NOT NULL,
 		CASE WHEN mine.execution_id IS NULL THEN above.n - out.claimed_above ELSE out.sooner_above END,
 		CASE WHEN mine.execution_id IS NULL THEN own.n - out.claimed_own + out.unclaimed_behind ELSE out.sooner END,
-		f.rate, f.run_us, f.waiting_on, w.run_us,
+		f.rate, f.run_us, f.waiting_on, w.run_us, w.waiting_on,
 		(SELECT array_agg(g.rate ORDER BY g.tenant, g.route, g.low) FROM flows g WHERE ` + rivals + `),
 		(SELECT array_agg(g.queued ORDER BY g.tenant, g.route, g.low) FROM flows g WHERE ` + rivals + `)
 	FROM queue q
@@ -72,15 +72,16 @@ func (s *Store) Prospect(ctx context.Context, execution uuid.UUID, now time.Time
 		var runAt *time.Time
 		var rate *float64
 		var run, routeRun *int64
-		var waitingOn *string
+		var waitingOn, closed *string
 		var rates []float64
 		var left []int
 		err := s.pool.QueryRow(ctx, prospectQuery, execution, now, jobs.MaxAhead).
-			Scan(&p.Priority, &runAt, &p.Released, &p.Above, &p.Own, &rate, &run, &waitingOn, &routeRun, &rates, &left)
+			Scan(&p.Priority, &runAt, &p.Released, &p.Above, &p.Own, &rate, &run, &waitingOn, &routeRun, &closed, &rates,
+				&left)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return jobs.ErrNotFound
 		}
-		p.RunAt, p.Run = orZero(runAt), microseconds(orZero(routeRun))
+		p.RunAt, p.Run, p.Closed = orZero(runAt), microseconds(orZero(routeRun)), jobs.WaitingOn(orZero(closed))
 		p.Flow = jobs.Flow{
 			Low: p.Priority == jobs.PriorityLow, Rate: orZero(rate), Run: microseconds(orZero(run)),
 			WaitingOn: jobs.WaitingOn(orZero(waitingOn)),

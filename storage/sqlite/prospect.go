@@ -49,7 +49,7 @@ const (
 				(` + ofReleases + ` AND r.worker IS NULL AND r.priority = mine.priority
 					AND (r.released_at, a.deadline, a.id) < (mine.released_at, q.deadline, q.id))
 			END,
-			coalesce(f.rate, 0), coalesce(f.run_us, 0), coalesce(f.waiting_on, ''), coalesce(w.run_us, 0),
+			coalesce(f.rate, 0), coalesce(f.run_us, 0), coalesce(f.waiting_on, ''), coalesce(w.run_us, 0), coalesce(w.waiting_on, ''),
 			(SELECT json_group_array(json_object('rate', g.rate, 'left', g.queued)) FROM flows g
 				WHERE g.pool = f.pool AND g.tenant <> '' AND g.until > ?2
 					AND (g.tenant, g.route, g.low) <> (f.tenant, f.route, f.low))
@@ -67,7 +67,8 @@ func (s *Store) Prospect(ctx context.Context, execution uuid.UUID, now time.Time
 		var visibleAt, run, routeRun int64
 		var rivals []byte
 		err := q.row(ctx, selectProspect, id(execution), micros(now), jobs.MaxAhead).
-			Scan(&p.Priority, &visibleAt, &p.Released, &p.Above, &p.Own, &p.Flow.Rate, &run, &p.Flow.WaitingOn, &routeRun, &rivals)
+			Scan(&p.Priority, &visibleAt, &p.Released, &p.Above, &p.Own, &p.Flow.Rate, &run, &p.Flow.WaitingOn, &routeRun,
+				&p.Closed, &rivals)
 		if errors.Is(err, sql.ErrNoRows) {
 			return jobs.Prospect{}, jobs.ErrNotFound
 		}

@@ -181,6 +181,8 @@ func flowsReplace(f *fixture) {
 	f.setFlows(f.at(time.Second), flow(tenant, route, false, 1), jobs.Flow{Route: route, Run: time.Second})
 	f.setFlows(f.at(2*time.Second), jobs.Flow{Route: route, Run: time.Minute})
 	f.same(f.prospect(job), jobs.Prospect{Run: time.Minute}, "prospect")
+	f.setFlows(f.at(2*time.Second), jobs.Flow{Route: route, Run: time.Minute, WaitingOn: jobs.WaitingOnBreaker})
+	f.same(f.prospect(job), jobs.Prospect{Run: time.Minute, Closed: jobs.WaitingOnBreaker}, "prospect of a closed route")
 	f.setFlows(f.at(3 * time.Second))
 	f.same(f.prospect(job), jobs.Prospect{}, "prospect where nothing flows")
 }

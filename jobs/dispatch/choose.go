@@ -1,0 +1,69 @@
+package dispatch
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// choose returns the target that a candidate is to be released to, and whether it
+// lets it through now. One that has failed over begins with the target it went to.
+func (d *Dispatcher) choose(w *window, r route, c jobs.Candidate) (jobs.Target, bool) {
+	if r.mode == jobs.ActiveActive && (c.Target <= 0 || c.Target >= len(r.targets)) {
+		return d.weigh(w, r)
+	}
+	return inOrder(w, r, c, time.Now())
+}
+
+// inOrder returns the first target that lets the candidate through, as far as those
+// before it are not worth waiting for; else the one that is.
+func inOrder(w *window, r route, c jobs.Candidate, now time.Time) (jobs.Target, bool) {
+	first := max(0, c.Target)
+	waited := now.Sub(madeAt(c)) >= r.patience
+	for i := range r.targets {
+		t := r.targets[(first+i)%len(r.targets)]
+		if w.through(t) > 0 {
+			return t, true
+		}
+		if shut, is := w.closed[t]; !waited && !(is && shut.until.Sub(now) > r.patience) {
+			return t, false
+		}
+	}
+	return r.target(c.Target), false
+}
+
+// madeAt returns when the candidate was submitted first: its id is a UUIDv7.
+func madeAt(c jobs.Candidate) time.Time {
+	seconds, nanos := c.Execution.Time().UnixTime()
+	return time.Unix(seconds, nanos)
+}
+
+// weigh returns one of the targets that let something through, by chance and by
+// weight.
+func (d *Dispatcher) weigh(w *window, r route) (jobs.Target, bool) {
+	weights, sum := make([]float64, len(r.targets)), 0.0
+	for i, t := range r.targets {
+		if n := w.through(t); n > 0 {
+			weights[i] = d.weight(t)
+			sum += weights[i]
+		}
+	}
+	at := rand.Float64() * sum //nolint:gosec // spreads load, guards nothing
+	for i, t := range r.targets {
+		if weights[i] > 0 && at < weights[i] {
+			return t, true
+		}
+		at -= weights[i]
+	}
+	return r.targets[0], false
+}
+
+// weight is never zero: a target of which nothing is known is tried.
+func (d *Dispatcher) weight(t jobs.Target) float64 {
+	const least = 0.001
+	if d.cfg.Weight == nil {
+		return 1
+	}
+	return max(least, d.cfg.Weight(t))
+}

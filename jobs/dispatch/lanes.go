@@ -1,0 +1,114 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/providers/lane"
+)
+
+// Lanes tell how much may be sent: see [lane.Lanes].
+type Lanes interface {
+	Room(ctx context.Context, horizon time.Duration, lanes ...lane.Lane) ([]lane.Room, error)
+}
+
+// ahead is for how many polls in advance work is released: what waits for its
+// lane in a worker's place is there the moment it opens.
+const ahead = 2
+
+// waitForTokens is how many releases may wait for a lane at once whose tokens are
+// limited: how many calls those are enough for is known when they ask.
+const waitForTokens = 16
+
+// closed is a target that lets nothing through.
+type closed struct {
+	why jobs.WaitingOn
+	// until is when that ends at the earliest.
+	until time.Time
+}
+
+// lanes narrows the room down to what the lanes of the routes' targets let
+// through. Without lanes nobody asks for leave, and there is nothing to narrow.
+func (d *Dispatcher) lanes(ctx context.Context, w *window, routes []route) error {
+	if d.cfg.Lanes == nil {
+		return nil
+	}
+	var targets []jobs.Target
+	var all []lane.Lane
+	for _, r := range routes {
+		for _, t := range r.targets {
+			if _, seen := w.lanes[t]; !seen && w.pools[t.Provider] != nil {
+				w.lanes[t] = lane.Unbounded
+				targets, all = append(targets, t), append(all, d.laneOf(t))
+			}
+		}
+	}
+	rooms, err := d.cfg.Lanes.Room(ctx, ahead*d.cfg.Pace.Poll, all...)
+	if rooms == nil && err != nil {
+		return fmt.Errorf("ask the lanes for room: %w", err)
+	}
+	d.reports.lanes(ctx, d.cfg.Observer, err)
+	for i, room := range rooms {
+		w.narrow(targets[i], room, time.Now())
+	}
+	return nil
+}
+
+func (d *Dispatcher) laneOf(t jobs.Target) lane.Lane {
+	l := lane.Lane{Pool: t.Provider, Target: t.String()}
+	if d.cfg.LanePool != nil {
+		l.Pool = d.cfg.LanePool(t)
+	}
+	return l
+}
+
+// narrow takes account of a lane. What its pool lets through, all its targets
+// share; what is released and has not asked yet will take its part of it.
+func (w *window) narrow(t jobs.Target, r lane.Room, now time.Time) {
+	p := w.pools[t.Provider]
+	w.lanes[t] = r.Slots
+	switch r.Reason {
+	case "":
+	case lane.Capacity: // calls under way are outstanding releases: they are counted
+		w.lanes[t] = lane.Unbounded
+	default:
+		w.lanes[t], w.closed[t] = 0, closed{why: waitingOnLane(r.Reason), until: now.Add(r.For)}
+		return
+	}
+	coming := max(0, int64(p.outstanding)-r.InPool)
+	calls := r.Requests
+	if tokens := min(r.Input, r.Output, r.Tokens); tokens != lane.Unbounded {
+		calls = min(calls, waitForTokens, tokens)
+	}
+	if calls == lane.Unbounded {
+		return
+	}
+	if p.free = min(p.free, int(max(0, calls-coming))); p.free == 0 {
+		w.closed[t] = closed{why: jobs.WaitingOnRateLimit, until: now}
+	}
+}
+
+// waitingOnLane is what jobs wait on that a lane keeps.
+func waitingOnLane(r lane.Reason) jobs.WaitingOn {
+	switch r {
+	case lane.RateLimit:
+		return jobs.WaitingOnRateLimit
+	case lane.Breaker:
+		return jobs.WaitingOnBreaker
+	case lane.Paused, lane.Drained:
+		return jobs.WaitingOnHuman
+	default:
+		return jobs.WaitingOnCapacity
+	}
+}
+
+// through returns how many releases to the target there is room for.
+func (w *window) through(t jobs.Target) int64 {
+	free := int64(max(0, w.free(t.Provider)))
+	if n, known := w.lanes[t]; known {
+		return min(free, n)
+	}
+	return free
+}
