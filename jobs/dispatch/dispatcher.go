@@ -77,7 +77,9 @@ type Dispatcher struct {
 	// waiting whether any were left then.
 	unparkAt time.Time
 	waiting  bool
-	reports  reports
+	// tried is when something was released last to a lane that recovers.
+	tried   map[jobs.Target]time.Time
+	reports reports
 }
 
 // New returns a dispatcher, or an error that names the field at fault.
@@ -100,6 +102,7 @@ func New(cfg Config) (*Dispatcher, error) {
 		cfg: cfg, wake: make(chan struct{}, 1),
 		pools: make(map[string]*pool, len(cfg.Pools)), looks: make(map[lookKey]*look),
 		reports: reports{routes: make(map[string]time.Time)}, flows: newFlows(),
+		tried: make(map[jobs.Target]time.Time),
 	}
 	for provider, size := range cfg.Pools {
 		if size < 1 {

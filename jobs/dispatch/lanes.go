@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/penstock-dev/penstock/jobs"
@@ -50,10 +51,34 @@ func (d *Dispatcher) lanes(ctx context.Context, w *window, routes []route) error
 		return fmt.Errorf("ask the lanes for room: %w", err)
 	}
 	d.reports.lanes(ctx, d.cfg.Observer, err)
+	now := time.Now()
 	for i, room := range rooms {
-		w.narrow(targets[i], room, time.Now())
+		w.narrow(targets[i], room, now)
+		if room.Recovering {
+			d.tryOut(w, targets[i], now)
+		}
 	}
 	return nil
+}
+
+// tryOut keeps releases from a lane that recovers as long as those made last may
+// not have asked yet: it lets few through, and the others would come back.
+func (d *Dispatcher) tryOut(w *window, t jobs.Target, now time.Time) {
+	if now.Sub(d.tried[t]) < d.cfg.Pace.Poll {
+		w.lanes[t] = 0
+	} else {
+		w.recovering = append(w.recovering, t)
+	}
+}
+
+// triedOut notes which of the lanes that recover something was released to.
+func (d *Dispatcher) triedOut(w *window, now time.Time) {
+	for _, t := range w.recovering {
+		if w.taken[t] {
+			d.tried[t] = now
+		}
+	}
+	maps.DeleteFunc(d.tried, func(_ jobs.Target, at time.Time) bool { return now.Sub(at) > time.Minute })
 }
 
 func (d *Dispatcher) laneOf(t jobs.Target) lane.Lane {
@@ -68,14 +93,14 @@ func (d *Dispatcher) laneOf(t jobs.Target) lane.Lane {
 // share; what is released and has not asked yet will take its part of it.
 func (w *window) narrow(t jobs.Target, r lane.Room, now time.Time) {
 	p := w.pools[t.Provider]
-	w.lanes[t] = r.Slots
 	switch r.Reason {
-	case "":
-	case lane.Capacity: // calls under way are outstanding releases: they are counted
-		w.lanes[t] = lane.Unbounded
+	case "", lane.Capacity: // calls under way are outstanding releases: they are counted
 	default:
 		w.lanes[t], w.closed[t] = 0, closed{why: waitingOnLane(r.Reason), until: now.Add(r.For)}
 		return
+	}
+	if r.Recovering {
+		w.lanes[t] = r.Slots
 	}
 	coming := max(0, int64(p.outstanding)-r.InPool)
 	calls := r.Requests

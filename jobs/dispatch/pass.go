@@ -41,7 +41,10 @@ func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
 		return false, nil
 	}
 	routes, err := d.routes(ctx, w)
-	defer func() { d.flows.passed(time.Now()) }()
+	defer func() {
+		d.flows.passed(time.Now())
+		d.triedOut(w, time.Now())
+	}()
 	if err != nil || len(routes) == 0 {
 		return false, err
 	}

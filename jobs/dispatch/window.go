@@ -16,6 +16,10 @@ type window struct {
 	// open.
 	lanes  map[jobs.Target]int64
 	closed map[jobs.Target]closed
+	// recovering are the targets that something is tried out on, and taken those
+	// that something was released to.
+	recovering []jobs.Target
+	taken      map[jobs.Target]bool
 }
 
 // room is one provider's part of the window.
@@ -36,6 +40,7 @@ func (d *Dispatcher) window(ctx context.Context) (*window, error) {
 	w := &window{
 		pools: make(map[string]*room, len(d.pools)),
 		lanes: make(map[jobs.Target]int64), closed: make(map[jobs.Target]closed),
+		taken: make(map[jobs.Target]bool),
 	}
 	for provider, p := range d.pools {
 		w.pools[provider] = &room{free: p.size, held: make(map[string]int)}
@@ -88,6 +93,7 @@ func (w *window) take(t jobs.Target, tenant string) {
 		r.outstanding++
 		r.held[tenant]++
 	}
+	w.taken[t] = true
 	if n, bounded := w.lanes[t]; bounded && n > 0 {
 		w.lanes[t] = n - 1
 	}

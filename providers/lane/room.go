@@ -25,6 +25,11 @@ type Room struct {
 	// Slots says how many more calls may be under way at once. Half open it is one,
 	// and few while traffic is being brought back.
 	Slots int64
+	// Recovering says that the breaker is half open, or that traffic is being brought
+	// back.
+	Recovering bool
+	// InPool counts the calls under way in the lane's pool.
+	InPool int64
 }
 
 // Room tells how much each lane will admit from now to the horizon, in the order
@@ -46,7 +51,7 @@ func (l *Lanes) Room(ctx context.Context, horizon time.Duration, lanes ...Lane) 
 
 // room is what admitScript would say.
 func (v view) room(configured Limits, burst, horizon time.Duration) Room {
-	r := Room{Lane: v.lane, Requests: Unbounded, Input: Unbounded, Output: Unbounded, Tokens: Unbounded}
+	r := Room{Lane: v.lane, InPool: v.inPool, Requests: Unbounded, Input: Unbounded, Output: Unbounded, Tokens: Unbounded}
 	limits, _ := v.limits(configured)
 	r.Slots = free(limits.Concurrency, v.inPool)
 	for _, m := range v.meters(limits) {
@@ -66,9 +71,9 @@ func (v view) room(configured Limits, burst, horizon time.Duration) Room {
 	switch {
 	case r.Reason != "":
 	case v.own.int("open_until") > 0: // half open
-		r.Slots = min(r.Slots, 1)
+		r.Slots, r.Recovering = min(r.Slots, 1), true
 	case v.own["ramp"] != "":
-		r.Slots = min(r.Slots, free(v.own.int("ramp"), v.inLane))
+		r.Slots, r.Recovering = min(r.Slots, free(v.own.int("ramp"), v.inLane)), true
 	}
 	if r.Reason == "" && r.Slots == 0 {
 		r.Reason, r.For = Capacity, poll

@@ -17,8 +17,8 @@ type State struct {
 	Limits     Limits
 	ByOperator bool
 	Learned    Learned
-	// InPool and InLane count the calls under way.
-	InPool, InLane int64
+	// InLane counts the calls under way.
+	InLane int64
 	// Openings is how often in a row the breaker opened last; Probing says that its
 	// probe is under way. Ramp is how many calls may be under way while traffic is
 	// brought back; zero: there is no such bound.
@@ -58,7 +58,7 @@ func (l *Lanes) States(ctx context.Context, lanes ...Lane) ([]State, error) {
 func (v view) state(configured Limits, burst time.Duration) State {
 	s := State{
 		Room:   v.room(configured, burst, time.Minute),
-		InPool: v.inPool, InLane: v.inLane, Ramp: v.own.int("ramp"), LastMinute: v.lastMinute(),
+		InLane: v.inLane, Ramp: v.own.int("ramp"), LastMinute: v.lastMinute(),
 		Openings: int(v.own.int("opened")),
 		Probing:  v.own["open_until"] != "" && v.until(v.own, "probe_until") > 0,
 	}

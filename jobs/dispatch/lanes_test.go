@@ -1,0 +1,258 @@
+package dispatch_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/jobs/dispatch"
+	"github.com/penstock-dev/penstock/providers/lane"
+)
+
+// lanes let everything through but what is said of a target.
+type lanes struct {
+	mu    sync.Mutex
+	rooms map[string]lane.Room
+	away  error
+	asked int
+}
+
+func (l *lanes) Room(_ context.Context, _ time.Duration, all ...lane.Lane) ([]lane.Room, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked++
+	if l.away != nil {
+		return nil, l.away
+	}
+	rooms := make([]lane.Room, len(all))
+	for i, one := range all {
+		rooms[i] = open()
+		if r, ok := l.rooms[one.Target]; ok {
+			rooms[i] = r
+		}
+		rooms[i].Lane = one
+	}
+	return rooms, nil
+}
+
+func open() lane.Room {
+	const all = lane.Unbounded
+	return lane.Room{Requests: all, Input: all, Output: all, Tokens: all, Slots: all}
+}
+
+// shut is a lane that lets nothing through for so long.
+func shut(why lane.Reason, wait time.Duration) lane.Room {
+	r := open()
+	r.Reason, r.For = why, wait
+	return r
+}
+
+func (l *lanes) set(target string, r lane.Room) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rooms[target] = r
+}
+
+// twoTargets makes route "r" of a/m and b/m, in a mode.
+func (l *lanes) twoTargets(mode jobs.Mode) func(*dispatch.Config) {
+	l.rooms = make(map[string]lane.Room)
+	return func(c *dispatch.Config) {
+		c.Lanes = l
+		c.Catalog = jobs.NewCatalog([]jobs.Route{{
+			Name: "r", Mode: mode, Patience: 5 * time.Second,
+			Targets: []jobs.Target{{Provider: "a", Model: "m"}, {Provider: "b", Model: "m"}},
+		}}, nil, jobs.Route{})
+	}
+}
+
+func byProvider(r running) string { return r.Provider }
+
+// sent counts what was released so far, by provider.
+func (f *fleet) sent() map[string]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return count(f.log, byProvider)
+}
+
+var places = map[string]int{"a": 10, "b": 10}
+
+// TestNothingIsReleasedToAShutLane: it would only be given back. It goes on when
+// the lane opens.
+func TestNothingIsReleasedToAShutLane(t *testing.T) {
+	t.Parallel()
+	for _, reason := range []lane.Reason{lane.RateLimit, lane.Breaker, lane.Paused, lane.Rebuilding} {
+		t.Run(string(reason), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f, l := newFleet(t), &lanes{}
+				two := l.twoTargets(jobs.ActivePassive)
+				l.set("a/m", shut(reason, time.Minute))
+				l.set("b/m", shut(reason, time.Minute))
+				f.add(3, jobs.Candidate{Tenant: "t", Route: "r"})
+				f.start(places, two)
+				time.Sleep(30 * time.Second)
+				if n := f.sent(); len(n) != 0 {
+					t.Fatalf("released %v to lanes that are shut, want nothing", n)
+				}
+				l.set("a/m", open())
+				time.Sleep(2 * time.Second)
+				if n := f.sent(); n["a"] != 3 {
+					t.Errorf("released %v when the lane had opened, want 3 to a", n)
+				}
+			})
+		})
+	}
+}
+
+// TestPatienceDecidesWhenTheNextTargetIsCalled: at once if the first is shut for
+// longer, else when it has run out.
+func TestPatienceDecidesWhenTheNextTargetIsCalled(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		wait   time.Duration
+		target int
+		at     time.Duration
+		first  string
+	}{
+		"shut for long":                 {wait: time.Minute, at: 0, first: "b"},
+		"shut for a moment":             {wait: 2 * time.Second, at: 5 * time.Second, first: "b"},
+		"it has failed over before":     {wait: time.Minute, target: 1, at: 0, first: "b"},
+		"nothing is known of that time": {wait: 0, at: 5 * time.Second, first: "b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f, l := newFleet(t), &lanes{}
+				two := l.twoTargets(jobs.ActivePassive)
+				l.set("a/m", shut(lane.Breaker, c.wait))
+				f.add(1, jobs.Candidate{Tenant: "t", Route: "r", Target: c.target})
+				start := time.Now()
+				f.start(places, two)
+				time.Sleep(10 * time.Second)
+				if len(f.log) != 1 || f.log[0].Provider != c.first {
+					t.Fatalf("released %+v, want one to %s", f.log, c.first)
+				}
+				if late := f.log[0].at.Sub(start) - c.at; late < 0 || late > time.Second {
+					t.Errorf("released after %v, want %v, or up to a poll later", f.log[0].at.Sub(start), c.at)
+				}
+			})
+		})
+	}
+}
+
+// TestAFailedOverCandidateComesBackWhereItCan: when the target it went to is shut.
+func TestAFailedOverCandidateComesBackWhereItCan(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, l := newFleet(t), &lanes{}
+		two := l.twoTargets(jobs.ActivePassive)
+		l.set("b/m", shut(lane.Breaker, time.Hour))
+		f.add(1, jobs.Candidate{Tenant: "t", Route: "r", Target: 1})
+		f.start(places, two)
+		time.Sleep(time.Second)
+		if n := f.sent(); n["a"] != 1 {
+			t.Errorf("released %v, want it to a", n)
+		}
+	})
+}
+
+// TestOnlyAsMuchIsReleasedAsALaneLetsThrough: what was released and has not asked
+// yet counts; a probe is one.
+func TestOnlyAsMuchIsReleasedAsALaneLetsThrough(t *testing.T) {
+	t.Parallel()
+	rate, probe, tokens := open(), open(), open()
+	rate.Requests = 4
+	probe.Slots, probe.Recovering = 1, true
+	tokens.Output = 100_000
+	for name, c := range map[string]struct {
+		room lane.Room
+		want int
+	}{"requests": {rate, 4}, "a probe": {probe, 1}, "tokens": {tokens, 16}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f, l := newFleet(t), &lanes{}
+				two := l.twoTargets(jobs.ActivePassive)
+				l.set("a/m", c.room)
+				l.set("b/m", shut(lane.Drained, time.Second))
+				f.add(40, jobs.Candidate{Tenant: "t", Route: "r"})
+				f.start(map[string]int{"a": 30, "b": 30}, two)
+				time.Sleep(900 * time.Millisecond)
+				if n := f.sent(); n["a"] != c.want || n["b"] != 0 {
+					t.Errorf("released %v while none of them has asked, want %d to a", n, c.want)
+				}
+			})
+		})
+	}
+}
+
+// TestActiveActiveGoesByWeight: in that proportion, to those that let it through.
+func TestActiveActiveGoesByWeight(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, l := newFleet(t), &lanes{}
+		two := l.twoTargets(jobs.ActiveActive)
+		weigh := func(c *dispatch.Config) {
+			c.Weight = func(t jobs.Target) float64 { return map[string]float64{"a": 3, "b": 1}[t.Provider] }
+		}
+		f.add(2000, jobs.Candidate{Tenant: "t", Route: "r"})
+		f.start(map[string]int{"a": 2000, "b": 2000}, two, weigh)
+		time.Sleep(30 * time.Second)
+		n := f.sent()
+		if share := float64(n["a"]) / 2000; n["a"]+n["b"] != 2000 || share < 0.7 || share > 0.8 {
+			t.Fatalf("released %v of 2000, want three of four to a", n)
+		}
+		l.set("a/m", shut(lane.Breaker, time.Minute))
+		before := n["a"]
+		f.add(100, jobs.Candidate{Tenant: "t", Route: "r"})
+		f.add(1, jobs.Candidate{Tenant: "t", Route: "r", Target: 1})
+		time.Sleep(time.Minute)
+		if n = f.sent(); n["a"] != before {
+			t.Errorf("released %d to a while it was shut, want none", n["a"]-before)
+		}
+	})
+}
+
+// TestAShutRouteSaysWhy: to those who wait.
+func TestAShutRouteSaysWhy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, l := newFleet(t), &lanes{}
+		two := l.twoTargets(jobs.ActivePassive)
+		l.set("a/m", shut(lane.Breaker, time.Hour))
+		l.set("b/m", shut(lane.RateLimit, time.Hour))
+		f.add(1, jobs.Candidate{Tenant: "t", Route: "r"})
+		f.start(places, two)
+		time.Sleep(5 * time.Second)
+		f.mu.Lock()
+		told := slices.Clone(f.flows)
+		f.mu.Unlock()
+		if !slices.ContainsFunc(told, func(w jobs.Flow) bool {
+			return w.Tenant == "" && w.Route == "r" && w.WaitingOn == jobs.WaitingOnBreaker
+		}) {
+			t.Errorf("told %+v, want that the route waits on its first target's breaker", told)
+		}
+	})
+}
+
+// TestNothingIsReleasedUnasked: while the lanes are not known.
+func TestNothingIsReleasedUnasked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, l := newFleet(t), &lanes{away: errors.New("Redis is away")}
+		var errs []error
+		f.add(3, jobs.Candidate{Tenant: "t", Route: "r"})
+		f.start(places, l.twoTargets(jobs.ActivePassive), func(c *dispatch.Config) {
+			c.Observer.Error = func(err error) { errs = append(errs, err) }
+		})
+		time.Sleep(time.Minute)
+		if n := f.sent(); len(n) != 0 || len(errs) != 1 {
+			t.Errorf("released %v and reported %v, want nothing and one report", n, errs)
+		}
+	})
+}
