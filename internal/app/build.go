@@ -145,7 +145,7 @@ func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 	if err != nil || !c.Role.runs() {
 		return err
 	}
-	all, closers, err := buildProviders(c.File)
+	all, closers, err := buildProviders(c.File, o)
 	p.closers = append(p.closers, closers...)
 	if err != nil {
 		return err

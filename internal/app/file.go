@@ -3,7 +3,6 @@ package app
 import (
 	"errors"
 	"maps"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -53,9 +52,21 @@ type ProviderConfig struct {
 	// BaseURL is such as https://api.openai.com/v1, which is the default of type
 	// openai; that of anthropic is https://api.anthropic.com/v1.
 	BaseURL string `yaml:"base_url"`
+	// URL says where each call goes, instead of BaseURL: a template with {model}
+	// and {endpoint}.
+	URL string `yaml:"url"`
+	// Headers go with every call and win over all others.
+	Headers map[string]string `yaml:"headers"`
+	// Auth is how the key is sent; absent: as the type does.
+	Auth *AuthConfig `yaml:"auth"`
 	// APIKey is sent as bearer token, to type anthropic as x-api-key; empty sends
 	// none.
 	APIKey string `yaml:"api_key"`
+	// APIKeys are several, of which the first that the provider takes is used.
+	APIKeys []string `yaml:"api_keys"`
+	// APIKeyFile and APIKeyFiles are files with a key each, behind those above.
+	APIKeyFile  string   `yaml:"api_key_file"`
+	APIKeyFiles []string `yaml:"api_key_files"`
 	// Models may be named by callers without the provider. Others only as
 	// provider/model.
 	Models []string `yaml:"models"`
@@ -80,6 +91,12 @@ type ProviderConfig struct {
 	NoStreaming     bool `yaml:"no_streaming"`
 	NoStreamOptions bool `yaml:"no_stream_options"`
 	NoDoneEvent     bool `yaml:"no_done_event"`
+}
+
+// AuthConfig is how a key is sent: in Header, behind Scheme if that is not empty.
+type AuthConfig struct {
+	Header string `yaml:"header"`
+	Scheme string `yaml:"scheme"`
 }
 
 // RouteConfig is one route.
@@ -137,11 +154,8 @@ func parseFile(raw []byte, getenv func(string) string) (File, error) {
 		return File{}, wrong("PENSTOCK_CONFIG", "%s", first)
 	}
 	for name, p := range f.Providers {
-		for field, value := range map[string]*string{"api_key": &p.APIKey, "base_url": &p.BaseURL} {
-			var err error
-			if *value, err = expand(*value, getenv); err != nil {
-				return File{}, wrong("providers."+name+"."+field, "%v", err)
-			}
+		if err := p.expand("providers."+name, getenv); err != nil {
+			return File{}, err
 		}
 		f.Providers[name] = p
 	}
@@ -257,8 +271,8 @@ func (p ProviderConfig) validate(name string) error {
 		}
 		return p.validateRemote(key, "https://api.anthropic.com/v1")
 	case "simulated":
-		if p.BaseURL != "" || p.APIKey != "" {
-			return wrong(key, "base_url and api_key do not belong to type simulated; for cmd/simulator use type openai")
+		if p.BaseURL != "" || p.URL != "" || p.Headers != nil || p.Auth != nil || len(p.keys()) > 0 {
+			return wrong(key, "base_url, url, headers, auth and keys do not belong to type simulated; for cmd/simulator use type openai")
 		}
 		if p.Latency != nil && p.Faults != "" {
 			return wrong(key, "expected latency or faults, not both")
@@ -285,18 +299,6 @@ func (p ProviderConfig) validateEndpoints(key string) error {
 			return wrong(key+".endpoints", "expected some of %s, got %q",
 				strings.Join(slices.Sorted(maps.Keys(openAIEndpoints)), ", "), name)
 		}
-	}
-	return nil
-}
-
-// validateRemote validates what servers elsewhere have in common.
-func (p ProviderConfig) validateRemote(key, example string) error {
-	u, err := url.Parse(p.BaseURL)
-	if p.BaseURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return wrong(key+".base_url", "expected a URL such as %s", example)
-	}
-	if p.Latency != nil || p.Seed != 0 || p.Faults != "" {
-		return wrong(key, "latency, faults and seed belong to type simulated")
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/penstock-dev/penstock/jobs/control"
 	"github.com/penstock-dev/penstock/jobs/dispatch"
 	"github.com/penstock-dev/penstock/jobs/run"
+	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/keyring"
 )
 
 // observed turns what the parts tell into log lines and metrics. Labels are
@@ -31,6 +33,7 @@ type observed struct {
 	requeued  prometheus.Counter
 	reclaimed prometheus.Counter
 	expired   prometheus.Counter
+	aside     *prometheus.CounterVec
 }
 
 func newObserved(log zerolog.Logger) *observed {
@@ -57,9 +60,11 @@ func newObserved(log zerolog.Logger) *observed {
 		requeued:  counter("penstock_requeued_total", "Releases that the queue had lost and that were taken back."),
 		reclaimed: counter("penstock_dead_workers_total", "Workers that this process declared dead."),
 		expired:   counter("penstock_jobs_expired_total", "Jobs that this process ended at their deadline."),
+		aside: counters("penstock_provider_keys_aside_total", "Keys that a provider did not take and that were put aside.",
+			"provider", "error_class"),
 	}
 	o.registry.MustRegister(o.calls, o.latency, o.first, o.tokens, o.runs, o.running, o.released, o.pass, o.leading,
-		o.requeued, o.reclaimed, o.expired,
+		o.requeued, o.reclaimed, o.expired, o.aside,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return o
 }
@@ -125,6 +130,25 @@ func (o *observed) run() run.Observer {
 			o.log.Error().Stringer("execution", task.Execution).Int64("fence", task.Fence).Str("kind", kind).
 				Bytes("stack", stack).Msg("a provider panicked")
 		},
+	}
+}
+
+// keys observes the keys of a provider.
+func (o *observed) keys(provider string) keyring.Observer {
+	log := o.log.With().Str("provider", provider).Logger()
+	return keyring.Observer{
+		SetAside: func(name string, class providers.Class, model string, until time.Time) {
+			o.aside.WithLabelValues(provider, string(class)).Inc()
+			line := log.Warn().Str("key", name).Str("error_class", string(class))
+			if !until.IsZero() {
+				line.Str("model", model).Time("until", until)
+			}
+			line.Msg("the provider did not take a key; it is put aside")
+		},
+		Restored: func(name, model string) {
+			log.Info().Str("key", name).Str("model", model).Msg("the provider takes a key again")
+		},
+		File: func(name string, problem error) { log.Warn().Str("key", name).Err(problem).Msg("the file of a key") },
 	}
 }
 

@@ -1,19 +1,21 @@
 package app
 
 import (
+	"errors"
 	"os"
 
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/anthropic"
+	"github.com/penstock-dev/penstock/providers/keyring"
 	"github.com/penstock-dev/penstock/providers/openai"
 	"github.com/penstock-dev/penstock/providers/simulated"
 )
 
 // buildProviders makes every provider of the file. closers end them.
-func buildProviders(f File) (all map[string]providers.Provider, closers []func() error, err error) {
+func buildProviders(f File, o *observed) (all map[string]providers.Provider, closers []func() error, err error) {
 	all = make(map[string]providers.Provider, len(f.Providers))
 	for name, c := range f.Providers {
-		p, closer, err := c.build("providers." + name)
+		p, closer, err := c.build(name, o)
 		if err != nil {
 			return nil, closers, err
 		}
@@ -22,22 +24,34 @@ func buildProviders(f File) (all map[string]providers.Provider, closers []func()
 	return all, closers, nil
 }
 
-// build makes the provider that key configures.
-func (c ProviderConfig) build(key string) (providers.Provider, func() error, error) {
-	switch c.Type {
-	case "simulated":
+// build makes the provider.
+func (c ProviderConfig) build(name string, o *observed) (providers.Provider, func() error, error) {
+	key := "providers." + name
+	if c.Type == "simulated" {
 		return c.buildSimulated(key)
+	}
+	keys, err := keyring.New(keyring.Config{Keys: c.keys(), Observer: o.keys(name)})
+	if e, ok := errors.AsType[*keyring.KeyError](err); ok {
+		return nil, nil, wrong(key+"."+e.Name, "%v", e.Err)
+	}
+	if err != nil {
+		return nil, nil, wrong(key, "%v", err)
+	}
+	header, scheme := c.auth()
+	switch c.Type {
 	case "anthropic":
 		p, err := anthropic.New(anthropic.Config{
-			BaseURL: c.BaseURL, APIKey: anthropic.Secret(c.APIKey), MaxIdleConns: c.Concurrency,
-			MaxTokens: c.MaxTokens, NoStreaming: c.NoStreaming,
+			BaseURL: c.BaseURL, URL: c.URL, Headers: c.headers(), Keys: keys, KeyHeader: header, KeyScheme: scheme,
+			MaxIdleConns: c.Concurrency, MaxTokens: c.MaxTokens, NoStreaming: c.NoStreaming,
 		})
 		if err != nil {
 			return nil, nil, wrong(key, "%v", err)
 		}
 		return p, p.Close, nil
 	default:
-		p, err := openai.New(c.openAI())
+		config := c.openAI()
+		config.Keys = keys
+		p, err := openai.New(config)
 		if err != nil {
 			return nil, nil, wrong(key, "%v", err)
 		}
@@ -45,11 +59,13 @@ func (c ProviderConfig) build(key string) (providers.Provider, func() error, err
 	}
 }
 
+// openAI is all but the keys.
 func (c ProviderConfig) openAI() openai.Config {
 	config := openai.Config{
-		BaseURL: c.BaseURL, APIKey: openai.Secret(c.APIKey), MaxIdleConns: c.Concurrency,
+		BaseURL: c.BaseURL, URL: c.URL, Headers: c.headers(), MaxIdleConns: c.Concurrency,
 		NoDoneEvent: c.NoDoneEvent, NoStreamOptions: c.NoStreamOptions, NoStreaming: c.NoStreaming,
 	}
+	config.KeyHeader, config.KeyScheme = c.auth()
 	for _, name := range c.Endpoints {
 		config.Endpoints = append(config.Endpoints, openAIEndpoints[name])
 	}

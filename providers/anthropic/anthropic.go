@@ -70,6 +70,7 @@ func (p *Provider) Call(
 		return providers.Response{}, err
 	}
 	exchange := &transport.Exchange{
+		Model:    req.Model,
 		Path:     "/messages",
 		Header:   map[string]string{"Anthropic-Version": p.config.Version},
 		Body:     body,

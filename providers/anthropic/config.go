@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"github.com/penstock-dev/penstock/providers/internal/transport"
+	"github.com/penstock-dev/penstock/providers/keyring"
 )
 
 // Config says which server to speak to and how. The zero value is Anthropic
@@ -14,8 +15,16 @@ type Config struct {
 	// BaseURL is what /messages hangs under, with its version. Default:
 	// DefaultBaseURL. User info, query and fragment are refused.
 	BaseURL string
+	// URL says for each call where it goes, with {model} and {endpoint} in it: see
+	// [address.Parse]. It wins over BaseURL.
+	URL string
 	// APIKey is sent as x-api-key. Empty sends no such header.
 	APIKey Secret
+	// Keys are several keys, or keys in files, instead of APIKey.
+	Keys *keyring.Ring
+	// KeyHeader is another header to send the key in, behind KeyScheme if that is
+	// not empty: "api-key" with Azure.
+	KeyHeader, KeyScheme string
 	// Version is sent as anthropic-version. Default: DefaultVersion.
 	Version string
 	// Headers go with every call and win over the package's own, such as
@@ -76,10 +85,10 @@ func (c Config) withDefaults() (Config, error) {
 
 func (c Config) transport() transport.Config {
 	return transport.Config{
-		BaseURL: transport.OrDefault(c.BaseURL, DefaultBaseURL),
-		APIKey:  c.APIKey, KeyHeader: "X-Api-Key",
+		BaseURL: transport.OrDefault(c.BaseURL, DefaultBaseURL), URL: c.URL,
+		APIKey: c.APIKey, Keys: c.Keys, KeyHeader: "X-Api-Key",
 		Headers: c.Headers, UserAgent: c.UserAgent,
 		MaxAnswerBytes: c.MaxAnswerBytes, MaxEventBytes: c.MaxEventBytes, MaxIdleConns: c.MaxIdleConns,
 		ProxyFromEnvironment: c.ProxyFromEnvironment, DialContext: c.DialContext,
-	}
+	}.SendKeyAs(c.KeyHeader, c.KeyScheme)
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"github.com/penstock-dev/penstock/providers/internal/transport"
+	"github.com/penstock-dev/penstock/providers/keyring"
 )
 
 // Config says which server to speak to and how. The zero value is OpenAI
@@ -14,8 +15,16 @@ type Config struct {
 	// "http://127.0.0.1:11434/v1". Default: DefaultBaseURL. User info, query
 	// and fragment are refused.
 	BaseURL string
+	// URL says for each call where it goes, with {model} and {endpoint} in it: see
+	// [address.Parse]. It wins over BaseURL.
+	URL string
 	// APIKey is sent as bearer token. Empty sends no Authorization header.
 	APIKey Secret
+	// Keys are several keys, or keys in files, instead of APIKey.
+	Keys *keyring.Ring
+	// KeyHeader is another header to send the key in, behind KeyScheme if that is
+	// not empty: "api-key" with Azure.
+	KeyHeader, KeyScheme string
 	// Headers go with every call and win over the package's own, such as
 	// "OpenAI-Organization", or "api-key" where a server wants the key there.
 	Headers map[string]Secret
@@ -69,10 +78,10 @@ type Secret = transport.Secret
 
 func (c Config) transport() transport.Config {
 	return transport.Config{
-		BaseURL: transport.OrDefault(c.BaseURL, DefaultBaseURL),
-		APIKey:  c.APIKey, KeyHeader: "Authorization", KeyPrefix: "Bearer ",
+		BaseURL: transport.OrDefault(c.BaseURL, DefaultBaseURL), URL: c.URL,
+		APIKey: c.APIKey, Keys: c.Keys, KeyHeader: "Authorization", KeyPrefix: "Bearer ",
 		Headers: c.Headers, UserAgent: c.UserAgent,
 		MaxAnswerBytes: c.MaxAnswerBytes, MaxEventBytes: c.MaxEventBytes, MaxIdleConns: c.MaxIdleConns,
 		ProxyFromEnvironment: c.ProxyFromEnvironment, DialContext: c.DialContext,
-	}
+	}.SendKeyAs(c.KeyHeader, c.KeyScheme)
 }

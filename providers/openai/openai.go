@@ -71,6 +71,7 @@ func (p *Provider) Call(
 		return providers.Response{}, err
 	}
 	exchange := &transport.Exchange{
+		Model:          req.Model,
 		Path:           strings.TrimPrefix(req.Endpoint, "/v1"),
 		Body:           body,
 		IdempotencyKey: req.IdempotencyKey,

@@ -14,6 +14,8 @@ import (
 // Exchange is one call in the words of a wire format. Whole and Refused are
 // required.
 type Exchange struct {
+	// Model is the provider's own name of the model.
+	Model string
 	// Path is appended to the base URL, Query behind it. Both are escaped.
 	Path, Query string
 	// Header is what the format needs beside key and content type.
@@ -50,8 +52,10 @@ type Answer struct {
 // listener.
 type Tell func(chunk json.RawMessage, substance bool)
 
-// Call makes one HTTP request and reads its answer to the end. Every error is
-// an *[providers.Error] with all that is known about the call.
+// Call makes one HTTP request and reads its answer to the end; one more with
+// each key that the server does not take, as long as nothing was told and there
+// is another key. Every error is an *[providers.Error] with all that is known
+// about the call.
 func (c *Client) Call(
 	ctx context.Context, x *Exchange, onChunk func(providers.Chunk),
 ) (providers.Response, error) {
@@ -60,31 +64,50 @@ func (c *Client) Call(
 	}
 	clocks, ctx := startClocks(ctx, x.Timeouts)
 	defer clocks.stop()
+	to := &teller{clocks: clocks, onChunk: onChunk}
+	for turn := c.keys.Turn(x.Model); ; {
+		resp, failure := c.attempt(ctx, x, turn.Key(), to)
+		if failure == nil {
+			turn.Taken()
+			return resp, nil
+		}
+		if !turn.Refused(failure) || to.told || clocks.timeToFirstToken() > 0 {
+			return providers.Response{}, failure
+		}
+	}
+}
 
-	resp, err := c.send(ctx, x)
+// attempt makes one HTTP request with a key.
+func (c *Client) attempt(
+	ctx context.Context, x *Exchange, key string, to *teller,
+) (providers.Response, *providers.Error) {
+	resp, err := c.send(ctx, x, key)
+	if failure, ok := errors.AsType[*providers.Error](err); ok {
+		return providers.Response{}, failure
+	}
 	if err != nil {
-		return providers.Response{}, unanswered(ctx, clocks, err)
+		return providers.Response{}, unanswered(ctx, to.clocks, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	return c.readAnswer(ctx, resp, x, clocks, onChunk)
+	return c.readAnswer(ctx, resp, x, to)
 }
 
 func (c *Client) readAnswer(
-	ctx context.Context, resp *http.Response, x *Exchange, clocks *clocks, onChunk func(providers.Chunk),
-) (providers.Response, error) {
+	ctx context.Context, resp *http.Response, x *Exchange, to *teller,
+) (providers.Response, *providers.Error) {
 	requestID := requestIDOf(resp.Header)
 	var got Answer
 	var err error
 	if resp.StatusCode/100 != 2 {
-		err = x.Refused(resp.StatusCode, readErrorBody(resp.Body, clocks))
+		err = x.Refused(resp.StatusCode, readErrorBody(resp.Body, to.clocks))
 	} else {
-		got, err = c.readBody(resp, x, teller{clocks, onChunk})
+		got, err = c.readBody(resp, x, to)
 	}
 	if err != nil {
 		failure := interrupted(ctx, err)
 		failure.HTTPStatus = resp.StatusCode
 		failure.RequestID = requestID
-		failure.TimeToFirstToken = clocks.timeToFirstToken()
+		failure.TimeToFirstToken = to.clocks.timeToFirstToken()
 		failure.Usage, failure.Partial = got.Usage, got.Partial
 		failure.Detail = boundDetail(c.scrub(failure.Detail))
 		obeyHints(failure, resp.Header)
@@ -96,13 +119,13 @@ func (c *Client) readAnswer(
 		FinishReason:     got.Finish,
 		Usage:            got.Usage,
 		HTTPStatus:       resp.StatusCode,
-		TimeToFirstToken: clocks.timeToFirstToken(),
+		TimeToFirstToken: to.clocks.timeToFirstToken(),
 		RequestID:        requestID,
 	}, nil
 }
 
 // readBody reads the body of a 2xx answer, streamed or whole.
-func (c *Client) readBody(resp *http.Response, x *Exchange, to teller) (Answer, error) {
+func (c *Client) readBody(resp *http.Response, x *Exchange, to *teller) (Answer, error) {
 	in := bufio.NewReaderSize(&boundedReader{in: resp.Body, left: c.maxAnswer}, 16<<10)
 	first, err := skipSpace(in)
 	if errors.Is(err, io.EOF) {
@@ -129,14 +152,16 @@ func (c *Client) readBody(resp *http.Response, x *Exchange, to teller) (Answer, 
 type teller struct {
 	clocks  *clocks
 	onChunk func(providers.Chunk)
+	told    bool // onChunk was called
 }
 
-func (t teller) tell(chunk json.RawMessage, substance bool) {
+func (t *teller) tell(chunk json.RawMessage, substance bool) {
 	t.clocks.piece(substance)
 	if t.onChunk == nil || chunk == nil {
 		return
 	}
 	t.clocks.rest() // a slow listener is not the provider's stall
+	t.told = true
 	t.onChunk(providers.Chunk{Data: chunk})
 	t.clocks.resume()
 }

@@ -8,36 +8,44 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/keyring"
 )
 
 // Client calls one server. It is safe for use by many goroutines. No verb of
 // fmt finds a secret in it.
 type Client struct {
-	base      *url.URL
+	address   func(*Exchange) (string, error)
+	base      string // the address as it may be printed
 	http      *http.Client
 	maxAnswer int64
 	maxEvent  int
-	setHeader func(http.Header)
+	keys      *keyring.Ring
+	setHeader func(header http.Header, key string)
 	scrub     func(string) string
 }
 
 // New returns a client for the server config names. It makes no connection. A
 // field that makes no sense is named in the error; secrets never are.
 func New(config Config) (*Client, error) {
-	config, base, err := config.withDefaults()
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	address, base, err := addressOf(config)
 	if err != nil {
 		return nil, err
 	}
 	return &Client{
+		address:   address,
 		base:      base,
 		http:      newHTTP(config),
 		maxAnswer: config.MaxAnswerBytes,
 		maxEvent:  config.MaxEventBytes,
+		keys:      config.Keys,
 		setHeader: headerSetter(config),
 		scrub:     secretScrubber(config),
 	}, nil
@@ -46,8 +54,8 @@ func New(config Config) (*Client, error) {
 // Close closes idle connections. Calls under way go on, and later calls work.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Base names the server, without a password.
-func (c *Client) Base() string { return c.base.Redacted() }
+// Base names the server.
+func (c *Client) Base() string { return c.base }
 
 // newHTTP returns a client of its own connections. No bound on time is set
 // here but for keep-alive: a call's Timeouts are the only clock.
@@ -77,12 +85,12 @@ func newHTTP(config Config) *http.Client {
 }
 
 // headerSetter keeps the secrets in a closure, where no verb of fmt finds them.
-func headerSetter(config Config) func(http.Header) {
-	return func(header http.Header) {
+func headerSetter(config Config) func(http.Header, string) {
+	return func(header http.Header, key string) {
 		header.Set("Content-Type", "application/json")
 		header.Set("User-Agent", config.UserAgent)
-		if config.APIKey != "" {
-			header.Set(config.KeyHeader, config.KeyPrefix+string(config.APIKey))
+		if key != "" {
+			header.Set(config.KeyHeader, config.KeyPrefix+key)
 		}
 		for name, value := range config.Headers {
 			header.Set(name, string(value))
@@ -95,23 +103,22 @@ func headerSetter(config Config) func(http.Header) {
 func secretScrubber(config Config) func(string) string {
 	const shortest = 6
 	var pairs []string
-	add := func(secret Secret) {
-		if len(secret) >= shortest {
-			pairs = append(pairs, string(secret), secret.String())
+	for _, value := range config.Headers {
+		if len(value) >= shortest {
+			pairs = append(pairs, string(value), value.String())
 		}
 	}
-	add(config.APIKey)
-	for _, value := range config.Headers {
-		add(value)
-	}
-	return strings.NewReplacer(pairs...).Replace
+	headers := strings.NewReplacer(pairs...)
+	return func(s string) string { return config.Keys.Scrub(headers.Replace(s)) }
 }
 
-// send sends the request of x.
-func (c *Client) send(ctx context.Context, x *Exchange) (*http.Response, error) {
-	target := c.base.JoinPath(x.Path)
-	target.RawQuery = x.Query
-	out, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(x.Body))
+// send sends the request of x with a key.
+func (c *Client) send(ctx context.Context, x *Exchange, key string) (*http.Response, error) {
+	target, err := c.address(x)
+	if err != nil {
+		return nil, err
+	}
+	out, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(x.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +131,7 @@ func (c *Client) send(ctx context.Context, x *Exchange) (*http.Response, error) 
 	} else {
 		out.Header.Set("Accept", "application/json")
 	}
-	c.setHeader(out.Header)
+	c.setHeader(out.Header, key)
 	if x.IdempotencyKey != "" {
 		// In canonical spelling net/http would take the header as leave to send
 		// the request a second time, unseen, after a connection broke under it.

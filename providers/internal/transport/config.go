@@ -5,19 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"strings"
+
+	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/keyring"
 )
 
-// Config says which server to call and how. BaseURL and KeyHeader are
+// Config says which server to call and how. KeyHeader, and BaseURL or URL, are
 // required.
 type Config struct {
 	// BaseURL is what the paths of calls hang under. User info, query and
 	// fragment are refused.
 	BaseURL string
+	// URL is instead a template that says for each call where it goes: see
+	// [address.Parse]. It wins over BaseURL.
+	URL string
 	// APIKey is sent in KeyHeader behind KeyPrefix. Empty sends no such header.
 	APIKey               Secret
 	KeyHeader, KeyPrefix string
+	// Keys are several instead of APIKey.
+	Keys *keyring.Ring
 	// Headers go with every call and win over all others.
 	Headers map[string]Secret
 	// UserAgent names this program to the server. Default: DefaultUserAgent.
@@ -38,6 +45,9 @@ type Config struct {
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
+// Secret is a string that does not print.
+type Secret = providers.Secret
+
 // Defaults of [Config].
 const (
 	DefaultUserAgent = "penstock"
@@ -47,52 +57,65 @@ const (
 	defaultMaxIdleConns   = 100
 )
 
+// SendKeyAs sends the key in another header, behind a scheme such as Bearer
+// unless that is empty. An empty header changes nothing.
+func (c Config) SendKeyAs(header, scheme string) Config {
+	if header == "" {
+		return c
+	}
+	c.KeyHeader, c.KeyPrefix = header, ""
+	if scheme != "" {
+		c.KeyPrefix = scheme + " "
+	}
+	return c
+}
+
 // withDefaults fills what is zero and names the field that makes no sense.
-func (c Config) withDefaults() (Config, *url.URL, error) {
+func (c Config) withDefaults() (Config, error) {
 	c.UserAgent = OrDefault(c.UserAgent, DefaultUserAgent)
 	c.MaxAnswerBytes = OrDefault(c.MaxAnswerBytes, defaultMaxAnswerBytes)
 	c.MaxEventBytes = OrDefault(c.MaxEventBytes, defaultMaxEventBytes)
 	c.MaxIdleConns = OrDefault(c.MaxIdleConns, defaultMaxIdleConns)
 	switch {
 	case c.MaxAnswerBytes < 0:
-		return c, nil, errors.New("MaxAnswerBytes must not be negative")
+		return c, errors.New("MaxAnswerBytes must not be negative")
 	case c.MaxEventBytes < 0:
-		return c, nil, errors.New("MaxEventBytes must not be negative")
+		return c, errors.New("MaxEventBytes must not be negative")
 	case c.MaxIdleConns < 0:
-		return c, nil, errors.New("MaxIdleConns must not be negative")
-	case !ValidHeaderValue(string(c.APIKey)):
-		return c, nil, errors.New("APIKey contains a character no header can carry, such as a line break")
+		return c, errors.New("MaxIdleConns must not be negative")
+	case c.Keys != nil && c.APIKey != "":
+		return c, errors.New("expected APIKey or Keys, not both")
+	case !validHeaderName(c.KeyHeader):
+		return c, fmt.Errorf("KeyHeader: %q is not a header name", c.KeyHeader)
+	case !ValidHeaderValue(c.KeyPrefix):
+		return c, errors.New("KeyScheme contains a character no header can carry")
 	case !ValidHeaderValue(c.UserAgent):
-		return c, nil, errors.New("UserAgent contains a character no header can carry")
+		return c, errors.New("UserAgent contains a character no header can carry")
+	}
+	if err := c.fillKeys(); err != nil {
+		return c, err
 	}
 	for name, value := range c.Headers {
 		if !validHeaderName(name) {
-			return c, nil, fmt.Errorf("in Headers, %q is not a header name", name)
+			return c, fmt.Errorf("in Headers, %q is not a header name", name)
 		}
 		if !ValidHeaderValue(string(value)) {
-			return c, nil, fmt.Errorf("in Headers, the value of %q contains a character no header can carry", name)
+			return c, fmt.Errorf("in Headers, the value of %q contains a character no header can carry", name)
 		}
 	}
-	base, err := parseBaseURL(c.BaseURL)
-	return c, base, err
+	return c, nil
 }
 
-// parseBaseURL never quotes what it refuses: it may hold a password.
-func parseBaseURL(raw string) (*url.URL, error) {
-	base, err := url.Parse(raw)
+// fillKeys makes a ring of the one key, or of none.
+func (c *Config) fillKeys() (err error) {
 	switch {
-	case err != nil:
-		return nil, errors.New("BaseURL is not a URL")
-	case base.Scheme != "http" && base.Scheme != "https":
-		return nil, errors.New("BaseURL must begin with http:// or https://")
-	case base.Host == "":
-		return nil, errors.New("BaseURL names no host")
-	case base.User != nil:
-		return nil, errors.New("BaseURL must not carry a user or password: use APIKey or Headers")
-	case base.RawQuery != "" || base.Fragment != "":
-		return nil, errors.New("BaseURL must not carry a query or fragment")
+	case c.Keys != nil:
+	case c.APIKey == "":
+		c.Keys, err = keyring.New(keyring.Config{})
+	default:
+		c.Keys, err = keyring.New(keyring.Config{Keys: []keyring.Key{{Name: "APIKey", Value: c.APIKey}}})
 	}
-	return base, nil
+	return err
 }
 
 // OrDefault returns value, or otherwise when value is zero.
