@@ -71,6 +71,9 @@ type Response struct {
 	Body json.RawMessage
 	// Model is what the provider says answered; it may differ from the request's.
 	Model string
+	// Fingerprint is the provider's word for the exact system that answered;
+	// empty if it gave none.
+	Fingerprint string
 	// FinishReason is the first choice's; empty for embeddings. It is in the words
 	// of chat completions whatever the endpoint: stop, length, tool_calls.
 	FinishReason string

@@ -12,6 +12,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs/dispatch"
 	"github.com/penstock-dev/penstock/jobs/run"
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/drift"
 	"github.com/penstock-dev/penstock/providers/keyring"
 )
 
@@ -34,6 +35,7 @@ type observed struct {
 	reclaimed prometheus.Counter
 	expired   prometheus.Counter
 	aside     *prometheus.CounterVec
+	drifted   *prometheus.CounterVec
 }
 
 func newObserved(log zerolog.Logger) *observed {
@@ -62,9 +64,11 @@ func newObserved(log zerolog.Logger) *observed {
 		expired:   counter("penstock_jobs_expired_total", "Jobs that this process ended at their deadline."),
 		aside: counters("penstock_provider_keys_aside_total", "Keys that a provider did not take and that were put aside.",
 			"provider", "error_class"),
+		drifted: counters("penstock_model_changes_total",
+			"Answers that name another model or system fingerprint than the one before, for the same model.", "provider"),
 	}
 	o.registry.MustRegister(o.calls, o.latency, o.first, o.tokens, o.runs, o.running, o.released, o.pass, o.leading,
-		o.requeued, o.reclaimed, o.expired, o.aside,
+		o.requeued, o.reclaimed, o.expired, o.aside, o.drifted,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return o
 }
@@ -149,6 +153,20 @@ func (o *observed) keys(provider string) keyring.Observer {
 			log.Info().Str("key", name).Str("model", model).Msg("the provider takes a key again")
 		},
 		File: func(name string, problem error) { log.Warn().Str("key", name).Err(problem).Msg("the file of a key") },
+	}
+}
+
+// drift observes what serves the models of a provider.
+func (o *observed) drift(provider string) func(drift.Change) {
+	return func(c drift.Change) {
+		o.drifted.WithLabelValues(provider).Inc()
+		if c.Again {
+			return
+		}
+		o.log.Warn().Str("provider", provider).Str("model", c.Model).
+			Str("was_model", c.Was.Model).Str("was_fingerprint", c.Was.Fingerprint).
+			Str("is_model", c.Is.Model).Str("is_fingerprint", c.Is.Fingerprint).
+			Msg("the provider serves something else under the same name")
 	}
 }
 

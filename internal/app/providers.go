@@ -6,6 +6,7 @@ import (
 
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/anthropic"
+	"github.com/penstock-dev/penstock/providers/drift"
 	"github.com/penstock-dev/penstock/providers/keyring"
 	"github.com/penstock-dev/penstock/providers/openai"
 	"github.com/penstock-dev/penstock/providers/simulated"
@@ -19,7 +20,7 @@ func buildProviders(f File, o *observed) (all map[string]providers.Provider, clo
 		if err != nil {
 			return nil, closers, err
 		}
-		all[name], closers = p, append(closers, closer)
+		all[name], closers = drift.Watch(p, o.drift(name)), append(closers, closer)
 	}
 	return all, closers, nil
 }

@@ -114,3 +114,32 @@ func TestWrongKeysAreNamedByTheirField(t *testing.T) {
 		}
 	}
 }
+
+// What a provider serves under the same name is told of once it changes.
+func TestAChangedModelIsLogged(t *testing.T) {
+	t.Parallel()
+	answers := []string{"fp_1", "fp_1", "fp_2", "fp_1"}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"model":"m-1","system_fingerprint":"`+answers[0]+
+			`","choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}`)
+		answers = answers[1:]
+	}))
+	t.Cleanup(server.Close)
+	var logged bytes.Buffer
+	p, o, err := buildOne(t, "providers: {p: {type: openai, base_url: '"+server.URL+"'}}", &logged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range len(answers) {
+		if _, err := p.Call(t.Context(), request(), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := sumOf(t, o, "penstock_model_changes_total"); got != 2 {
+		t.Errorf("%v changes were counted, want 2", got)
+	}
+	lines := logged.String()
+	if strings.Count(lines, "\n") != 1 || !strings.Contains(lines, `"was_fingerprint":"fp_1","is_model":"m-1","is_fingerprint":"fp_2"`) {
+		t.Errorf("got %s, want one line about the change", lines)
+	}
+}

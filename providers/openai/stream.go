@@ -17,9 +17,10 @@ var doneEvent = []byte("[DONE]")
 func (p *Provider) streamed(events *transport.Events, tell transport.Tell) (transport.Answer, error) {
 	assembled, err := readStream(events, p.config.NoDoneEvent, tell)
 	got := transport.Answer{
-		Model:   chat.Text(assembled.Top("model")),
-		Usage:   usageOf(assembled.Top("usage"), assembled.Top("x_groq")),
-		Partial: assembled.Partial(),
+		Model:       chat.Text(assembled.Top("model")),
+		Fingerprint: chat.Text(assembled.Top("system_fingerprint")),
+		Usage:       usageOf(assembled.Top("usage"), assembled.Top("x_groq")),
+		Partial:     assembled.Partial(),
 	}
 	if finishes := assembled.Finishes(); len(finishes) > 0 {
 		got.Finish = finishes[0]

@@ -18,7 +18,9 @@ func readWhole(req providers.Request, body []byte) (transport.Answer, error) {
 	if reportsError(reply) {
 		return transport.Answer{Usage: usage}, reportedError(reply, body)
 	}
-	got := transport.Answer{Model: chat.Text(reply["model"]), Usage: usage}
+	got := transport.Answer{
+		Model: chat.Text(reply["model"]), Fingerprint: chat.Text(reply["system_fingerprint"]), Usage: usage,
+	}
 	if req.Endpoint == providers.Embeddings {
 		err = checkEmbeddings(reply, req.Body)
 	} else {

@@ -40,11 +40,13 @@ type Exchange struct {
 
 // Answer is what came, whole or not.
 type Answer struct {
-	Body    json.RawMessage
-	Model   string
-	Finish  string
-	Usage   providers.Usage
-	Partial string
+	Body  json.RawMessage
+	Model string
+	// Fingerprint is the server's word for the system behind the model.
+	Fingerprint string
+	Finish      string
+	Usage       providers.Usage
+	Partial     string
 }
 
 // Tell notes that something of the answer came; substance says whether it can
@@ -116,6 +118,7 @@ func (c *Client) readAnswer(
 	return providers.Response{
 		Body:             got.Body,
 		Model:            got.Model,
+		Fingerprint:      got.Fingerprint,
 		FinishReason:     got.Finish,
 		Usage:            got.Usage,
 		HTTPStatus:       resp.StatusCode,
