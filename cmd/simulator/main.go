@@ -1,5 +1,5 @@
 // Command simulator is a model provider to test against: it speaks the
-// wire formats of OpenAI and Anthropic and can be as slow and as broken as it is told to be. GET and
+// wire formats of OpenAI, Anthropic and Gemini and can be as slow and as broken as it is told to be. GET and
 // PUT /faults read and set that while it runs, GET /calls lists what it got.
 package main
 

@@ -4,10 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/penstock-dev/penstock/providers"
@@ -24,6 +24,7 @@ var errLeft = errors.New("the caller left")
 type exchange struct {
 	server  *Server
 	words   *dialect
+	model   string
 	header  http.Header
 	w       http.ResponseWriter
 	ctx     context.Context //nolint:containedctx // it lives as long as the one request it belongs to
@@ -69,14 +70,11 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, words *dialect, b
 	}
 	x.faults, x.limiter = s.current()
 	x.fate = x.faults.drawFate(s.fates.draws(s.seed, x.hash))
-	var named struct {
-		Model string `json:"model"`
-	}
-	_ = json.Unmarshal(body, &named) // the endpoint refuses what is not JSON
+	x.model = words.model(r, body)
 	x.end = s.log.begin(Call{
 		Time:           time.Now(),
 		Endpoint:       r.URL.Path,
-		Model:          named.Model,
+		Model:          x.model,
 		IdempotencyKey: r.Header.Get("Idempotency-Key"),
 		BodySHA256:     hex.EncodeToString(x.hash[:]),
 	})
@@ -103,11 +101,18 @@ func (s *Server) away(x *exchange) bool {
 }
 
 func (x *exchange) admitted() bool {
-	if x.limiter.admit(time.Now(), x.w.Header(), x.words) {
+	wait, ok := x.limiter.admit(time.Now(), x.w.Header(), x.words)
+	if ok {
 		return true
 	}
 	x.end("limited")
-	x.refuse(x.words.refusals[string(providers.RateLimited)], "simulated rate limit reached", "")
+	after := ""
+	if x.words.hinted == nil {
+		setWait(x.w.Header(), wait)
+	} else {
+		after = strconv.FormatFloat(roundUp(wait, time.Millisecond).Seconds(), 'f', -1, 64)
+	}
+	x.refuse(x.words.refusals[string(providers.RateLimited)], "simulated rate limit reached", after)
 	return false
 }
 
@@ -150,11 +155,18 @@ func (x *exchange) retryAfter() string {
 	}
 }
 
+// refuse says when to come again where the format does so, unless retryAfter is
+// empty.
 func (x *exchange) refuse(as refusal, message, retryAfter string) {
-	if retryAfter != "" {
+	body := x.words.body(as, message)
+	switch {
+	case retryAfter == "":
+	case x.words.hinted != nil:
+		body = x.words.hinted(as, message, retryAfter)
+	default:
 		x.w.Header().Set("Retry-After", retryAfter)
 	}
-	writeJSON(x.w, as.status, x.words.body(as, message))
+	writeJSON(x.w, as.status, body)
 }
 
 // wrong refuses a request that is wrong in itself.

@@ -1,6 +1,7 @@
 package simulated
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"time"
@@ -24,9 +25,24 @@ type dialect struct {
 	// inside an answer.
 	body          func(r refusal, message string) any
 	wrong, failed refusal
+	// hinted is a body that also says when to come again: after so many seconds.
+	// Nil: a header does.
+	hinted func(r refusal, message, retryAfter string) any
+	// model is the model asked for.
+	model func(r *http.Request, body []byte) string
 	// limits says in headers how much of rpm is left, and that all of it is back
 	// after full.
 	limits func(header http.Header, rpm, left int, now time.Time, full time.Duration)
+}
+
+// modelOfBody is the model that a body names. The endpoint refuses what is not
+// JSON.
+func modelOfBody(_ *http.Request, body []byte) string {
+	var named struct {
+		Model string `json:"model"`
+	}
+	_ = json.Unmarshal(body, &named)
+	return named.Model
 }
 
 // openAI is the dialect of chat completions, embeddings and Responses.
@@ -47,6 +63,7 @@ var openAI = dialect{
 	body:   func(r refusal, message string) any { return errorObject(r.code, r.kind, message) },
 	wrong:  refusal{400, "", "invalid_request_error"},
 	failed: refusal{500, "", "server_error"},
+	model:  modelOfBody,
 	limits: func(header http.Header, rpm, left int, _ time.Time, full time.Duration) {
 		header.Set("X-Ratelimit-Limit-Requests", strconv.Itoa(rpm))
 		header.Set("X-Ratelimit-Remaining-Requests", strconv.Itoa(left))
@@ -86,6 +103,7 @@ var messages = dialect{
 	},
 	wrong:  refusal{400, "", "invalid_request_error"},
 	failed: refusal{500, "", "api_error"},
+	model:  modelOfBody,
 	limits: func(header http.Header, rpm, left int, now time.Time, full time.Duration) {
 		header.Set("Anthropic-Ratelimit-Requests-Limit", strconv.Itoa(rpm))
 		header.Set("Anthropic-Ratelimit-Requests-Remaining", strconv.Itoa(left))

@@ -27,13 +27,12 @@ func newLimiter(f Faults) *limiter {
 func (l *limiter) same(f Faults) bool { return l.rpm == f.RPM && l.concurrent == f.Concurrent }
 
 // admit takes a place, to be given back by leave, or says how long to wait for
-// one. It sets the answer's headers.
-func (l *limiter) admit(now time.Time, header http.Header, words *dialect) (ok bool) {
+// one. It says in the answer's headers how much is left.
+func (l *limiter) admit(now time.Time, header http.Header, words *dialect) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.concurrent > 0 && l.running >= l.concurrent {
-		setWait(header, time.Second)
-		return false
+		return time.Second, false
 	}
 	if l.rpm > 0 {
 		l.fill(now)
@@ -43,12 +42,11 @@ func (l *limiter) admit(now time.Time, header http.Header, words *dialect) (ok b
 		}
 		words.limits(header, l.rpm, int(l.left), now, l.timeFor(float64(l.rpm)-l.left))
 		if !ok {
-			setWait(header, l.timeFor(1-l.left))
-			return false
+			return l.timeFor(1 - l.left), false
 		}
 	}
 	l.running++
-	return true
+	return 0, true
 }
 
 func (l *limiter) leave() {
@@ -71,8 +69,8 @@ func (l *limiter) timeFor(calls float64) time.Duration {
 
 // setWait rounds up: who waits as told is let in.
 func setWait(header http.Header, wait time.Duration) {
-	ms := (wait + time.Millisecond - 1) / time.Millisecond
-	s := (wait + time.Second - 1) / time.Second
-	header.Set("Retry-After-Ms", strconv.FormatInt(int64(ms), 10))
-	header.Set("Retry-After", strconv.FormatInt(int64(s), 10))
+	header.Set("Retry-After-Ms", strconv.FormatInt(roundUp(wait, time.Millisecond).Milliseconds(), 10))
+	header.Set("Retry-After", strconv.FormatInt(int64(roundUp(wait, time.Second)/time.Second), 10))
 }
+
+func roundUp(d, to time.Duration) time.Duration { return (d + to - 1).Truncate(to) }

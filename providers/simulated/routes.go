@@ -16,6 +16,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("POST "+providers.Embeddings, s.call(&openAI, s.embeddings))
 	s.mux.HandleFunc("POST "+providers.Responses, s.call(&openAI, s.responses))
 	s.mux.HandleFunc("POST "+providers.Messages, s.call(&messages, s.messages))
+	s.mux.HandleFunc("POST "+generatePath, s.generates())
 	s.mux.HandleFunc("GET /faults", s.getFaults)
 	s.mux.HandleFunc("PUT /faults", s.putFaults)
 	s.mux.HandleFunc("GET /calls", s.listCalls)

@@ -1,5 +1,5 @@
 // Package simulated is a model provider that is not there: a server speaking
-// the wire formats of OpenAI and Anthropic, with believable latency and with faults to order. It
+// the wire formats of OpenAI, Anthropic and Gemini, with believable latency and with faults to order. It
 // runs in this process, without any network, or behind cmd/simulator.
 //
 // The same seed, faults and requests give the same answers and meet the same
@@ -17,6 +17,7 @@ import (
 	"github.com/penstock-dev/penstock/internal/memnet"
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/anthropic"
+	"github.com/penstock-dev/penstock/providers/gemini"
 	"github.com/penstock-dev/penstock/providers/openai"
 )
 
@@ -114,6 +115,16 @@ func (s *Server) Provider() *openai.Provider {
 // format of Messages.
 func (s *Server) Anthropic() *anthropic.Provider {
 	provider, err := anthropic.New(anthropic.Config{BaseURL: "http://simulated/v1", DialContext: s.dial})
+	if err != nil {
+		panic(err) // the configuration above is a constant
+	}
+	return provider
+}
+
+// Gemini returns a provider that calls the server over memory alone, in the
+// format of generateContent.
+func (s *Server) Gemini() *gemini.Provider {
+	provider, err := gemini.New(gemini.Config{BaseURL: "http://simulated/v1beta", DialContext: s.dial})
 	if err != nil {
 		panic(err) // the configuration above is a constant
 	}

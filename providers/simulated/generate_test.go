@@ -1,0 +1,158 @@
+package simulated_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/gemini"
+	"github.com/penstock-dev/penstock/providers/simulated"
+)
+
+// startGenerating makes a server with faults and a provider that calls it in
+// Gemini's format.
+func startGenerating(t *testing.T, faults simulated.Faults) (*simulated.Server, *gemini.Provider) {
+	t.Helper()
+	server := newServer(t, simulated.Config{Seed: 7, Faults: &faults})
+	provider := server.Gemini()
+	t.Cleanup(func() { _ = provider.Close() })
+	return server, provider
+}
+
+// TestEachKindOfFaultInGemini: the same order arrives as the same class, with
+// the same hint, in either format.
+func TestEachKindOfFaultInGemini(t *testing.T) {
+	t.Parallel()
+	for _, kind := range simulated.Kinds() {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				faults := simulated.Faults{Errors: map[string]float64{kind: 1}, RetryAfter: "3.5"}
+				_, chat := start(t, faults)
+				server, provider := startGenerating(t, faults)
+				for i := range 10 {
+					req := prompt(fmt.Sprint(i))
+					req.Timeouts = providers.Timeouts{FirstToken: time.Minute, Stall: time.Minute}
+					_, chatErr := chat.Call(t.Context(), req, nil)
+					_, err := provider.Call(t.Context(), req, nil)
+					want, got := failureOf(t, chatErr), failureOf(t, err)
+					// Where in the answer a fault strikes hangs on the body, which differs.
+					early := kind == simulated.KindStall && got.Class == providers.TimeoutFirstToken
+					late := kind == simulated.KindStall && want.Class == providers.TimeoutFirstToken
+					// Ahead of the first token Gemini has sent nothing at all.
+					empty := kind == simulated.KindNoDone && got.Class == providers.Malformed
+					if got.Class != want.Class && !early && !late && !empty || got.RetryAfter != want.RetryAfter {
+						t.Errorf("call %d: got %s with hint %s, in chat completions %s with %s",
+							i, got.Class, got.RetryAfter, want.Class, want.RetryAfter)
+					}
+				}
+				synctest.Wait()
+				for _, call := range server.Calls() {
+					if call.Endpoint != "/v1beta/models/sim:streamGenerateContent" || call.Model != "sim" ||
+						call.Outcome != kind && (kind != simulated.KindSlowHeaders || call.Outcome != "left") {
+						t.Errorf("the log says %+v, want %q", call, kind)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestGeneratedUsageLengthAndTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, provider := startGenerating(t, simulated.Faults{
+			OutputTokens: simulated.Range{Min: 101, Max: 101},
+			Latency:      simulated.Duration(time.Second), PerToken: simulated.Duration(10 * time.Millisecond),
+		})
+		began := time.Now()
+		got, err := provider.Call(t.Context(), prompt("0123456789012345678901234567890123456789"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u := got.Usage; u.InputTokens != 14 || u.OutputTokens != 101 || got.FinishReason != "stop" || got.RequestID == "" {
+			t.Errorf("got %+v, finish %q, request %q", u, got.FinishReason, got.RequestID)
+		}
+		if took := time.Since(began); took != 2*time.Second || got.TimeToFirstToken != time.Second {
+			t.Errorf("got %s and %s to the first token, want 2s and 1s", took, got.TimeToFirstToken)
+		}
+		if words := len(strings.Fields(content(t, got.Body))); words != 101 || got.Model != "sim" {
+			t.Errorf("the answer of %s has %d words", got.Model, words)
+		}
+		req := prompt("x")
+		req.Body = json.RawMessage(`{"messages":[{"role":"system","content":"y"},{"role":"user","content":"x"}],"max_tokens":7,"n":3}`)
+		got, err = provider.Call(t.Context(), req, nil)
+		if err != nil || got.Usage.OutputTokens != 21 || got.FinishReason != "length" || strings.Count(string(got.Body), `"index":`) != 3 {
+			t.Errorf("3 of max_tokens 7: got %+v, finish %q, error %v: %s", got.Usage, got.FinishReason, err, got.Body)
+		}
+	})
+}
+
+// TestGeneratedRPM: who waits as told is let in, who does not is not.
+func TestGeneratedRPM(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, provider := startGenerating(t, simulated.Faults{RPM: 2})
+		call := func() providers.Error {
+			_, err := provider.Call(t.Context(), prompt("x"), nil)
+			return failureOf(t, err)
+		}
+		for i := range 2 {
+			if got := call(); got.Class != "" {
+				t.Fatalf("call %d: got %s", i, got.Class)
+			}
+		}
+		got := call()
+		if got.Class != providers.RateLimited || got.RetryAfter != 30*time.Second {
+			t.Fatalf("got %s, hint %s; want rate_limited with 30s", got.Class, got.RetryAfter)
+		}
+		time.Sleep(got.RetryAfter - time.Millisecond)
+		if got := call(); got.Class != providers.RateLimited {
+			t.Errorf("a millisecond early: got %q", got.Class)
+		}
+		time.Sleep(time.Millisecond)
+		if got := call(); got.Class != "" {
+			t.Errorf("in time: got %s", got.Class)
+		}
+	})
+}
+
+func TestGeminiAsItIs(t *testing.T) {
+	t.Parallel()
+	server := newServer(t, simulated.Config{Faults: &simulated.Faults{OutputTokens: simulated.Range{Min: 3, Max: 3}}})
+	const good = `{"contents":[{"role":"user","parts":[{"text":"x"}]}]}`
+	const whole, streamed = "/v1beta/models/m-1:generateContent", "/v1beta/models/m-1:streamGenerateContent?alt=sse"
+	answer := ask(server, "POST", whole, good)
+	if body := answer.Body.String(); answer.Code != 200 || !strings.Contains(body, `"finishReason":"STOP"`) ||
+		!strings.Contains(body, `"candidatesTokenCount":3`) || !strings.Contains(body, `"modelVersion":"m-1"`) ||
+		!strings.Contains(body, `"content":{"parts":[{"text":"`) {
+		t.Errorf("got %d %s", answer.Code, body)
+	}
+	answer = ask(server, "POST", streamed, good)
+	if body := answer.Body.String(); answer.Code != 200 || strings.Count(body, "data: ") != 4 ||
+		strings.Count(body, `"finishReason":"STOP"`) != 1 || strings.Contains(body, "[DONE]") {
+		t.Errorf("got %d %s", answer.Code, body)
+	}
+	for _, c := range []struct {
+		path, body string
+		code       int
+		says       string
+	}{
+		{whole, `[]`, 400, "JSON"},
+		{streamed, `{"contents":[]}`, 400, "contents"},
+		{whole, strings.Replace(good, "{", `{"generationConfig":{"maxOutputTokens":0},`, 1), 400, "max_output_tokens"},
+		{whole, strings.Replace(good, "{", `{"generationConfig":{"candidateCount":9},`, 1), 400, "candidate_count"},
+		{"/v1beta/models/m-1:countTokens", good, 404, "NOT_FOUND"},
+		{"/v1beta/models/m-1:streamGenerateContent", good, 404, "NOT_FOUND"},
+		{"/v1beta/models/m-1", good, 404, "NOT_FOUND"},
+	} {
+		answer := ask(server, "POST", c.path, c.body)
+		if body := answer.Body.String(); answer.Code != c.code || !strings.Contains(body, c.says) || !strings.Contains(body, `"status":`) {
+			t.Errorf("%s %s: got %d %s, want %d with %s", c.path, c.body, answer.Code, body, c.code, c.says)
+		}
+	}
+}
