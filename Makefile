@@ -28,8 +28,12 @@ bench: ## Run the benchmarks on real servers (BENCH=regexp picks)
 	scripts/with-servers.sh go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./bench/... ./storage/...
 
 .PHONY: sim
-sim: ## Run the simulations: hours and months of virtual time in seconds
-	scripts/sim.sh -v
+sim: ## Run the simulations in virtual time, and write the table of docs/RESILIENCE.md
+	PENSTOCK_SIM_TABLE="$(CURDIR)/docs/RESILIENCE.md" scripts/sim.sh -v
+
+.PHONY: month
+month: ## Run a fleet for a virtual month with outages and deaths (SEED=n draws another); takes minutes
+	scripts/month.sh -v $(if $(SEED),-seed $(SEED))
 
 .PHONY: chaos
 chaos: ## Pull every plug, alone and in pairs, with 2,000 jobs in flight (SEED=n replays, ROUND=name picks)

@@ -24,5 +24,6 @@ if [ $# -gt 0 ]; then
 fi
 if grep -rqE --include='*_test.go' '^//go:build !race' .; then
   scripts/sim.sh -short
+  scripts/month.sh -short
 fi
 exec scripts/with-servers.sh env CGO_ENABLED=1 go test -race ./...

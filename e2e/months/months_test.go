@@ -26,7 +26,7 @@ import (
 var seed = flag.Uint64("seed", 1, "draws the plan")
 
 // Invariants 1 to 5 over 30 days and 130,000 jobs; with -short, over one day.
-func TestSimThirtyDays(t *testing.T) {
+func TestMonth(t *testing.T) {
 	days, count := 30, 130_000
 	if testing.Short() {
 		days, count = 1, 130_000/30
