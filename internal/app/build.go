@@ -23,6 +23,8 @@ import (
 	"github.com/penstock-dev/penstock/jobs/live"
 	"github.com/penstock-dev/penstock/jobs/queue"
 	"github.com/penstock-dev/penstock/jobs/run"
+	"github.com/penstock-dev/penstock/providers/lane"
+	"github.com/penstock-dev/penstock/providers/tokens"
 	"github.com/penstock-dev/penstock/storage"
 	"github.com/penstock-dev/penstock/storage/sealed"
 )
@@ -32,6 +34,7 @@ import (
 type parts struct {
 	store   jobs.Store
 	signals jobs.Signals
+	lanes   *lane.Lanes
 	service *jobs.Service
 	// hub hears of runs, relay tells of them.
 	hub        *live.Hub
@@ -56,10 +59,10 @@ func build(ctx context.Context, c Config, log zerolog.Logger) (p *parts, err err
 		}
 	}()
 	o := newObserved(log)
-	if p.store, err = openStore(ctx, c); err != nil {
+	kept, err := p.openStore(ctx, c)
+	if err != nil {
 		return nil, err
 	}
-	p.closers = append(p.closers, p.store.Close)
 	client, err := p.openRedis(ctx, c, log)
 	if err != nil {
 		return nil, err
@@ -71,13 +74,17 @@ func build(ctx context.Context, c Config, log zerolog.Logger) (p *parts, err err
 	p.signals = queue.NewSignals(client, o.failed("signals"))
 	bus := queue.NewBus(client, o.failed("bus"))
 	p.hub, p.relay = live.NewHub(bus), live.NewRelay(bus)
+	if p.lanes, err = buildLanes(client, kept, c.File); err != nil {
+		return nil, err
+	}
 	if err := p.buildCore(c, tasks, o); err != nil {
 		return nil, err
 	}
 	return p, p.buildAPI(c, client, o)
 }
 
-func openStore(ctx context.Context, c Config) (jobs.Store, error) {
+// openStore opens the store, and returns what lanes keep in it.
+func (p *parts) openStore(ctx context.Context, c Config) (lane.Store, error) {
 	if c.Role == RoleEmbedded {
 		if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 			return nil, wrong("PENSTOCK_DATA_DIR", "cannot be made: %v", err)
@@ -89,7 +96,9 @@ func openStore(ctx context.Context, c Config) (jobs.Store, error) {
 	}
 	s, err := sealed.New(ctx, store, sealed.Config{Secrets: c.Secrets, KeyAge: c.File.DataKeyAge})
 	if err == nil {
-		return s, nil
+		p.store = s
+		p.closers = append(p.closers, s.Close)
+		return store, nil
 	}
 	_ = store.Close()
 	if errors.Is(err, sealed.ErrSecretMissing) {
@@ -134,6 +143,7 @@ func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 	p.service = jobs.NewService(p.store, p.signals, catalog, options...)
 	p.dispatcher, err = dispatch.New(dispatch.Config{
 		Store: p.store, Queue: tasks, Catalog: catalog, Pools: pools, Holder: holder, Observer: o.dispatch(),
+		Lanes: p.lanes,
 	})
 	if err != nil {
 		return err
@@ -154,7 +164,7 @@ func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 	p.runner, err = run.New(run.Config{
 		Store: p.store, Queue: tasks, Signals: p.signals, Catalog: catalog, Providers: all, Concurrency: pools,
 		Worker:       jobs.Worker{ID: holder, Name: fmt.Sprintf("%s/%d", host, os.Getpid())},
-		DrainTimeout: c.File.DrainTimeout, Observer: o.run(),
+		DrainTimeout: c.File.DrainTimeout, Observer: o.run(), Lanes: p.lanes, Tokens: tokens.New(),
 		Live: func(t jobs.Task) run.Stream { return p.relay.Begin(t) },
 	})
 	return err

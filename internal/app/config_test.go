@@ -138,7 +138,16 @@ func TestWrongConfigurationNamesTheKey(t *testing.T) {
 		{RoleEmbedded, nil, "providers: [", "PENSTOCK_CONFIG", ""},
 		{RoleEmbedded, nil, "nonsense: 1", "PENSTOCK_CONFIG", `unknown field "nonsense"`},
 		{RoleEmbedded, nil, "providers: {}", "providers", "1 to 64"},
-		{RoleEmbedded, nil, "providers: {a: {type: openai, limits: {rpm: 5}}}", "PENSTOCK_CONFIG", `unknown field "limits"`},
+		{RoleEmbedded, nil, "providers: {a: {type: openai, limits: {rps: 5}}}", "PENSTOCK_CONFIG", `unknown field "rps"`},
+		{RoleEmbedded, nil, "providers: {a: {type: openai, limits: {rpm: -5}}}", "providers.a.limits.rpm", "expected 1 to"},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nroutes: {r: {targets: [a/b], hedge: {budget: 0.1}}}",
+			"routes.r.hedge.budget", "two targets or more",
+		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nroutes: {r: {targets: [a/b, a/c], patience: -1s}}",
+			"routes.r.patience", "expected a duration",
+		},
 		{RoleEmbedded, nil, "providers: {a: {type: cohere}}", "providers.a.type", `"cohere"`},
 		{RoleEmbedded, nil, "providers: {A: {type: openai}}", "providers.A", "a-z"},
 		{

@@ -72,6 +72,9 @@ type ProviderConfig struct {
 	Models []string `yaml:"models"`
 	// Concurrency is how many calls the whole fleet makes at once; 0: 64.
 	Concurrency int `yaml:"concurrency"`
+	// Limits are what the provider's own are, for the whole fleet; absent: none but
+	// those that it tells of.
+	Limits LimitsConfig `yaml:"limits"`
 	// Latency is the median time to the first token of a simulated provider;
 	// absent: 250ms.
 	Latency *time.Duration `yaml:"latency"`
@@ -101,8 +104,16 @@ type AuthConfig struct {
 
 // RouteConfig is one route.
 type RouteConfig struct {
-	// Mode is active_passive, which is the default: targets in order.
-	Mode string `yaml:"mode"`
+	// Mode is active_passive, which is the default: targets in order, the next when
+	// those before it are not worth waiting for; or active_active: any of them, the
+	// better ones more often.
+	Mode jobs.Mode `yaml:"mode"`
+	// Patience is how long a job waits for a target that lets nothing through before
+	// the next one is called; absent: 5s.
+	Patience *time.Duration `yaml:"patience"`
+	// Hedge makes a second call, to the next target, when the first token is late;
+	// absent: never.
+	Hedge HedgeConfig `yaml:"hedge"`
 	// Targets are provider/model, at least one.
 	Targets []string `yaml:"targets"`
 	// Timeout bounds one call; 0: 10 minutes.
@@ -111,7 +122,21 @@ type RouteConfig struct {
 	MaxAttempts int `yaml:"max_attempts"`
 }
 
+// LimitsConfig are a provider's limits a minute; 0: none.
+type LimitsConfig struct {
+	RPM  int64 `yaml:"rpm"`
+	ITPM int64 `yaml:"itpm"`
+	OTPM int64 `yaml:"otpm"`
+}
+
+// HedgeConfig says how many second calls there may be.
+type HedgeConfig struct {
+	// Budget is which part of the calls may be second ones, such as 0.05.
+	Budget float64 `yaml:"budget"`
+}
+
 const (
+	defaultPatience    = 5 * time.Second
 	defaultConcurrency = 64
 	defaultMaxAttempts = 5
 	defaultDrain       = 11 * time.Minute
@@ -190,7 +215,10 @@ func (f *File) fillDefaults() {
 	}
 	for name, r := range f.Routes {
 		if r.Mode == "" {
-			r.Mode = "active_passive"
+			r.Mode = jobs.ActivePassive
+		}
+		if r.Patience == nil {
+			r.Patience = new(defaultPatience)
 		}
 		if r.MaxAttempts == 0 {
 			r.MaxAttempts = defaultMaxAttempts
@@ -250,6 +278,9 @@ func (p ProviderConfig) validate(name string) error {
 	if p.Concurrency < 0 || p.Concurrency > maxConcurrency {
 		return wrong(key+".concurrency", "expected 1 to %d, got %d", maxConcurrency, p.Concurrency)
 	}
+	if err := p.Limits.validate(key + ".limits"); err != nil {
+		return err
+	}
 	if p.MaxTokens != 0 && p.Type != "anthropic" {
 		return wrong(key+".max_tokens", "belongs to type anthropic")
 	}
@@ -308,8 +339,14 @@ func (r RouteConfig) validate(name string, providers map[string]ProviderConfig) 
 	if name == "" || len(name) > 64 || strings.Contains(name, "/") {
 		return wrong("routes", "expected names of 1 to 64 characters without /, got %q", name)
 	}
-	if r.Mode != "active_passive" {
-		return wrong(key+".mode", "expected active_passive, got %q", r.Mode)
+	if r.Mode != jobs.ActivePassive && r.Mode != jobs.ActiveActive {
+		return wrong(key+".mode", "expected active_passive or active_active, got %q", r.Mode)
+	}
+	if *r.Patience < 0 {
+		return wrong(key+".patience", "expected a duration such as 5s, got %s", *r.Patience)
+	}
+	if r.Hedge.Budget < 0 || r.Hedge.Budget > 0.5 || r.Hedge.Budget > 0 && len(r.Targets) < 2 {
+		return wrong(key+".hedge.budget", "expected 0 to 0.5, of a route with two targets or more, got %v", r.Hedge.Budget)
 	}
 	if len(r.Targets) == 0 {
 		return wrong(key+".targets", "expected at least one provider/model")
@@ -345,8 +382,14 @@ func (f *File) catalog() *jobs.Catalog {
 }
 
 func (r RouteConfig) route(name string) jobs.Route {
-	route := jobs.Route{Name: name, MaxAttempts: r.MaxAttempts, Timeouts: jobs.DefaultTimeouts()}
+	route := jobs.Route{
+		Name: name, Mode: r.Mode, MaxAttempts: r.MaxAttempts, Timeouts: jobs.DefaultTimeouts(),
+		HedgeBudget: r.Hedge.Budget,
+	}
 	route.Timeouts.Total = r.Timeout
+	if r.Patience != nil {
+		route.Patience = *r.Patience
+	}
 	for _, t := range r.Targets {
 		provider, model, _ := strings.Cut(t, "/")
 		route.Targets = append(route.Targets, jobs.Target{Provider: provider, Model: model})

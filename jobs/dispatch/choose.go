@@ -20,23 +20,28 @@ func (d *Dispatcher) choose(w *window, r route, c jobs.Candidate) (jobs.Target, 
 // before it are not worth waiting for; else the one that is.
 func inOrder(w *window, r route, c jobs.Candidate, now time.Time) (jobs.Target, bool) {
 	first := max(0, c.Target)
-	waited := now.Sub(madeAt(c)) >= r.patience
+	waited := hasWaited(c, r.patience, now)
 	for i := range r.targets {
 		t := r.targets[(first+i)%len(r.targets)]
 		if w.through(t) > 0 {
 			return t, true
 		}
-		if shut, is := w.closed[t]; !waited && !(is && shut.until.Sub(now) > r.patience) {
+		if shut, is := w.closed[t]; !waited && (!is || shut.until.Sub(now) <= r.patience) {
 			return t, false
 		}
 	}
 	return r.target(c.Target), false
 }
 
-// madeAt returns when the candidate was submitted first: its id is a UUIDv7.
-func madeAt(c jobs.Candidate) time.Time {
-	seconds, nanos := c.Execution.Time().UnixTime()
-	return time.Unix(seconds, nanos)
+// maxSkew is how far clocks may differ: what was made later than that was not made
+// then.
+const maxSkew = time.Minute
+
+// hasWaited reports whether it is so long since the candidate was submitted, as its
+// id tells, which is a UUIDv7. Of one that does not tell, it is.
+func hasWaited(c jobs.Candidate, patience time.Duration, now time.Time) bool {
+	age := now.Sub(time.Unix(c.Execution.Time().UnixTime()))
+	return age >= patience || age < -maxSkew
 }
 
 // weigh returns one of the targets that let something through, by chance and by

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/jobs/dispatch"
 	"github.com/penstock-dev/penstock/providers/lane"
@@ -68,6 +70,24 @@ func (l *lanes) twoTargets(mode jobs.Mode) func(*dispatch.Config) {
 			Targets: []jobs.Target{{Provider: "a", Model: "m"}, {Provider: "b", Model: "m"}},
 		}}, nil, jobs.Route{})
 	}
+}
+
+// idOf returns a UUIDv7 of that time. Those of the package go on from the latest
+// time that any test has seen.
+func idOf(t time.Time) uuid.UUID {
+	id := uuid.Must(uuid.NewV7())
+	ms := t.UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (8 * (5 - i)))
+	}
+	return id
+}
+
+func (f *fleet) addOne(c jobs.Candidate) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c.Cost = 100
+	f.put(c)
 }
 
 func byProvider(r running) string { return r.Provider }
@@ -130,7 +150,7 @@ func TestPatienceDecidesWhenTheNextTargetIsCalled(t *testing.T) {
 				f, l := newFleet(t), &lanes{}
 				two := l.twoTargets(jobs.ActivePassive)
 				l.set("a/m", shut(lane.Breaker, c.wait))
-				f.add(1, jobs.Candidate{Tenant: "t", Route: "r", Target: c.target})
+				f.addOne(jobs.Candidate{Execution: idOf(time.Now()), Tenant: "t", Route: "r", Target: c.target})
 				start := time.Now()
 				f.start(places, two)
 				time.Sleep(10 * time.Second)

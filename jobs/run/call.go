@@ -11,6 +11,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/lane"
+	"github.com/penstock-dev/penstock/providers/tokens"
 )
 
 // leg is one call of a run: the work as it is for the call's target, and leave to
@@ -22,6 +23,8 @@ type leg struct {
 	// begun is when the call's row was made.
 	begun  time.Time
 	permit lane.Permit
+	// estimate is what the call was expected to cost.
+	estimate tokens.Estimate
 }
 
 // key names the call to a provider that makes equal ones once.

@@ -14,6 +14,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs/backoff"
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/lane"
+	"github.com/penstock-dev/penstock/providers/tokens"
 )
 
 const (
@@ -34,6 +35,13 @@ type Lanes interface {
 	Admit(ctx context.Context, a lane.Ask) (lane.Verdict, error)
 	Settle(ctx context.Context, p lane.Permit, res lane.Result) (lane.Settled, error)
 	Renew(ctx context.Context, permits []lane.Permit) error
+}
+
+// Tokens estimate what a call costs, and learn from what it did: see
+// [tokens.Estimator].
+type Tokens interface {
+	Estimate(model, endpoint string, body []byte) tokens.Estimate
+	Learn(model string, e tokens.Estimate, u providers.Usage)
 }
 
 // shut says that a call may not be made now.
@@ -88,8 +96,9 @@ func (r *Runner) admit(ctx context.Context, l *leg) *shut {
 		return nil
 	}
 	ask := lane.Ask{Lane: r.cfg.laneOf(l.Work), Call: l.Call}
-	if r.cfg.Estimate != nil {
-		ask.Input, ask.Output = r.cfg.Estimate(l.Endpoint, l.Model, l.Body)
+	if r.cfg.Tokens != nil {
+		l.estimate = r.cfg.Tokens.Estimate(ask.Target, l.Endpoint, l.Body)
+		ask.Input, ask.Output = l.estimate.Input, l.estimate.Output
 	}
 	var v lane.Verdict
 	err := within(ctx, settleTimeout, func(ctx context.Context) (err error) {
@@ -115,6 +124,9 @@ func (r *Runner) settle(ctx context.Context, l leg, a attempt) {
 		return
 	}
 	r.permits.remove(l.Call)
+	if r.cfg.Tokens != nil && a.failure == nil {
+		r.cfg.Tokens.Learn(l.permit.Target, l.estimate, a.response.Usage)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settlePatience)
 	defer cancel()
 	res := resultOf(a)

@@ -2,7 +2,6 @@ package run_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"sync"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs/run"
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/lane"
+	"github.com/penstock-dev/penstock/providers/tokens"
 )
 
 // lanes admits everything unless told otherwise, and remembers.
@@ -24,6 +24,7 @@ type lanes struct {
 	asked   []lane.Ask
 	settled []settled
 	renewed [][]lane.Permit
+	learned []lesson
 	fails   int
 }
 
@@ -34,7 +35,24 @@ type settled struct {
 
 func (l *lanes) configure(c *run.Config) {
 	c.Lanes = l
-	c.Estimate = func(string, string, json.RawMessage) (int64, int64) { return 30, 50 }
+	c.Tokens = l
+}
+
+func (l *lanes) Estimate(string, string, []byte) tokens.Estimate {
+	return tokens.Estimate{Input: 30, Output: 50}
+}
+
+func (l *lanes) Learn(model string, e tokens.Estimate, u providers.Usage) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.learned = append(l.learned, lesson{model, e, u})
+}
+
+// lesson is what an estimator is told.
+type lesson struct {
+	model    string
+	estimate tokens.Estimate
+	usage    providers.Usage
 }
 
 func (l *lanes) Admit(_ context.Context, a lane.Ask) (lane.Verdict, error) {
@@ -104,6 +122,9 @@ func TestEachCallIsAdmittedAndSettled(t *testing.T) {
 		}
 		if s := l.settled[1]; s.Call != second.Call || s.Class != "" || s.Usage != answer.Usage {
 			t.Errorf("settled %+v, want the success with its usage", s)
+		}
+		if want := (lesson{"second/m2", tokens.Estimate{Input: 30, Output: 50}, answer.Usage}); len(l.learned) != 1 || l.learned[0] != want {
+			t.Errorf("learned %+v, want %+v, of the success alone", l.learned, want)
 		}
 	})
 }

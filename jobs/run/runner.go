@@ -4,7 +4,6 @@ package run
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -49,8 +48,8 @@ type Config struct {
 	// of a target; nil: its provider's name.
 	Lanes Lanes
 	Pool  func(jobs.Target) string
-	// Estimate tells how many tokens a request and its answer have; nil: zero.
-	Estimate func(endpoint, model string, body json.RawMessage) (input, output int64)
+	// Tokens estimate what calls will cost, by target; nil: nothing.
+	Tokens Tokens
 	// HedgeAfter tells how late the first token of a target is when a second call
 	// is worth its part of a route's hedge budget, and whether that is known; nil:
 	// nothing is hedged.
