@@ -56,6 +56,7 @@ providers:
   local: {type: openai, base_url: "http://127.0.0.1:11434/v1"}
   azure: {type: openai, base_url: "http://127.0.0.1:9/v1", endpoints: [chat/completions, responses]}
   claude: {type: anthropic, api_key: "${KEY}", max_tokens: 4096, no_streaming: true}
+  google: {type: gemini, api_key: "${KEY}"}
 routes:
   fast: {targets: [openai/gpt-5-mini, local/llama3], timeout: 60s, max_attempts: 3}
 trust_tenant_header: true
@@ -80,10 +81,13 @@ redaction:
 		t.Errorf("anthropic: got %+v", p["claude"])
 	}
 	checks := c.File.checks()
-	for name, want := range map[string]bool{"openai": true, "azure": true, "local": false, "claude": false} {
+	for name, want := range map[string]bool{"openai": true, "azure": true, "local": false, "claude": false, "google": false} {
 		if native := checks[name](providers.Responses, json.RawMessage(`{"input":"x","truncation":"auto"}`)) == nil; native != want {
 			t.Errorf("%s has responses natively: got %t, want %t", name, native, want)
 		}
+	}
+	if err := checks["google"](providers.ChatCompletions, json.RawMessage(`{"messages":[],"n":9}`)); p["google"].APIKey != "secret" || err == nil {
+		t.Errorf("gemini: got %+v, and %v of a request it cannot carry", p["google"], err)
 	}
 	if !c.File.TrustTenantHeader || c.File.DrainTimeout != 30*time.Second {
 		t.Errorf("got %+v", c.File)
@@ -108,7 +112,7 @@ redaction:
 		}
 	}
 	_, err = c.File.catalog().Resolve("gpt-9")
-	if err == nil || !strings.Contains(err.Error(), "fast, azure/…, claude/…, local/…, openai/gpt-5-mini") {
+	if err == nil || !strings.Contains(err.Error(), "fast, azure/…, claude/…, google/…, local/…, openai/gpt-5-mini") {
 		t.Errorf("unknown model: got %v, want what exists", err)
 	}
 }
@@ -163,6 +167,11 @@ func TestWrongConfigurationNamesTheKey(t *testing.T) {
 		{RoleEmbedded, nil, "providers: {a: {type: anthropic, base_url: 'ftp://x'}}", "providers.a.base_url", "api.anthropic.com"},
 		{RoleEmbedded, nil, "providers: {a: {type: anthropic, no_done_event: true}}", "providers.a", "belong to type openai"},
 		{RoleEmbedded, nil, "providers: {a: {type: anthropic, seed: 1}}", "providers.a", "belong to type simulated"},
+		{RoleEmbedded, nil, "providers: {a: {type: gemini, max_tokens: 5}}", "providers.a.max_tokens", "belongs to type anthropic"},
+		{RoleEmbedded, nil, "providers: {a: {type: gemini, endpoints: [embeddings]}}", "providers.a.endpoints", "belongs to type openai"},
+		{RoleEmbedded, nil, "providers: {a: {type: gemini, base_url: 'ftp://x'}}", "providers.a.base_url", "generativelanguage"},
+		{RoleEmbedded, nil, "providers: {a: {type: gemini, no_stream_options: true}}", "providers.a", "belong to type openai"},
+		{RoleEmbedded, nil, "providers: {a: {type: gemini, faults: f.json}}", "providers.a", "belong to type simulated"},
 		{RoleEmbedded, nil, "providers: {a: {type: openai, concurrency: -1}}", "providers.a.concurrency", "-1"},
 		{RoleEmbedded, nil, "providers: {a: {type: simulated, latency: -1s}}", "providers.a.latency", "250ms"},
 		{

@@ -13,6 +13,7 @@ import (
 
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/gemini"
 )
 
 // File is the configuration file. Unknown keys are refused; ${NAME} in a value
@@ -46,11 +47,12 @@ type File struct {
 
 // ProviderConfig is one provider.
 type ProviderConfig struct {
-	// Type is openai or anthropic, for any server that speaks that wire format, or
-	// simulated.
+	// Type is openai, anthropic or gemini, for any server that speaks that wire
+	// format, or simulated.
 	Type string `yaml:"type"`
 	// BaseURL is such as https://api.openai.com/v1, which is the default of type
-	// openai; that of anthropic is https://api.anthropic.com/v1.
+	// openai; that of anthropic is https://api.anthropic.com/v1, that of gemini
+	// https://generativelanguage.googleapis.com/v1beta.
 	BaseURL string `yaml:"base_url"`
 	// URL says where each call goes, instead of BaseURL: a template with {model}
 	// and {endpoint}.
@@ -59,8 +61,8 @@ type ProviderConfig struct {
 	Headers map[string]string `yaml:"headers"`
 	// Auth is how the key is sent; absent: as the type does.
 	Auth *AuthConfig `yaml:"auth"`
-	// APIKey is sent as bearer token, to type anthropic as x-api-key; empty sends
-	// none.
+	// APIKey is sent as bearer token, to type anthropic as x-api-key, to type gemini
+	// as x-goog-api-key; empty sends none.
 	APIKey string `yaml:"api_key"`
 	// APIKeys are several, of which the first that the provider takes is used.
 	APIKeys []string `yaml:"api_keys"`
@@ -287,16 +289,18 @@ func (p ProviderConfig) validate(name string) error {
 	if len(p.Endpoints) > 0 && p.Type != "openai" {
 		return wrong(key+".endpoints", "belongs to type openai")
 	}
+	if (p.NoStreamOptions || p.NoDoneEvent) && (p.Type == "anthropic" || p.Type == "gemini") {
+		return wrong(key, "no_stream_options and no_done_event belong to type openai")
+	}
 	switch p.Type {
 	case "openai":
 		if err := p.validateEndpoints(key); err != nil {
 			return err
 		}
 		return p.validateRemote(key, "https://api.openai.com/v1")
+	case "gemini":
+		return p.validateRemote(key, gemini.DefaultBaseURL)
 	case "anthropic":
-		if p.NoStreamOptions || p.NoDoneEvent {
-			return wrong(key, "no_stream_options and no_done_event belong to type openai")
-		}
 		if p.MaxTokens < 0 {
 			return wrong(key+".max_tokens", "expected at least 1, got %d", p.MaxTokens)
 		}
@@ -312,7 +316,7 @@ func (p ProviderConfig) validate(name string) error {
 			return wrong(key+".latency", "expected a duration such as 250ms, got %s", *p.Latency)
 		}
 	default:
-		return wrong(key+".type", "expected openai, anthropic or simulated, got %q", p.Type)
+		return wrong(key+".type", "expected openai, anthropic, gemini or simulated, got %q", p.Type)
 	}
 	return nil
 }

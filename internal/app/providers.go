@@ -7,6 +7,7 @@ import (
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/anthropic"
 	"github.com/penstock-dev/penstock/providers/drift"
+	"github.com/penstock-dev/penstock/providers/gemini"
 	"github.com/penstock-dev/penstock/providers/keyring"
 	"github.com/penstock-dev/penstock/providers/openai"
 	"github.com/penstock-dev/penstock/providers/simulated"
@@ -44,6 +45,15 @@ func (c ProviderConfig) build(name string, o *observed) (providers.Provider, fun
 		p, err := anthropic.New(anthropic.Config{
 			BaseURL: c.BaseURL, URL: c.URL, Headers: c.headers(), Keys: keys, KeyHeader: header, KeyScheme: scheme,
 			MaxIdleConns: c.Concurrency, MaxTokens: c.MaxTokens, NoStreaming: c.NoStreaming,
+		})
+		if err != nil {
+			return nil, nil, wrong(key, "%v", err)
+		}
+		return p, p.Close, nil
+	case "gemini":
+		p, err := gemini.New(gemini.Config{
+			BaseURL: c.BaseURL, URL: c.URL, Headers: c.headers(), Keys: keys, KeyHeader: header, KeyScheme: scheme,
+			MaxIdleConns: c.Concurrency, NoStreaming: c.NoStreaming,
 		})
 		if err != nil {
 			return nil, nil, wrong(key, "%v", err)
@@ -93,6 +103,8 @@ func (f *File) checks() map[string]providers.Check {
 		switch p.Type {
 		case "anthropic":
 			checks[name] = anthropic.Check
+		case "gemini":
+			checks[name] = gemini.Check
 		case "openai":
 			checks[name] = p.openAI().Check
 		default:

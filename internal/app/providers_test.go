@@ -22,6 +22,7 @@ var okBody = map[string]string{
 	"openai": `{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}`,
 	"anthropic": `{"type":"message","role":"assistant","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn",` +
 		`"usage":{"input_tokens":1,"output_tokens":1}}`,
+	"gemini": `{"candidates":[{"content":{"parts":[{"text":"hi"}]},"finishReason":"STOP"}]}`,
 }
 
 // request asks for a chat completion.
@@ -54,7 +55,8 @@ func TestKeysOfAProvider(t *testing.T) {
 	t.Parallel()
 	for format, body := range okBody {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if !strings.Contains(req.Header.Get("Authorization")+req.Header.Get("X-Api-Key"), "key-in-the-file") {
+			key := req.Header.Get("Authorization") + req.Header.Get("X-Api-Key") + req.Header.Get("X-Goog-Api-Key")
+			if !strings.Contains(key, "key-in-the-file") {
 				http.Error(w, "no", http.StatusUnauthorized)
 				return
 			}

@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"github.com/penstock-dev/penstock/providers/internal/transport"
+	"github.com/penstock-dev/penstock/providers/keyring"
 )
 
 // Config says which server to speak to and how. The zero value is Google's
@@ -13,11 +14,19 @@ type Config struct {
 	// BaseURL is what models/ hangs under, with its version. Default:
 	// DefaultBaseURL. User info, query and fragment are refused.
 	BaseURL string
+	// URL says for each call where it goes, with {model} and {endpoint} in it: see
+	// [address.Parse]. It wins over BaseURL.
+	URL string
 	// APIKey is sent as x-goog-api-key, never in the URL. Empty sends no such
 	// header.
 	APIKey Secret
+	// Keys are several keys, or keys in files, instead of APIKey.
+	Keys *keyring.Ring
+	// KeyHeader is another header to send the key in, behind KeyScheme if that is
+	// not empty: "Authorization" and "Bearer" with Vertex AI.
+	KeyHeader, KeyScheme string
 	// Headers go with every call and win over the package's own, such as
-	// "Authorization" where a server wants the key there.
+	// "x-goog-user-project".
 	Headers map[string]Secret
 	// UserAgent names this program to the server. Default: "penstock".
 	UserAgent string
@@ -52,10 +61,10 @@ type Secret = transport.Secret
 
 func (c Config) transport() transport.Config {
 	return transport.Config{
-		BaseURL: transport.OrDefault(c.BaseURL, DefaultBaseURL),
-		APIKey:  c.APIKey, KeyHeader: "X-Goog-Api-Key",
+		BaseURL: transport.OrDefault(c.BaseURL, DefaultBaseURL), URL: c.URL,
+		APIKey: c.APIKey, Keys: c.Keys, KeyHeader: "X-Goog-Api-Key",
 		Headers: c.Headers, UserAgent: c.UserAgent,
 		MaxAnswerBytes: c.MaxAnswerBytes, MaxEventBytes: c.MaxEventBytes, MaxIdleConns: c.MaxIdleConns,
 		ProxyFromEnvironment: c.ProxyFromEnvironment, DialContext: c.DialContext,
-	}
+	}.SendKeyAs(c.KeyHeader, c.KeyScheme)
 }

@@ -97,6 +97,7 @@ func (p *Provider) exchange(model string, asked *request) (*transport.Exchange, 
 		return nil, err
 	}
 	exchange := &transport.Exchange{
+		Model:   model,
 		Path:    "/" + resource(model) + ":generateContent",
 		Body:    body,
 		Refused: statusError,
