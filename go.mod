@@ -22,6 +22,7 @@ require (
 )
 
 require (
+	github.com/DataDog/sketches-go v1.4.8 // indirect
 	github.com/dlclark/regexp2/v2 v2.5.1 // indirect
 	golang.org/x/tools v0.52.0 // indirect
 )
