@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"os"
+	"slices"
 
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/anthropic"
@@ -11,6 +12,7 @@ import (
 	"github.com/penstock-dev/penstock/providers/keyring"
 	"github.com/penstock-dev/penstock/providers/openai"
 	"github.com/penstock-dev/penstock/providers/simulated"
+	"github.com/penstock-dev/penstock/providers/translate"
 )
 
 // buildProviders makes every provider of the file. closers end them.
@@ -21,7 +23,8 @@ func buildProviders(f File, o *observed) (all map[string]providers.Provider, clo
 		if err != nil {
 			return nil, closers, err
 		}
-		all[name], closers = drift.Watch(p, o.drift(name)), append(closers, closer)
+		served := translate.New(p, c.translation())
+		all[name], closers = drift.Watch(served, o.drift(name)), append(closers, closer)
 	}
 	return all, closers, nil
 }
@@ -100,18 +103,39 @@ func (c ProviderConfig) buildSimulated(key string) (providers.Provider, func() e
 func (f *File) checks() map[string]providers.Check {
 	checks := make(map[string]providers.Check)
 	for name, p := range f.Providers {
-		switch p.Type {
-		case "anthropic":
-			checks[name] = anthropic.Check
-		case "gemini":
-			checks[name] = gemini.Check
-		case "openai":
-			checks[name] = p.openAI().Check
-		default:
-			checks[name] = simulated.Check
-		}
+		checks[name] = translate.Check(p.check(), p.translation())
 	}
 	return checks
+}
+
+// check says what the provider's own format cannot carry.
+func (c ProviderConfig) check() providers.Check {
+	switch c.Type {
+	case "simulated":
+		return simulated.Check
+	case "anthropic":
+		return anthropic.Check
+	case "gemini":
+		return gemini.Check
+	default:
+		return c.openAI().Check
+	}
+}
+
+// translation says which endpoints the provider has itself. A server that has
+// Responses is one that knows the newer name of an answer's bound.
+func (c ProviderConfig) translation() translate.Config {
+	switch c.Type {
+	case "simulated":
+		return translate.Config{Native: simulated.Endpoints(), NewLimit: true}
+	case "anthropic":
+		return translate.Config{Native: anthropic.Endpoints(), NewLimit: true}
+	case "gemini":
+		return translate.Config{Native: []string{providers.ChatCompletions}, NewLimit: true}
+	default:
+		native := c.openAI().Serves()
+		return translate.Config{Native: native, NewLimit: slices.Contains(native, providers.Responses)}
+	}
 }
 
 // faults returns nil for the simulated provider's own defaults. Of a latency

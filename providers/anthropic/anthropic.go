@@ -101,6 +101,9 @@ func (p *Provider) requestBody(req providers.Request) ([]byte, error) {
 	return out.encode()
 }
 
+// Endpoints are those that this package serves.
+func Endpoints() []string { return []string{providers.ChatCompletions} }
+
 // Check is a [providers.Check]: it tells whether Messages can carry the
 // request.
 func Check(endpoint string, body json.RawMessage) error {

@@ -22,7 +22,7 @@ func (c Config) Serves() []string {
 	}
 	serves := []string{providers.ChatCompletions, providers.Embeddings}
 	base, err := url.Parse(transport.OrDefault(c.BaseURL, DefaultBaseURL))
-	if err == nil && isOpenAI(base.Hostname()) {
+	if err == nil && c.URL == "" && isOpenAI(base.Hostname()) {
 		serves = append(serves, providers.Responses)
 	}
 	return serves

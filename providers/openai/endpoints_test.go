@@ -21,6 +21,9 @@ func TestOnlyOpenAIItselfHasResponsesUnlessSaid(t *testing.T) {
 			t.Errorf("%q: got %t, want %t", base, got, want)
 		}
 	}
+	if slices.Contains(openai.Config{URL: "https://x.openai.azure.com/{model}"}.Serves(), providers.Responses) {
+		t.Error("a server with addresses of its own has responses")
+	}
 	said := openai.Config{BaseURL: "http://local/v1", Endpoints: []string{providers.Responses}}
 	if got := said.Serves(); !slices.Equal(got, said.Endpoints) {
 		t.Errorf("got %v, want what was said", got)

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -94,6 +95,9 @@ var openAIConfig = openai.Config{
 	BaseURL:   "http://simulated/v1",
 	Endpoints: []string{providers.ChatCompletions, providers.Embeddings, providers.Responses},
 }
+
+// Endpoints are those that what Provider returns has.
+func Endpoints() []string { return slices.Clone(openAIConfig.Endpoints) }
 
 // Check is the [providers.Check] of what Provider returns.
 func Check(endpoint string, body json.RawMessage) error { return openAIConfig.Check(endpoint, body) }

@@ -1,0 +1,249 @@
+package responses
+
+import (
+	"encoding/json"
+
+	"github.com/penstock-dev/penstock/providers/internal/bridge"
+	"github.com/penstock-dev/penstock/providers/internal/chat"
+	"github.com/penstock-dev/penstock/providers/internal/field"
+)
+
+// reader says a request to Responses as one for a chat completion.
+type reader struct {
+	bridge.Request
+}
+
+// fields are those of a request to Responses that chat completions have a word
+// for, and those that may be there if they ask for nothing. The order is that of
+// translation.
+var fields = []struct {
+	name string
+	read func(*reader, field.Value) error
+}{
+	{"instructions", (*reader).readInstructions},
+	{"input", (*reader).readInput},
+	{"tools", (*reader).readTools},
+	{"tool_choice", (*reader).readToolChoice},
+	{"parallel_tool_calls", (*reader).readParallel},
+	{"max_output_tokens", (*reader).readLimit},
+	{"text", (*reader).readText},
+	{"reasoning", (*reader).readReasoning},
+
+	{"model", same},
+	{"temperature", same},
+	{"top_p", same},
+	{"user", same},
+	{"safety_identifier", same},
+	{"prompt_cache_key", same},
+	{"service_tier", same},
+
+	// How the answer travels is the provider's affair, and metadata comes back
+	// with it without having gone anywhere.
+	{"stream", ignore},
+	{"stream_options", ignore},
+	{"metadata", ignore},
+
+	{"background", only(false)},
+	{"store", only(false)},
+	{"top_logprobs", only(0.0)},
+	{"truncation", only("disabled")},
+}
+
+var fieldNames = func() (names []string) {
+	for _, f := range fields {
+		names = append(names, f.name)
+	}
+	return names
+}()
+
+// ToChat says a request as one for a chat completion. What that cannot say is an
+// *[providers.UnsupportedError].
+func ToChat(body json.RawMessage) (*bridge.Request, error) {
+	if err := CheckStateless(body); err != nil {
+		return nil, err
+	}
+	members, err := field.Of(body, "chat completions").Object(fieldNames...)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{}
+	for _, f := range fields {
+		if v, ok := members[f.name]; ok {
+			if err := f.read(r, v); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(r.Messages) == 0 {
+		return nil, field.Value{At: "/input"}.Refuse("is required")
+	}
+	return &r.Request, nil
+}
+
+func same(r *reader, v field.Value) error {
+	r.Set(v.At[1:], v.Raw, v)
+	return nil
+}
+
+func ignore(*reader, field.Value) error { return nil }
+
+// only accepts one value: the one that asks for nothing.
+func only(want any) func(*reader, field.Value) error {
+	return func(_ *reader, v field.Value) error { return v.Only(want) }
+}
+
+func (r *reader) readInstructions(v field.Value) error {
+	text, err := v.Text()
+	if err != nil || text == "" {
+		return err
+	}
+	r.Messages = append(r.Messages, bridge.Message{
+		Role: "system", Content: []bridge.Part{bridge.TextPart(text, v.At)}, From: v.At,
+	})
+	return nil
+}
+
+func (r *reader) readLimit(v field.Value) error {
+	var n int64
+	if json.Unmarshal(v.Raw, &n) != nil || n < 1 {
+		return v.Refuse("must be a whole number of at least 1")
+	}
+	r.MaxTokens = v
+	return nil
+}
+
+// readText reads how the answer's text is to be.
+func (r *reader) readText(v field.Value) error {
+	members, err := v.Object("format", "verbosity")
+	if err != nil {
+		return err
+	}
+	if verbosity, ok := members["verbosity"]; ok {
+		r.Set("verbosity", verbosity.Raw, verbosity)
+	}
+	if format, ok := members["format"]; ok {
+		return r.readFormat(format)
+	}
+	return nil
+}
+
+func (r *reader) readFormat(v field.Value) error {
+	members, err := v.Object("type", "name", "description", "schema", "strict")
+	if err != nil {
+		return err
+	}
+	kind, err := v.Required(members, "type")
+	switch {
+	case err != nil:
+		return err
+	case kind == "text":
+		return nil
+	case kind == "json_object":
+		r.Set("response_format", map[string]any{"type": kind}, v)
+		return nil
+	case kind != "json_schema":
+		return members["type"].Refuse("must be text, json_object or json_schema in chat completions")
+	}
+	named := map[string]json.RawMessage{}
+	for _, name := range []string{"name", "description", "schema", "strict"} {
+		if member, ok := members[name]; ok {
+			named[name] = member.Raw
+		}
+	}
+	r.Set("response_format", map[string]any{"type": kind, "json_schema": named}, v)
+	return nil
+}
+
+func (r *reader) readReasoning(v field.Value) error {
+	members, err := v.Object("effort", "summary", "generate_summary")
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"summary", "generate_summary"} {
+		if summary, ok := members[name]; ok {
+			return summary.Refuse("has no counterpart in chat completions: thoughts are not shown")
+		}
+	}
+	if effort, ok := members["effort"]; ok {
+		r.Set("reasoning_effort", effort.Raw, effort)
+	}
+	return nil
+}
+
+func (r *reader) readTools(v field.Value) error {
+	tools, err := v.List()
+	if err != nil {
+		return err
+	}
+	for _, t := range tools {
+		tool, err := readTool(t)
+		if err != nil {
+			return err
+		}
+		r.Tools = append(r.Tools, tool)
+	}
+	return nil
+}
+
+func readTool(v field.Value) (bridge.Tool, error) {
+	told, err := v.Members()
+	if err != nil {
+		return bridge.Tool{}, err
+	}
+	if err := wantFunction(v, told); err != nil {
+		return bridge.Tool{}, err
+	}
+	members, err := v.Pick(told, "type", "name", "description", "parameters", "strict")
+	if err != nil {
+		return bridge.Tool{}, err
+	}
+	name, err := v.Required(members, "name")
+	return bridge.Tool{
+		Name: name, Description: members["description"].Raw, Parameters: members["parameters"].Raw,
+		Strict: members["strict"].Raw, From: v.At,
+	}, err
+}
+
+func (r *reader) readToolChoice(v field.Value) error {
+	switch {
+	case v.IsText() && len(r.Tools) > 0:
+		r.Set("tool_choice", v.Raw, v)
+		return nil
+	case v.IsText() && chat.Text(v.Raw) != "required":
+		return nil // asks for nothing
+	case len(r.Tools) == 0:
+		return v.Refuse("asks for a tool, and there are none")
+	}
+	told, err := v.Members()
+	if err != nil {
+		return err
+	}
+	if err := wantFunction(v, told); err != nil {
+		return err
+	}
+	members, err := v.Pick(told, "type", "name")
+	if err != nil {
+		return err
+	}
+	name, err := v.Required(members, "name")
+	r.Set("tool_choice", map[string]any{"type": "function", "function": map[string]any{"name": name}}, v)
+	return err
+}
+
+// readParallel passes the wish on with tools alone: without, some servers refuse
+// it, and it asks for nothing.
+func (r *reader) readParallel(v field.Value) error {
+	parallel, err := v.Bool()
+	if err == nil && len(r.Tools) > 0 {
+		r.Set("parallel_tool_calls", parallel, v)
+	}
+	return err
+}
+
+// wantFunction refuses tools that run at the server, and what newer ones have.
+func wantFunction(v field.Value, told chat.Object) error {
+	if chat.Text(told["type"]) != "function" {
+		return v.Child("type", nil).Refuse("must be function: servers of chat completions share no other tools")
+	}
+	return nil
+}
