@@ -1,8 +1,8 @@
-// Package anthropic calls servers that speak Anthropic's Messages: it
-// translates chat completions to it and its answers back. What Messages cannot
-// say is refused before any call, with the name of the field; nothing is
-// dropped, and nothing is bent to fit. Sources: the API reference and the
-// official Go SDK, version 1.84.
+// Package anthropic calls servers that speak Anthropic's Messages. Requests to
+// Messages go through raw; chat completions are translated to it and its answers
+// back. What Messages cannot say is refused before any call, with the name of the
+// field; nothing is dropped, and nothing is bent to fit. Sources: the API
+// reference and the official Go SDK, version 1.84.
 package anthropic
 
 import (
@@ -51,7 +51,9 @@ func (p *Provider) Close() error {
 	return nil
 }
 
-// Call implements [providers.Provider] for chat completions.
+// Call implements [providers.Provider] for chat completions and Messages. Of
+// Messages onChunk gets the events, but for pings, and Body is the message they
+// come to. What follows is of chat completions.
 //
 // The answer is asked for as a stream. Body is the chat completion it comes to,
 // and onChunk gets its chunks: one that names the role, one for each piece of
@@ -78,7 +80,15 @@ func (p *Provider) Call(
 		Refused:  statusError,
 		Whole:    readWhole,
 	}
-	if !p.config.NoStreaming {
+	native := req.Endpoint == providers.Messages
+	if native {
+		exchange.Whole = readNativeWhole
+	}
+	switch {
+	case p.config.NoStreaming:
+	case native:
+		exchange.Stream = readNativeStream
+	default:
 		exchange.Stream = readStream
 	}
 	return p.client.Call(ctx, exchange, onChunk)
@@ -86,6 +96,9 @@ func (p *Provider) Call(
 
 // requestBody is req as Messages says it.
 func (p *Provider) requestBody(req providers.Request) ([]byte, error) {
+	if req.Endpoint == providers.Messages {
+		return p.nativeBody(req)
+	}
 	if !json.Valid(req.Body) {
 		return nil, &providers.Error{Class: providers.BadRequest, Message: "the request's body is not a JSON object"}
 	}
@@ -102,11 +115,14 @@ func (p *Provider) requestBody(req providers.Request) ([]byte, error) {
 }
 
 // Endpoints are those that this package serves.
-func Endpoints() []string { return []string{providers.ChatCompletions} }
+func Endpoints() []string { return []string{providers.Messages, providers.ChatCompletions} }
 
 // Check is a [providers.Check]: it tells whether Messages can carry the
-// request.
+// request. It carries all of its own.
 func Check(endpoint string, body json.RawMessage) error {
+	if endpoint == providers.Messages {
+		return nil
+	}
 	_, err := translate(endpoint, body)
 	return err
 }

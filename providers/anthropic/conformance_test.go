@@ -32,3 +32,8 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	providertest.Run(t, providertest.Anthropic(), open)
 }
+
+func TestMessagesConformance(t *testing.T) {
+	t.Parallel()
+	providertest.Run(t, providertest.Messages(), open)
+}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/anthropic"
+	"github.com/penstock-dev/penstock/providers/gemini"
 	"github.com/penstock-dev/penstock/providers/openai"
 	"github.com/penstock-dev/penstock/providers/providertest"
 	"github.com/penstock-dev/penstock/providers/translate"
@@ -38,6 +39,18 @@ func openAnthropic(t *testing.T, handler http.Handler) providers.Provider {
 	return translate.New(provider, chatOnly)
 }
 
+func openGemini(t *testing.T, handler http.Handler) providers.Provider {
+	t.Helper()
+	provider, err := gemini.New(gemini.Config{
+		BaseURL: "http://memory/v1beta", APIKey: providertest.Key, DialContext: providertest.Dial(t, handler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = provider.Close() })
+	return translate.New(provider, chatOnly)
+}
+
 // TestConformance: what is translated is a provider like any other, over every
 // format, and what is not goes through untouched.
 func TestConformance(t *testing.T) {
@@ -48,6 +61,7 @@ func TestConformance(t *testing.T) {
 	}{
 		"openai":    {providertest.OpenAI(), openOpenAI},
 		"anthropic": {providertest.Anthropic(), openAnthropic},
+		"gemini":    {providertest.Gemini(), openGemini},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

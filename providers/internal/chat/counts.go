@@ -33,3 +33,6 @@ func (c *Counts) Count(name string) (n int64, ok bool) { return Count(c.members[
 
 // Raw is the member of that name, whatever it is.
 func (c *Counts) Raw(name string) json.RawMessage { return c.members[name] }
+
+// All are the members told so far, whatever they are; nil if there are none.
+func (c *Counts) All() Object { return c.members }
