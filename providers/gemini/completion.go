@@ -146,15 +146,14 @@ func (c *completion) addPart(index int, p chat.Object) error {
 	case text != "":
 		ch.spoke = true
 		return c.out.Text(index, text)
-	case isMark(p):
+	case string(p["text"]) == `""`, isMark(p):
 		return nil
 	default:
 		return errUnknownPart
 	}
 }
 
-// isMark says whether p carries nothing of the answer: an empty text, or the
-// mark of a thought alone.
+// isMark says whether p carries nothing but the mark of a thought.
 func isMark(p chat.Object) bool {
 	for name, value := range p {
 		if name != "thoughtSignature" && !chat.IsEmpty(value) && string(value) != "false" {

@@ -123,6 +123,16 @@ func TestRequestsAreTranslated(t *testing.T) {
 			`{` + hi + `,` + h + `,"toolConfig":{"functionCallingConfig":{"mode":"VALIDATED"}}}`,
 		},
 		{
+			"some of the tools, as the model likes",
+			`{` + user + `,` + tool + `,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"h"}}]}}}`,
+			`{` + hi + `,` + h + `,"toolConfig":{"functionCallingConfig":{"mode":"VALIDATED","allowedFunctionNames":["h"]}}}`,
+		},
+		{
+			"one of some tools",
+			`{` + user + `,` + tool + `,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"h"}}]}}}`,
+			`{` + hi + `,` + h + `,"toolConfig":{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["h"]}}}`,
+		},
+		{
 			"tool calls and their results",
 			`{"messages":[{"role":"user","content":"1"},
 			  {"role":"assistant","content":null,"refusal":null,"annotations":[],"tool_calls":[

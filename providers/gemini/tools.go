@@ -84,28 +84,82 @@ func (r *request) readTool(v field.Value) (declaration, error) {
 var modes = map[string]string{"none": "NONE", "auto": "AUTO", "required": "ANY"}
 
 func (r *request) readToolChoice(v field.Value) error {
-	if !v.IsText() {
-		function, _, err := v.Function()
+	if v.IsText() {
+		word, err := v.Text()
 		if err != nil {
 			return err
 		}
-		named, err := function.Object("name")
-		if err != nil {
-			return err
+		mode, ok := modes[word]
+		if !ok {
+			return v.Refuse("must be none, auto, required, a function or allowed tools")
 		}
-		name, err := function.Required(named, "name")
-		r.ToolConfig = &toolConfig{calling{Mode: "ANY", Allowed: []string{name}}}
-		return err
+		r.ToolConfig = &toolConfig{calling{Mode: mode}}
+		return nil
 	}
-	word, err := v.Text()
+	if members, _ := v.Members(); chat.Text(members["type"]) == "allowed_tools" {
+		return r.readAllowedTools(v)
+	}
+	name, err := readChosen(v)
+	r.ToolConfig = &toolConfig{calling{Mode: "ANY", Allowed: []string{name}}}
+	return err
+}
+
+// readChosen is the name of a function that may be called.
+func readChosen(v field.Value) (string, error) {
+	function, _, err := v.Function()
+	if err != nil {
+		return "", err
+	}
+	named, err := function.Object("name")
+	if err != nil {
+		return "", err
+	}
+	return function.Required(named, "name")
+}
+
+// allowedModes are the words of allowed tools. Gemini has names for no mode that
+// does not validate.
+var allowedModes = map[string]string{"auto": "VALIDATED", "required": "ANY"}
+
+// readAllowedTools reads {"type":"allowed_tools","allowed_tools":{"mode":…,"tools":[…]}}.
+func (r *request) readAllowedTools(v field.Value) error {
+	outer, err := v.Object("type", "allowed_tools")
 	if err != nil {
 		return err
 	}
-	mode, ok := modes[word]
+	allowed, ok := outer["allowed_tools"]
 	if !ok {
-		return v.Refuse("must be none, auto, required or a function")
+		return v.Child("allowed_tools", nil).Refuse("is required")
 	}
-	r.ToolConfig = &toolConfig{calling{Mode: mode}}
+	members, err := allowed.Object("mode", "tools")
+	if err != nil {
+		return err
+	}
+	word, err := allowed.Required(members, "mode")
+	if err != nil {
+		return err
+	}
+	mode, ok := allowedModes[word]
+	if !ok {
+		return members["mode"].Refuse("must be auto or required")
+	}
+	list, ok := members["tools"]
+	if !ok || chat.IsEmpty(list.Raw) {
+		return allowed.Child("tools", nil).Refuse("must not be empty in Gemini")
+	}
+	tools, err := list.List()
+	if err != nil {
+		return err
+	}
+	choice := calling{Mode: mode}
+	for _, tool := range tools {
+		name, err := readChosen(tool)
+		if err != nil {
+			return err
+		}
+		choice.Allowed = append(choice.Allowed, name)
+	}
+	r.ToolConfig = &toolConfig{choice}
 	return nil
 }
 
@@ -121,7 +175,7 @@ func (r *request) readParallel(v field.Value) error {
 // first two only with each other, and has one word for the others.
 func (r *request) chooseTools(choice field.Value) error {
 	if r.Tools == nil {
-		if r.ToolConfig != nil && r.ToolConfig.Calling.Mode == "ANY" {
+		if r.ToolConfig != nil && (r.ToolConfig.Calling.Mode == "ANY" || r.ToolConfig.Calling.Allowed != nil) {
 			return choice.Refuse("asks for a tool, and there are none")
 		}
 		r.ToolConfig = nil
