@@ -117,6 +117,8 @@ type Error struct {
 	// TimeToFirstToken is zero when nothing arrived.
 	TimeToFirstToken time.Duration
 	RequestID        string
+	// Quota is what the answer told of the provider's limits.
+	Quota Quota
 	// Unsupported is set when no call was made because the provider's format
 	// cannot say what the request asks for: then another target may serve it.
 	Unsupported *UnsupportedError

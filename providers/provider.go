@@ -85,6 +85,8 @@ type Response struct {
 	TimeToFirstToken time.Duration
 	// RequestID is the provider's name for the call; empty if it gave none.
 	RequestID string
+	// Quota is what the answer told of the provider's limits.
+	Quota Quota
 }
 
 // Usage counts tokens as the provider reported them. Known is false when it

@@ -36,6 +36,9 @@ func Start() *Server {
 		DialerRetries:         1,
 		// This Redis serves everyone under one lock: give a busy process time.
 		ReadTimeout: 10 * time.Second,
+		// Who waits for a connection does so by a timer that is shared over all
+		// clients of the process, and so over bubbles, which panics: nobody waits.
+		PoolSize: 4096,
 		// Unlike a real one this Redis does not know the handshakes behind these.
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},

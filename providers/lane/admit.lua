@@ -41,18 +41,26 @@ end
 local bounds = limits(pool, ARGV[4])
 if bounds.concurrency > 0 and full(KEYS[3], bounds.concurrency) then return {"capacity", poll} end
 
+-- turn returns how long to wait for a limit that is used up for that long at least: whoever asks is
+-- given a turn of his own, up to AHEAD away, or all who wait would come at once and one be let in.
+local AHEAD = 5000000
+local function turn(wait, cost)
+  local at = math.max(num(pool.turn), now + wait)
+  if at > now + wait + AHEAD then at = now + wait end
+  redis.call("HSET", KEYS[1], "turn", int(at + cost))
+  return at - now
+end
+
 -- A limit that is not used up takes a call of any size, and is then used up for as long as that
 -- lasts: for a minute at most, whatever was estimated. What uses none of it does not wait for it.
 if not charged then
-  local use, list, wait = uses(1, num(ARGV[2]), num(ARGV[3])), meters(pool, lane, bounds, now), 0
+  local use, list, wait, cost = uses(1, num(ARGV[2]), num(ARGV[3])), meters(pool, lane, bounds, now), 0, 0
   for _, m in ipairs(list) do
-    if use[m.name] > 0 then wait = math.max(wait, m.full - now - ARGV[5]) end
+    local full = m.full - now - ARGV[5]
+    if use[m.name] > 0 and full > wait then wait, cost = full, math.min(m.each * use[m.name], MINUTE) end
   end
-  if wait > 0 then return {"rate_limit", int(wait)} end
-  for _, m in ipairs(list) do
-    local cost = math.min(m.each * use[m.name], MINUTE)
-    if cost > 0 then redis.call("HSET", m.key, m.name, int(math.max(m.full, now) + cost)) end
-  end
+  if wait > 0 then return {"rate_limit", int(turn(wait, cost))} end
+  for _, m in ipairs(list) do charge(m, math.min(m.each * use[m.name], MINUTE), now) end
 end
 
 if probe == "probe" then redis.call("HSET", KEYS[2], "prober", call, "probe_until", int(now + ARGV[9])) end

@@ -28,13 +28,16 @@ local function limits(pool, configured)
 end
 
 -- meters lists what limits a call, each with the field that says until when the limit is used
--- up, and how long one of what it counts uses it up for. The pool's are those in bounds, the
--- lane's what was learned.
+-- up, and how long one of what it counts uses it up for. What was reserved and not used is spare,
+-- the field name .. "_spare": it uses up the limit of no time. The pool's are those in bounds, the lane's
+-- what was learned.
 local function meters(pool, lane, bounds, now)
   local list = {}
   local function add(key, fields, name, rate)
     if rate > 0 then
-      list[#list + 1] = {key = key, name = name, full = num(fields[name]), each = MINUTE / rate}
+      list[#list + 1] = {
+        key = key, name = name, each = MINUTE / rate, full = num(fields[name]), spare = num(fields[name .. "_spare"]),
+      }
     end
   end
   for _, name in ipairs({"requests", "input", "output"}) do add(KEYS[1], pool, name, bounds[name]) end
@@ -44,6 +47,20 @@ local function meters(pool, lane, bounds, now)
     end
   end
   return list
+end
+
+-- charge makes the call use up the limit for the given time, first of what is spare.
+local function charge(m, cost, now)
+  if cost <= 0 then return end
+  local spare = math.min(m.spare, cost)
+  redis.call("HSET", m.key, m.name, int(math.max(m.full, now) + cost - spare), m.name .. "_spare", int(m.spare - spare))
+end
+
+-- credit gives time back. What of it is past already is spare, up to a minute.
+local function credit(m, back, now)
+  if back <= 0 then return end
+  local spare = math.max(back - math.max(m.full - now, 0), 0)
+  redis.call("HSET", m.key, m.name, int(m.full - back + spare), m.name .. "_spare", int(math.min(m.spare + spare, MINUTE)))
 end
 
 -- uses returns what a call uses of each meter, by name.

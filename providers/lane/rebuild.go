@@ -2,7 +2,6 @@ package lane
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -27,14 +26,12 @@ func (l *Lanes) rebuild(ctx context.Context, lane Lane) error {
 				return fmt.Errorf("rebuild the lane: %w", err)
 			}
 			if done {
-				return nil
+				break
 			}
 		}
-		return errLost
+		return nil // if Redis has lost it again and again, whoever asks next will see
 	})
 }
-
-var errLost = errors.New("rebuild the lane: Redis lost it again and again")
 
 // rebuildOnce reads what the store has kept since the build began, and reports
 // false when something was lost or changed meanwhile: what was read may be past.

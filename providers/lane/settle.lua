@@ -44,7 +44,8 @@ local function correct(permit)
   if num(ARGV[3]) >= 0 then after = uses(after.requests, num(ARGV[3]), num(ARGV[4])) end
   for _, m in ipairs(meters(pool, lane, limits(pool, ARGV[6]), now)) do
     local by = math.min(m.each * after[m.name], 10 * MINUTE) - math.min(m.each * before[m.name], MINUTE)
-    if by ~= 0 then redis.call("HSET", m.key, m.name, int(m.full + by)) end
+    charge(m, by, now)
+    credit(m, -by, now)
   end
 end
 
@@ -63,41 +64,51 @@ local function learn()
   end
 end
 
--- note adds the call to the window.
+-- note adds the call to the window, and forgets what is older.
 local function note()
   local slot, used = math.floor(now / SLOT), {input = num(ARGV[3]), output = num(ARGV[4]), [outcome] = 1}
   for what, n in pairs(used) do
     if n > 0 then redis.call("HINCRBY", KEYS[6], slot .. ":" .. what, n) end
   end
   redis.call("PEXPIRE", KEYS[6], SLOTS * SLOT / 1000)
+  for _, field in ipairs(redis.call("HKEYS", KEYS[6])) do
+    if num(string.match(field, "%d+")) <= slot - SLOTS then redis.call("HDEL", KEYS[6], field) end
+  end
 end
 
--- seen returns how many calls there are in the window since the breaker last moved, and how many
--- of them were bad.
-local function seen()
-  local slot, ok, bad = math.floor(now / SLOT), 0, 0
-  for field, value in pairs(hash(KEYS[6])) do
+-- seen returns the calls of the last slots, and how many of them were bad, since the breaker last
+-- moved.
+local function seen(window, slots)
+  local ok, bad = 0, 0
+  for field, value in pairs(window) do
     local at, what = string.match(field, "(%d+):(%a+)")
-    if num(at) <= slot - SLOTS then
-      redis.call("HDEL", KEYS[6], field)
-    elseif at * SLOT >= num(lane.changed) then
+    if num(at) > math.floor(now / SLOT) - slots and at * SLOT >= num(lane.changed) then
       if what == "ok" then ok = ok + value elseif what == "bad" then bad = bad + value end
     end
   end
   return ok + bad, bad
 end
 
--- judge returns whether the breaker opens, and learns what failures are normal: of a row of them
--- only the first is, so that outages are not.
+-- worse returns whether so many bad calls are more than the lane's own usual share explains.
+local function worse(normal, n, bad)
+  local most = normal + 0.1 + 5 * math.sqrt(normal * (1 - normal) / math.max(n, 1))
+  return n >= VOLUME and bad >= 5 and bad / n > math.min(most, 0.9)
+end
+
+-- judge returns whether the breaker opens: after failures in a row, or too many in the window or
+-- its last two slots. Five in a row, but more where the lane is known to fail so often that five
+-- are no news. It learns what is usual, fast at first: of a row of failures only the first counts,
+-- so that outages are not.
 local function judge()
-  local normal, row = num(lane.normal), num(lane.row)
-  local n, bad = seen()
+  local normal, known, row = num(lane.normal), num(lane.known), num(lane.row)
   row = outcome == "bad" and row + 1 or 0
-  local worse = normal + 0.1 + 5 * math.sqrt(normal * (1 - normal) / math.max(n, 1))
-  local trips = row >= math.max(5, math.ceil(math.log(1e-6) / math.log(normal)))
-    or (n >= VOLUME and bad >= 5 and bad / n > math.min(worse, 0.9))
-  if row <= 1 then normal = normal + (row - normal) / 200 end
-  redis.call("HSET", KEYS[2], "row", row, "normal", math.min(math.max(normal, 0.01), 0.5))
+  local window = hash(KEYS[6])
+  local most = known < 200 and 5 or math.max(5, math.ceil(math.log(1e-6) / math.log(normal)))
+  local trips = row >= most or worse(normal, seen(window, SLOTS)) or worse(normal, seen(window, 2))
+  if row <= 1 then
+    normal, known = normal + (row - normal) / (known + 50), math.min(known + 1, 2000)
+  end
+  redis.call("HSET", KEYS[2], "row", row, "known", known, "normal", math.min(math.max(normal, 0.01), 0.5))
   return trips
 end
 

@@ -35,7 +35,11 @@ func hinted(body string) []Failure {
 	}
 	useless := limited("no use waiting", body, map[string]string{"X-Should-Retry": "false"}, 0)
 	useless.Want.Class = providers.QuotaExhausted
-	return append(failures, useless)
+	told := limited("limits", body, map[string]string{
+		"X-Ratelimit-Limit-Requests": "500", "X-Ratelimit-Remaining-Requests": "7",
+	}, 0)
+	told.Want.Quota.Requests = providers.QuotaLimit{Limit: 500, Remaining: 7}
+	return append(failures, useless, told)
 }
 
 // limited is an answer 429 with more headers.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/penstock-dev/penstock/providers"
 )
@@ -97,7 +98,7 @@ func (c *Client) attempt(
 func (c *Client) readAnswer(
 	ctx context.Context, resp *http.Response, x *Exchange, to *teller,
 ) (providers.Response, *providers.Error) {
-	requestID := requestIDOf(resp.Header)
+	requestID, quota := requestIDOf(resp.Header), providers.ParseQuota(resp.Header, time.Now())
 	var got Answer
 	var err error
 	if resp.StatusCode/100 != 2 {
@@ -108,7 +109,7 @@ func (c *Client) readAnswer(
 	if err != nil {
 		failure := interrupted(ctx, err)
 		failure.HTTPStatus = resp.StatusCode
-		failure.RequestID = requestID
+		failure.RequestID, failure.Quota = requestID, quota
 		failure.TimeToFirstToken = to.clocks.timeToFirstToken()
 		failure.Usage, failure.Partial = got.Usage, got.Partial
 		failure.Detail = boundDetail(c.scrub(failure.Detail))
@@ -124,6 +125,7 @@ func (c *Client) readAnswer(
 		HTTPStatus:       resp.StatusCode,
 		TimeToFirstToken: to.clocks.timeToFirstToken(),
 		RequestID:        requestID,
+		Quota:            quota,
 	}, nil
 }
 
