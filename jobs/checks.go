@@ -10,16 +10,23 @@ import (
 // names the field. checks are by provider: one without a check carries
 // everything. If some target can, the others are passed over in the run.
 func WithChecks(checks map[string]providers.Check) ServiceOption {
-	return func(s *Service) { s.checks = checks }
+	return func(s *Service) { s.SetChecks(checks) }
 }
+
+// SetChecks puts others in the place of those of [WithChecks].
+func (s *Service) SetChecks(checks map[string]providers.Check) { s.checks.Store(&checks) }
 
 // carried returns nil if some target of route can carry r, else what keeps the
 // first from it.
 func (s *Service) carried(route Route, r Request) error {
 	var first *providers.UnsupportedError
 	var by Target
+	checks := s.checks.Load()
+	if checks == nil {
+		return nil
+	}
 	for _, target := range route.Targets {
-		check := s.checks[target.Provider]
+		check := (*checks)[target.Provider]
 		if check == nil {
 			return nil
 		}

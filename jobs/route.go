@@ -3,6 +3,7 @@ package jobs
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/penstock-dev/penstock/providers"
@@ -45,8 +46,14 @@ type Route struct {
 	HedgeBudget float64
 }
 
-// Catalog knows what a caller's model may name. It does not change once made.
+// Catalog knows what a caller's model may name. It is safe for use by many
+// goroutines.
 type Catalog struct {
+	entries atomic.Pointer[entries]
+}
+
+// entries are what a catalog has. They do not change once made.
+type entries struct {
 	routes map[string]Route
 	// models lists, by provider, the models that may be named without it.
 	models   map[string][]string
@@ -56,54 +63,61 @@ type Catalog struct {
 // NewCatalog returns a catalog of the given routes and of every provider's
 // models. defaults gives the policies of a target that is named without a route.
 func NewCatalog(routes []Route, models map[string][]string, defaults Route) *Catalog {
-	c := &Catalog{routes: make(map[string]Route, len(routes)), models: models, defaults: defaults}
+	e := &entries{routes: make(map[string]Route, len(routes)), models: models, defaults: defaults}
 	for _, r := range routes {
-		c.routes[r.Name] = r
+		e.routes[r.Name] = r
 	}
+	c := &Catalog{}
+	c.entries.Store(e)
 	return c
 }
+
+// Replace puts what another catalog has in the place of all that c has.
+func (c *Catalog) Replace(by *Catalog) { c.entries.Store(by.entries.Load()) }
 
 // Resolve looks model up as a route, then as provider/model, then in the
 // providers' models. Otherwise the error has code [CodeUnknownModel] and names
 // what exists.
-func (c *Catalog) Resolve(model string) (Route, error) {
-	if r, ok := c.routes[model]; ok {
+func (c *Catalog) Resolve(model string) (Route, error) { return c.entries.Load().resolve(model) }
+
+func (e *entries) resolve(model string) (Route, error) {
+	if r, ok := e.routes[model]; ok {
 		return r, nil
 	}
 	if provider, name, ok := strings.Cut(model, "/"); ok && name != "" {
-		if _, ok := c.models[provider]; ok {
-			return c.direct(Target{Provider: provider, Model: name}), nil
+		if _, ok := e.models[provider]; ok {
+			return e.direct(Target{Provider: provider, Model: name}), nil
 		}
 	}
-	for _, provider := range c.providers() {
-		if slices.Contains(c.models[provider], model) {
-			return c.direct(Target{Provider: provider, Model: model}), nil
+	for _, provider := range e.providers() {
+		if slices.Contains(e.models[provider], model) {
+			return e.direct(Target{Provider: provider, Model: model}), nil
 		}
 	}
 	return Route{}, &Error{
 		Code: CodeUnknownModel, Pointer: "/request/model",
-		Message: "no route or model has this name; there are: " + strings.Join(c.names(), ", "),
+		Message: "no route or model has this name; there are: " + strings.Join(e.names(), ", "),
 	}
 }
 
-func (c *Catalog) direct(t Target) Route {
-	r := c.defaults
+func (e *entries) direct(t Target) Route {
+	r := e.defaults
 	r.Name, r.Targets = t.String(), []Target{t}
 	return r
 }
 
 // names lists what a caller may write, routes first, bounded in length.
-func (c *Catalog) names() []string {
+func (e *entries) names() []string {
 	var names []string
-	for name := range c.routes {
+	for name := range e.routes {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	for _, provider := range c.providers() {
-		for _, m := range c.models[provider] {
+	for _, provider := range e.providers() {
+		for _, m := range e.models[provider] {
 			names = append(names, provider+"/"+m)
 		}
-		if len(c.models[provider]) == 0 {
+		if len(e.models[provider]) == 0 {
 			names = append(names, provider+"/…")
 		}
 	}
@@ -114,9 +128,9 @@ func (c *Catalog) names() []string {
 	return names
 }
 
-func (c *Catalog) providers() []string {
+func (e *entries) providers() []string {
 	var names []string
-	for name := range c.models {
+	for name := range e.models {
 		names = append(names, name)
 	}
 	slices.Sort(names)

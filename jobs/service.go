@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,7 +22,7 @@ type Service struct {
 	// redactor is nil when all is kept as it was sent.
 	redactor Redactor
 	// checks are by provider; see WithChecks.
-	checks map[string]providers.Check
+	checks atomic.Pointer[map[string]providers.Check]
 }
 
 type serviceStore interface {

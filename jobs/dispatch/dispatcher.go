@@ -36,6 +36,7 @@ type Config struct {
 	Catalog *jobs.Catalog
 	// Pools gives, by provider, how many releases may be outstanding at once
 	// over the whole fleet: at least 1. A provider that is not in it gets none.
+	// [Dispatcher.Resize] changes them.
 	Pools map[string]int
 	// Lanes tell how much targets let through; nil: all. LanePool names the quota
 	// pool of a target; nil: its provider's name.
@@ -59,6 +60,8 @@ type Dispatcher struct {
 	// expected is when the next execution is due, in nanoseconds since 1970, of
 	// those given back since the last pass; zero: none is.
 	expected atomic.Int64
+	// sizes are what the pools are to be from the next pass on; nil: as they are.
+	sizes atomic.Pointer[map[string]int]
 
 	// What follows belongs to the goroutine in Run.
 	leading bool
@@ -104,12 +107,11 @@ func New(cfg Config) (*Dispatcher, error) {
 		reports: reports{routes: make(map[string]time.Time)}, flows: newFlows(),
 		tried: make(map[jobs.Target]time.Time),
 	}
-	for provider, size := range cfg.Pools {
-		if size < 1 {
-			return nil, fmt.Errorf("dispatch: Pools[%q] is %d; it must be at least 1", provider, size)
-		}
-		d.pools[provider] = newPool(size)
+	if err := checkPools(cfg.Pools); err != nil {
+		return nil, err
 	}
+	d.sizes.Store(&cfg.Pools)
+	d.resize()
 	return d, nil
 }
 

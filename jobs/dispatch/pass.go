@@ -27,6 +27,7 @@ const (
 // whose time has come.
 func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
 	start := time.Now()
+	d.resize()
 	ctx, cancel := context.WithDeadline(ctx, d.until())
 	defer cancel()
 	if err := d.unpark(ctx); err != nil {

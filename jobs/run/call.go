@@ -25,6 +25,8 @@ type leg struct {
 	permit lane.Permit
 	// estimate is what the call was expected to cost.
 	estimate tokens.Estimate
+	// providers are those that there were when the run began.
+	providers map[string]providers.Provider
 }
 
 // key names the call to a provider that makes equal ones once.
@@ -69,7 +71,7 @@ func notMade(l leg, why error) attempt {
 func (r *Runner) send(ctx context.Context, route jobs.Route, l leg, show func(providers.Chunk)) attempt {
 	r.cfg.Observer.started(l.Work)
 	a, sent := attempt{begun: l.begun}, time.Now()
-	a.response, a.failure = r.call(ctx, l.Work, providers.Request{
+	a.response, a.failure = r.call(ctx, l, providers.Request{
 		Endpoint: l.Endpoint, Model: l.Model, Body: l.Body, IdempotencyKey: l.key(),
 		Timeouts: l.bounded(route.Timeouts, sent),
 	}, show)
@@ -102,17 +104,17 @@ func (a *attempt) blame(cause error) error {
 // this answer is what the adapter could not bear. It is retried, and counts,
 // so that a request that always ends so does end.
 func (r *Runner) call(
-	ctx context.Context, w jobs.Work, req providers.Request, show func(providers.Chunk),
+	ctx context.Context, l leg, req providers.Request, show func(providers.Chunk),
 ) (resp providers.Response, failure *providers.Error) {
 	defer func() {
 		if v := recover(); v != nil {
-			r.cfg.Observer.panicked(w.Task, fmt.Sprintf("%T", v), debug.Stack())
+			r.cfg.Observer.panicked(l.Task, fmt.Sprintf("%T", v), debug.Stack())
 			resp, failure = providers.Response{}, &providers.Error{
 				Class: providers.Malformed, Message: "the provider's adapter failed on this call",
 			}
 		}
 	}()
-	resp, err := r.cfg.Providers[w.Provider].Call(ctx, req, show)
+	resp, err := l.providers[l.Provider].Call(ctx, req, show)
 	if err != nil {
 		return providers.Response{}, failureOf(err)
 	}

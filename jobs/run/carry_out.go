@@ -19,7 +19,7 @@ const openTimeout = 2 * time.Second
 func (r *Runner) carryOut(ctx context.Context, w jobs.Work, begun time.Time) decision {
 	route, stage := r.route(w), r.stage(w.Task)
 	defer stage.end(ctx)
-	l := leg{Work: w, n: 1, begun: begun}
+	l := leg{Work: w, n: 1, begun: begun, providers: r.served.Load().providers}
 	held := r.permit(ctx, &l)
 	for {
 		a := notMade(l, held)
@@ -59,7 +59,7 @@ func (r *Runner) begin(ctx context.Context, route jobs.Route, l *leg, target int
 	t := route.Targets[target]
 	l.Target, l.Provider, l.Model, l.Call = target, t.Provider, t.Model, call
 	l.n, l.begun = l.n+1, time.Now().UTC()
-	if r.hold(ctx, l.Work, l.begun) != nil {
+	if r.hold(ctx, *l, l.begun) != nil {
 		return false
 	}
 	err = within(ctx, openTimeout, func(ctx context.Context) error {

@@ -98,7 +98,7 @@ var (
 )
 
 // hold returns why the call must not be made, or nil.
-func (r *Runner) hold(ctx context.Context, w jobs.Work, now time.Time) error {
+func (r *Runner) hold(ctx context.Context, l leg, now time.Time) error {
 	select {
 	case <-r.draining:
 		return errDrained
@@ -109,13 +109,13 @@ func (r *Runner) hold(ctx context.Context, w jobs.Work, now time.Time) error {
 		return context.Cause(ctx)
 	case r.stale():
 		return errStale
-	case w.Refused != nil:
+	case l.Refused != nil:
 		return errRefused
-	case w.Withheld != "":
-		return fmt.Errorf("%w: %s", errWithheld, w.Withheld)
-	case r.cfg.Providers[w.Provider] == nil:
+	case l.Withheld != "":
+		return fmt.Errorf("%w: %s", errWithheld, l.Withheld)
+	case l.providers[l.Provider] == nil:
 		return errNoSuch
-	case !now.Before(w.StopAt):
+	case !now.Before(l.StopAt):
 		return errTooLate
 	}
 	return nil

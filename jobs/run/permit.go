@@ -73,7 +73,7 @@ func (s *shut) waitingOn() jobs.WaitingOn {
 // the call must not be made, or nil.
 func (r *Runner) permit(ctx context.Context, l *leg) error {
 	for asked := time.Now(); ; {
-		if held := r.hold(ctx, l.Work, time.Now()); held != nil {
+		if held := r.hold(ctx, *l, time.Now()); held != nil {
 			return held
 		}
 		held := r.admit(ctx, l)

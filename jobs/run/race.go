@@ -158,7 +158,7 @@ func (r *Runner) hedge(route jobs.Route, l leg) (target int, late time.Duration,
 	r.hedges.count(route)
 	for i := 1; i < len(route.Targets); i++ {
 		target = (l.Target + i) % len(route.Targets)
-		if t := route.Targets[target]; r.cfg.Providers[t.Provider] != nil {
+		if t := route.Targets[target]; l.providers[t.Provider] != nil {
 			late, ok = r.cfg.HedgeAfter(jobs.Target{Provider: l.Provider, Model: l.Model}, route.HedgeBudget)
 			return target, late, ok
 		}

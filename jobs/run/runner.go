@@ -28,7 +28,7 @@ type Config struct {
 	Signals jobs.Signals
 	Catalog *jobs.Catalog
 	// Providers are called by name; Concurrency says how many calls each gets
-	// at once from this process, at least 1.
+	// at once from this process, at least 1. [Runner.Serve] changes them.
 	Providers   map[string]providers.Provider
 	Concurrency map[string]int
 	// Worker has ID and Name set; the id is new for each process.
@@ -68,6 +68,9 @@ type Runner struct {
 	doubts  *doubts
 	permits *permits
 	hedges  *budgets
+	served  atomic.Pointer[served]
+	// changed holds a token when served has changed.
+	changed chan struct{}
 	// draining is closed when the worker starts to stop.
 	draining chan struct{}
 	started  sync.Once
@@ -91,10 +94,12 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Pace, err = cfg.Pace.Filled(); err != nil {
 		return nil, fmt.Errorf("run: Pace: %w", err)
 	}
-	return &Runner{
+	r := &Runner{
 		cfg: cfg, running: newRegistry(), gate: newGate(), doubts: newDoubts(), permits: newPermits(),
-		hedges: newBudgets(), draining: make(chan struct{}),
-	}, nil
+		hedges: newBudgets(), draining: make(chan struct{}), changed: make(chan struct{}, 1),
+	}
+	r.served.Store(&served{cfg.Providers, cfg.Concurrency})
+	return r, nil
 }
 
 func (c Config) check() error {
@@ -114,15 +119,7 @@ func (c Config) check() error {
 	case c.DrainTimeout < 0 || c.FlushTimeout < 0:
 		return errors.New("DrainTimeout and FlushTimeout must not be negative")
 	}
-	for name, n := range c.Concurrency {
-		if n < 1 {
-			return fmt.Errorf("the config has Concurrency[%q] %d; it must be at least 1", name, n)
-		}
-		if c.Providers[name] == nil {
-			return fmt.Errorf("the config has Concurrency[%q] and no provider of this name", name)
-		}
-	}
-	return nil
+	return served{c.Providers, c.Concurrency}.check()
 }
 
 func orDefault(d, otherwise time.Duration) time.Duration {
@@ -146,15 +143,13 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	alive, die := context.WithCancel(context.WithoutCancel(ctx))
 	defer die()
-	var beating, consuming sync.WaitGroup
+	var beating sync.WaitGroup
+	consuming := &consumers{open: make(map[string]*consumer)}
 	beating.Go(func() { r.heartbeat(alive) })
 	beating.Go(func() { r.clearUp(alive) })
 	beating.Go(func() { r.renew(alive) })
-	for provider, n := range r.cfg.Concurrency {
-		consuming.Go(func() { r.consume(ctx, provider, n) })
-	}
-	<-ctx.Done()
-	r.drain(&consuming)
+	r.serve(ctx, consuming)
+	r.drain(&consuming.group)
 	die()
 	beating.Wait()
 	r.retire(context.WithoutCancel(ctx))
