@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 
 	"github.com/rs/zerolog"
+
+	"github.com/penstock-dev/penstock/internal/httpapi"
 )
 
 // App is a running process of Penstock.
@@ -18,6 +21,7 @@ type App struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error
+	reload func() (httpapi.Reloaded, error)
 }
 
 // Start reads the configuration, builds a process of the given role and starts
@@ -56,7 +60,7 @@ func start(ctx context.Context, c Config, log zerolog.Logger, listen listener) (
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	a := &App{addr: l.Addr().String(), cancel: cancel, done: make(chan struct{})}
+	a := &App{addr: l.Addr().String(), cancel: cancel, done: make(chan struct{}), reload: p.reloader.reload}
 	log.Info().Str("role", string(c.Role)).Str("addr", a.addr).Str("version", buildVersion()).Msg("started")
 	go func() {
 		defer close(a.done)
@@ -75,6 +79,19 @@ func (a *App) Addr() string { return a.addr }
 func (a *App) Wait() error {
 	<-a.done
 	return a.err
+}
+
+// ReloadOn reads the configuration file again whenever a signal comes, until
+// the process has stopped. What comes of it is logged.
+func (a *App) ReloadOn(signals <-chan os.Signal) {
+	for {
+		select {
+		case <-signals:
+			_, _ = a.reload()
+		case <-a.done:
+			return
+		}
+	}
 }
 
 // Stop stops the process in good order and waits for it.

@@ -43,6 +43,7 @@ type parts struct {
 	dispatcher *dispatch.Dispatcher
 	controller *control.Controller
 	runner     *run.Runner
+	reloader   *reloader
 	// serves says that the API is more than health and metrics.
 	serves bool
 	// closers end what the parts stand on, the last opened first.
@@ -152,17 +153,19 @@ func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 		Store: p.store, Queue: tasks, Signals: p.signals, Holder: holder, Observer: o.control(),
 		Retention: c.File.Retention,
 	})
+	p.reloader = &reloader{load: c.reread, parts: p, catalog: catalog, o: o, file: c.File}
 	if err != nil || !c.Role.runs() {
 		return err
 	}
-	all, closers, err := buildProviders(c.File, o)
-	p.closers = append(p.closers, closers...)
-	if err != nil {
+	if p.reloader.built, err = buildProviders(c.File, o, nil); err != nil {
 		return err
+	}
+	for _, b := range p.reloader.built {
+		p.closers = append(p.closers, b.close)
 	}
 	host, _ := os.Hostname()
 	p.runner, err = run.New(run.Config{
-		Store: p.store, Queue: tasks, Signals: p.signals, Catalog: catalog, Providers: all, Concurrency: pools,
+		Store: p.store, Queue: tasks, Signals: p.signals, Catalog: catalog, Providers: callable(p.reloader.built), Concurrency: pools,
 		Worker:       jobs.Worker{ID: holder, Name: fmt.Sprintf("%s/%d", host, os.Getpid())},
 		DrainTimeout: c.File.DrainTimeout, Observer: o.run(), Lanes: p.lanes, Tokens: tokens.New(),
 		Live: func(t jobs.Task) run.Stream { return p.relay.Begin(t) },
@@ -177,6 +180,7 @@ func (p *parts) buildAPI(c Config, client redis.UniversalClient, o *observed) (e
 		Metrics:           promhttp.HandlerFor(o.registry, promhttp.HandlerOpts{}),
 		Registerer:        o.registry,
 		Log:               o.log,
+		Reload:            p.reloader.forHTTP,
 		TrustTenantHeader: c.File.TrustTenantHeader || onLoopback(c.Addr),
 	}
 	if onLoopback(c.Addr) {

@@ -53,6 +53,8 @@ type Config struct {
 	// File is the configuration file (PENSTOCK_CONFIG; embedded: a simulated
 	// provider behind route default).
 	File File
+	// reread reads the file again; nil when there is none.
+	reread func() (File, error)
 }
 
 // ConfigError is a wrong configuration: which key, and what was expected. It
@@ -85,7 +87,10 @@ func LoadConfig(role Role, getenv func(string) string) (Config, error) {
 	if c.Secrets, err = sealed.ParseSecrets(getenv("PENSTOCK_SECRET_KEY")); err != nil {
 		return Config{}, wrong("PENSTOCK_SECRET_KEY", "%v", err)
 	}
-	c.File, err = loadFile(role, getenv("PENSTOCK_CONFIG"), getenv)
+	path := getenv("PENSTOCK_CONFIG")
+	if c.File, err = loadFile(role, path, getenv); path != "" {
+		c.reread = func() (File, error) { return loadFile(role, path, getenv) }
+	}
 	return *c, err
 }
 

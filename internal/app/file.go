@@ -180,18 +180,16 @@ func parseFile(raw []byte, getenv func(string) string) (File, error) {
 		first, _, _ := strings.Cut(yaml.FormatError(err, false, false), "\n")
 		return File{}, wrong("PENSTOCK_CONFIG", "%s", first)
 	}
-	for name, p := range f.Providers {
-		if err := p.expand("providers."+name, getenv); err != nil {
-			return File{}, err
-		}
+	var mistakes ConfigErrors
+	for _, name := range slices.Sorted(maps.Keys(f.Providers)) {
+		p := f.Providers[name]
+		mistakes.add(p.expand("providers."+name, getenv))
 		f.Providers[name] = p
 	}
 	if f.Redaction != nil {
-		if err := f.Redaction.expand(getenv); err != nil {
-			return File{}, err
-		}
+		mistakes.add(f.Redaction.expand(getenv))
 	}
-	return f, nil
+	return f, mistakes.err()
 }
 
 var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
@@ -240,36 +238,35 @@ func (f *File) fillDefaults() {
 
 var providerName = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
 
+// validate returns every mistake: one of each provider and route, and what is
+// wrong beside them.
 func (f *File) validate() error {
+	var mistakes ConfigErrors
 	if len(f.Providers) == 0 || len(f.Providers) > maxProviders {
-		return wrong("providers", "expected 1 to %d providers, got %d", maxProviders, len(f.Providers))
+		mistakes.add(wrong("providers", "expected 1 to %d providers, got %d", maxProviders, len(f.Providers)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Providers)) {
-		if err := f.Providers[name].validate(name); err != nil {
-			return err
-		}
+		mistakes.add(f.Providers[name].validate(name))
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Routes)) {
-		if err := f.Routes[name].validate(name, f.Providers); err != nil {
-			return err
-		}
+		mistakes.add(f.Routes[name].validate(name, f.Providers))
 	}
 	if f.DrainDelay != nil && *f.DrainDelay < 0 {
-		return wrong("drain_delay", "expected a duration such as 2s, got %s", *f.DrainDelay)
+		mistakes.add(wrong("drain_delay", "expected a duration such as 2s, got %s", *f.DrainDelay))
 	}
 	if f.DrainTimeout < 0 {
-		return wrong("drain_timeout", "expected a duration such as 11m, got %s", f.DrainTimeout)
+		mistakes.add(wrong("drain_timeout", "expected a duration such as 11m, got %s", f.DrainTimeout))
 	}
 	if err := f.Retention.Validate(); err != nil {
-		return wrong("retention", "%v", err)
+		mistakes.add(wrong("retention", "%v", err))
 	}
 	if f.DataKeyAge != 0 && f.DataKeyAge < time.Hour {
-		return wrong("data_key_age", "expected a duration of at least 1h, such as 2160h, got %s", f.DataKeyAge)
+		mistakes.add(wrong("data_key_age", "expected a duration of at least 1h, such as 2160h, got %s", f.DataKeyAge))
 	}
 	if f.Redaction != nil {
-		return f.Redaction.validate()
+		mistakes.add(f.Redaction.validate())
 	}
-	return nil
+	return mistakes.err()
 }
 
 func (p ProviderConfig) validate(name string) error {

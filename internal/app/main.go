@@ -22,7 +22,8 @@ const (
 )
 
 // Main runs a process of the given role until SIGTERM or SIGINT, then stops it
-// in good order; a second signal ends it at once. It returns the exit code: 0
+// in good order; a second signal ends it at once. SIGHUP reads the configuration
+// file again. It returns the exit code: 0
 // clean, 1 a failure while running, 2 a wrong configuration, which is told in
 // one line.
 func Main(role Role, args []string) int {
@@ -80,10 +81,14 @@ func runMain(ctx context.Context, role Role, args []string, getenv func(string) 
 	if erase != "" {
 		return exitCode(errs, eraseTenant(ctx, role, getenv, erase, out))
 	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // before the start: until then it would end the process
+	defer signal.Stop(hangups)
 	a, err := Start(ctx, role, getenv, errs)
 	if err != nil {
 		return exitCode(errs, err)
 	}
+	go a.ReloadOn(hangups)
 	return exitCode(errs, a.Wait())
 }
 

@@ -36,6 +36,7 @@ type observed struct {
 	expired   prometheus.Counter
 	aside     *prometheus.CounterVec
 	drifted   *prometheus.CounterVec
+	reloads   *prometheus.CounterVec
 }
 
 func newObserved(log zerolog.Logger) *observed {
@@ -66,9 +67,10 @@ func newObserved(log zerolog.Logger) *observed {
 			"provider", "error_class"),
 		drifted: counters("penstock_model_changes_total",
 			"Answers that name another model or system fingerprint than the one before, for the same model.", "provider"),
+		reloads: counters("penstock_config_reloads_total", "Times the configuration file was read again.", "result"),
 	}
 	o.registry.MustRegister(o.calls, o.latency, o.first, o.tokens, o.runs, o.running, o.released, o.pass, o.leading,
-		o.requeued, o.reclaimed, o.expired, o.aside, o.drifted,
+		o.requeued, o.reclaimed, o.expired, o.aside, o.drifted, o.reloads,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return o
 }

@@ -2,7 +2,9 @@ package app
 
 import (
 	"errors"
+	"maps"
 	"os"
+	"reflect"
 	"slices"
 
 	"github.com/penstock-dev/penstock/providers"
@@ -15,68 +17,110 @@ import (
 	"github.com/penstock-dev/penstock/providers/translate"
 )
 
-// buildProviders makes every provider of the file. closers end them.
-func buildProviders(f File, o *observed) (all map[string]providers.Provider, closers []func() error, err error) {
-	all = make(map[string]providers.Provider, len(f.Providers))
-	for name, c := range f.Providers {
-		p, closer, err := c.build(name, o)
-		if err != nil {
-			return nil, closers, err
+// built is a provider that was made.
+type built struct {
+	config   ProviderConfig
+	provider providers.Provider
+	// keys is nil for type simulated.
+	keys *keyring.Ring
+	// close ends the provider; nil if it was built before.
+	close func() error
+}
+
+// buildProviders makes the providers of the file, but for those that are there
+// already. If one cannot be made it makes none, and the error has every mistake.
+func buildProviders(f File, o *observed, there map[string]built) (map[string]built, error) {
+	all := make(map[string]built, len(f.Providers))
+	var mistakes ConfigErrors
+	for _, name := range slices.Sorted(maps.Keys(f.Providers)) {
+		c := f.Providers[name]
+		if b, ok := there[name]; ok && reflect.DeepEqual(b.config, c) {
+			b.close = nil
+			all[name] = b
+			continue
 		}
-		served := translate.New(p, c.translation())
-		all[name], closers = drift.Watch(served, o.drift(name)), append(closers, closer)
+		b, err := c.build(name, o)
+		mistakes.add(err)
+		all[name] = b
 	}
-	return all, closers, nil
+	if err := mistakes.err(); err != nil {
+		closeAll(all)
+		return nil, err
+	}
+	return all, nil
+}
+
+func closeAll(all map[string]built) {
+	for _, b := range all {
+		if b.close != nil {
+			_ = b.close()
+		}
+	}
 }
 
 // build makes the provider.
-func (c ProviderConfig) build(name string, o *observed) (providers.Provider, func() error, error) {
+func (c ProviderConfig) build(name string, o *observed) (b built, err error) {
 	key := "providers." + name
+	b.config = c
 	if c.Type == "simulated" {
-		return c.buildSimulated(key)
-	}
-	keys, err := keyring.New(keyring.Config{Keys: c.keys(), Observer: o.keys(name)})
-	if e, ok := errors.AsType[*keyring.KeyError](err); ok {
-		return nil, nil, wrong(key+"."+e.Name, "%v", e.Err)
+		b.provider, b.close, err = c.buildSimulated(key)
+	} else {
+		b.provider, b.keys, b.close, err = c.buildRemote(key, o.keys(name))
 	}
 	if err != nil {
-		return nil, nil, wrong(key, "%v", err)
+		return built{}, err
 	}
-	header, scheme := c.auth()
+	b.provider = drift.Watch(translate.New(b.provider, c.translation()), o.drift(name))
+	return b, nil
+}
+
+func (c ProviderConfig) buildRemote(
+	key string, o keyring.Observer,
+) (providers.Provider, *keyring.Ring, func() error, error) {
+	keys, err := keyring.New(keyring.Config{Keys: c.keys(), Observer: o})
+	if e, ok := errors.AsType[*keyring.KeyError](err); ok {
+		return nil, nil, nil, wrong(key+"."+e.Name, "%v", e.Err)
+	}
+	if err != nil {
+		return nil, nil, nil, wrong(key, "%v", err)
+	}
+	var p interface {
+		providers.Provider
+		Close() error
+	}
 	switch c.Type {
 	case "anthropic":
-		p, err := anthropic.New(anthropic.Config{
-			BaseURL: c.BaseURL, URL: c.URL, Headers: c.headers(), Keys: keys, KeyHeader: header, KeyScheme: scheme,
-			MaxIdleConns: c.Concurrency, MaxTokens: c.MaxTokens, NoStreaming: c.NoStreaming,
-		})
-		if err != nil {
-			return nil, nil, wrong(key, "%v", err)
-		}
-		return p, p.Close, nil
+		p, err = anthropic.New(c.anthropic(keys))
 	case "gemini":
-		p, err := gemini.New(gemini.Config{
-			BaseURL: c.BaseURL, URL: c.URL, Headers: c.headers(), Keys: keys, KeyHeader: header, KeyScheme: scheme,
-			MaxIdleConns: c.Concurrency, NoStreaming: c.NoStreaming,
-		})
-		if err != nil {
-			return nil, nil, wrong(key, "%v", err)
-		}
-		return p, p.Close, nil
+		p, err = gemini.New(c.gemini(keys))
 	default:
-		config := c.openAI()
-		config.Keys = keys
-		p, err := openai.New(config)
-		if err != nil {
-			return nil, nil, wrong(key, "%v", err)
-		}
-		return p, p.Close, nil
+		p, err = openai.New(c.openAI(keys))
+	}
+	if err != nil {
+		return nil, nil, nil, wrong(key, "%v", err)
+	}
+	return p, keys, p.Close, nil
+}
+
+func (c ProviderConfig) anthropic(keys *keyring.Ring) anthropic.Config {
+	header, scheme := c.auth()
+	return anthropic.Config{
+		BaseURL: c.BaseURL, URL: c.URL, Headers: c.headers(), Keys: keys, KeyHeader: header, KeyScheme: scheme,
+		MaxIdleConns: c.Concurrency, MaxTokens: c.MaxTokens, NoStreaming: c.NoStreaming,
 	}
 }
 
-// openAI is all but the keys.
-func (c ProviderConfig) openAI() openai.Config {
+func (c ProviderConfig) gemini(keys *keyring.Ring) gemini.Config {
+	header, scheme := c.auth()
+	return gemini.Config{
+		BaseURL: c.BaseURL, URL: c.URL, Headers: c.headers(), Keys: keys, KeyHeader: header, KeyScheme: scheme,
+		MaxIdleConns: c.Concurrency, NoStreaming: c.NoStreaming,
+	}
+}
+
+func (c ProviderConfig) openAI(keys *keyring.Ring) openai.Config {
 	config := openai.Config{
-		BaseURL: c.BaseURL, URL: c.URL, Headers: c.headers(), MaxIdleConns: c.Concurrency,
+		BaseURL: c.BaseURL, URL: c.URL, Headers: c.headers(), Keys: keys, MaxIdleConns: c.Concurrency,
 		NoDoneEvent: c.NoDoneEvent, NoStreamOptions: c.NoStreamOptions, NoStreaming: c.NoStreaming,
 	}
 	config.KeyHeader, config.KeyScheme = c.auth()
@@ -118,7 +162,7 @@ func (c ProviderConfig) check() providers.Check {
 	case "gemini":
 		return gemini.Check
 	default:
-		return c.openAI().Check
+		return c.openAI(nil).Check
 	}
 }
 
@@ -133,7 +177,7 @@ func (c ProviderConfig) translation() translate.Config {
 	case "gemini":
 		return translate.Config{Native: []string{providers.ChatCompletions}, NewLimit: true}
 	default:
-		native := c.openAI().Serves()
+		native := c.openAI(nil).Serves()
 		return translate.Config{Native: native, NewLimit: slices.Contains(native, providers.Responses)}
 	}
 }

@@ -41,13 +41,9 @@ func buildOne(t *testing.T, file string, logTo io.Writer, pairs ...string) (prov
 		return nil, nil, err
 	}
 	o := newObserved(zerolog.New(logTo))
-	all, closers, err := buildProviders(f, o)
-	t.Cleanup(func() {
-		for _, closer := range closers {
-			_ = closer()
-		}
-	})
-	return all["p"], o, err
+	all, err := buildProviders(f, o, nil)
+	t.Cleanup(func() { closeAll(all) })
+	return all["p"].provider, o, err
 }
 
 // A key that is refused is told of, and the next is used, in every format.

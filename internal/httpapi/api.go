@@ -78,6 +78,9 @@ type Config struct {
 	// are given or neither is; without them the API has a registry of its own.
 	Metrics    http.Handler
 	Registerer prometheus.Registerer
+	// Reload reads the configuration again for POST /v1/admin/reload, which is not
+	// there without it. A [RefusedConfig] is answered with its mistakes.
+	Reload func() (Reloaded, error)
 	// Log gets one line per request. The zero logger writes nothing.
 	Log zerolog.Logger
 

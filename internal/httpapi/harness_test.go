@@ -127,6 +127,9 @@ func start(t testing.TB, cfg Config) *harness {
 	if cfg.Follower == nil {
 		cfg.Follower = follows{cfg.Service}
 	}
+	if cfg.Reload == nil {
+		cfg.Reload = reloads
+	}
 	cfg.Log = zerolog.New(h.log)
 	api, err := New(cfg)
 	if err != nil {

@@ -21,7 +21,7 @@ func (a *API) checkHost(r *http.Request) error {
 		host = h
 	}
 	host = strings.ToLower(strings.Trim(host, "[]"))
-	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() || host == "localhost" || slices.Contains(a.cfg.Hosts, host) {
+	if isLoopback(host) || slices.Contains(a.cfg.Hosts, host) {
 		return nil
 	}
 	return &jobs.Error{

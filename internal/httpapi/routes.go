@@ -39,9 +39,13 @@ func (a *API) routes() []route {
 
 // operational are the routes for those who run Penstock.
 func (a *API) operational() []route {
-	return []route{
+	all := []route{
 		{http.MethodGet, "/healthz", a.health},
 		{http.MethodGet, "/readyz", a.ready},
 		{http.MethodGet, "/metrics", a.serveMetrics},
 	}
+	if a.cfg.Reload != nil {
+		all = append(all, route{http.MethodPost, "/v1/admin/reload", a.reload})
+	}
+	return all
 }

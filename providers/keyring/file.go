@@ -54,6 +54,19 @@ func (f *file) exposed() error {
 	return fmt.Errorf("%s has mode %#o: others may read or change it; expected such as 0600", f.path, info.Mode().Perm())
 }
 
+// Reload reads the files of all keys again and forgets what became of keys: all
+// are good until the provider says otherwise.
+func (r *Ring) Reload() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, k := range r.keys {
+		k.asides = nil
+		if k.file != nil {
+			r.reread(k)
+		}
+	}
+}
+
 // refresh looks at the files whose turn it is. One that cannot be read leaves
 // its key as it was.
 func (r *Ring) refresh(now time.Time) {
