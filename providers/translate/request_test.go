@@ -251,6 +251,7 @@ func TestWhatCannotBeSaidIsNamed(t *testing.T) {
 		{providers.Responses, `{"instructions":"x","input":[{"role":"user","content":[{"type":"input_text","text":"x"},{"type":"input_image","image_url":"ftp://x"}]}]}`, "/input/0/content/1"},
 		{providers.Responses, `{"input":[` + message + `,{"type":"function_call","call_id":"c","name":"f","arguments":"["}]}`, "/input/1"},
 		{providers.Responses, `{"input":"x","tools":[{"type":"function","name":"f","parameters":{"type":"array"}}]}`, "/tools/0"},
+		{providers.Responses, `{"instructions":"x","input":[` + message + `,{"role":"assistant","content":"y"}]}`, "/input/1"},
 		{providers.Responses, `{"instructions":"x","input":[{"role":"system","content":"y"}]}`, "/input"},
 	} {
 		check := translate.Check(anthropic.Check, chatOnly)
