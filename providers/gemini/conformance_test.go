@@ -10,6 +10,7 @@ import (
 )
 
 func open(t *testing.T, handler http.Handler) providers.Provider {
+	t.Helper()
 	return openWith(t, handler, gemini.Config{})
 }
 

@@ -111,8 +111,8 @@ func readPart(v field.Value, kinds []string) (part, error) {
 	}
 }
 
-// endings are the media types of images by the endings of their names: those
-// that Gemini reads.
+// endings are the media types of images by the endings of their names. Which of
+// them a model reads is its server's to say.
 var endings = map[string]string{
 	".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif",
 	".heic": "image/heic", ".heif": "image/heif",
