@@ -19,7 +19,7 @@ var everyLimit = limited(lane.Limits{
 // BenchmarkAdmitSettle is a call's way through a lane on a real Redis, with all its
 // limits.
 func BenchmarkAdmitSettle(b *testing.B) {
-	g := newRig(b, real(b), everyLimit)
+	g := newRig(b, redisOf(b), everyLimit)
 	g.settle(g.admit(), good)
 	trips := new(trips)
 	g.redis.AddHook(trips)
@@ -80,7 +80,7 @@ func (answers) ProcessHook(redis.ProcessHook) redis.ProcessHook {
 
 // BenchmarkRoom is what the dispatcher asks before each pass.
 func BenchmarkRoom(b *testing.B) {
-	g := newRig(b, real(b), everyLimit)
+	g := newRig(b, redisOf(b), everyLimit)
 	var lanes []lane.Lane
 	for _, pool := range []string{"a", "b", "c", "d", "e"} {
 		for _, model := range []string{"1", "2", "3", "4"} {

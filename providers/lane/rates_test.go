@@ -85,21 +85,21 @@ func (g *rig) demand(workers int, d time.Duration, next func(worker int) (lane.A
 func TestRequestsPerMinute(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		limit int64
-		for_  time.Duration
+		limit  int64
+		during time.Duration
 	}{{6, time.Hour}, {60, 20 * time.Minute}, {500, 3 * time.Minute}, {3000, time.Minute / 2}} {
 		t.Run(fmt.Sprint(c.limit), func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, limited(lane.Limits{RequestsPerMinute: c.limit}), func(g *rig) {
 				var s sent
 				workers := int(max(3*c.limit*2/60, 3)) // calls take 2 s
-				g.demand(workers, c.for_, func(int) (lane.Ask, lane.Result, time.Duration) {
+				g.demand(workers, c.during, func(int) (lane.Ask, lane.Result, time.Duration) {
 					return lane.Ask{}, good, 2 * time.Second
 				}, func(lane.Ask, lane.Result) { s.add(time.Now(), 1) })
 				if most, bound := s.most(time.Minute), c.limit+c.limit/60+1; most > bound {
 					g.t.Errorf("%d in a minute, want at most %d", most, bound)
 				}
-				if got, want := float64(s.total()), 0.97*float64(c.limit)*c.for_.Minutes(); got < want {
+				if got, want := float64(s.total()), 0.97*float64(c.limit)*c.during.Minutes(); got < want {
 					g.t.Errorf("%.0f admitted, want at least %.0f", got, want)
 				}
 			})

@@ -60,12 +60,12 @@ func onBoth(t *testing.T, cfg lane.Config, check func(g *rig)) {
 	})
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
-		check(newRig(t, real(t), cfg))
+		check(newRig(t, redisOf(t), cfg))
 	})
 }
 
-// real returns a client of a real Redis with a database of t's own.
-func real(t testing.TB) *redis.Client {
+// redisOf returns a client of a real Redis with a database of t's own.
+func redisOf(t testing.TB) *redis.Client {
 	t.Helper()
 	options, err := redis.ParseURL(testenv.Redis(t))
 	if err != nil {
