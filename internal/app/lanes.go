@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/penstock-dev/penstock/internal/httpapi"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers/lane"
 )
@@ -59,4 +61,137 @@ func (f *File) targets() []jobs.Target {
 		}
 	}
 	return slices.SortedFunc(maps.Keys(all), func(a, b jobs.Target) int { return strings.Compare(a.String(), b.String()) })
+}
+
+// operated is the lanes as the API tells of them.
+type operated struct {
+	lanes   *lane.Lanes
+	targets func() []jobs.Target
+}
+
+var _ httpapi.Lanes = operated{}
+
+func laneOf(t jobs.Target) lane.Lane { return lane.Lane{Pool: t.Provider, Target: t.String()} }
+
+// List tells how every target is. A lane that cannot be known is one that lets
+// nothing through.
+func (o operated) List(ctx context.Context) ([]httpapi.Lane, error) {
+	var names []lane.Lane
+	for _, t := range o.targets() {
+		names = append(names, laneOf(t))
+	}
+	states, err := o.lanes.States(ctx, names...)
+	if states == nil && err != nil {
+		return nil, unknownLanes(err)
+	}
+	all := make([]httpapi.Lane, len(states))
+	for i, s := range states {
+		all[i] = told(s)
+	}
+	return all, nil
+}
+
+func unknownLanes(err error) error {
+	return &jobs.Error{
+		Code: httpapi.CodeLanesUnavailable, Err: err,
+		Message: "Redis cannot be reached, and it alone knows how lanes are: repeat the request",
+	}
+}
+
+func told(s lane.State) httpapi.Lane {
+	return httpapi.Lane{
+		LaneName: httpapi.LaneName{Target: s.Target, Pool: s.Pool},
+		State:    stateOf(s), For: s.For, ByOperator: s.ByOperator,
+		Limits: httpapi.LaneLimits(s.Limits),
+		Learned: httpapi.LaneLimits{
+			RequestsPerMinute: s.Learned.Requests, InputTokensPerMinute: s.Learned.Input, OutputTokensPerMinute: s.Learned.Output,
+		},
+		Left: httpapi.LaneLimits{
+			RequestsPerMinute: s.Requests, InputTokensPerMinute: s.Input, OutputTokensPerMinute: s.Output, Concurrency: s.Slots,
+		},
+		Running: s.InLane, RunningInPool: s.InPool, Openings: s.Openings, Normal: s.Normal,
+		Good: s.LastMinute.Good, Bad: s.LastMinute.Bad, Other: s.LastMinute.Other,
+	}
+}
+
+// stateOf is the one word for how a lane is.
+func stateOf(s lane.State) string {
+	switch {
+	case s.Reason == lane.Rebuilding:
+		return "unknown"
+	case s.Reason == lane.Paused, s.Reason == lane.Drained:
+		return string(s.Reason)
+	case s.Reason == lane.RateLimit, min(s.Requests, s.Input, s.Output, s.Tokens) == 0:
+		return "rate_limited"
+	case s.Probing:
+		return "probing"
+	case s.Reason == lane.Breaker:
+		return "breaker_open"
+	case s.Recovering:
+		return "recovering"
+	case s.Reason == lane.Capacity:
+		return "full"
+	default:
+		return "open"
+	}
+}
+
+// Pause, Drain and Resume act on a lane that the configuration has.
+func (o operated) Pause(ctx context.Context, n httpapi.LaneName) error {
+	return o.act(ctx, n, o.lanes.Pause)
+}
+
+func (o operated) Drain(ctx context.Context, n httpapi.LaneName) error {
+	return o.act(ctx, n, o.lanes.Drain)
+}
+
+func (o operated) Resume(ctx context.Context, n httpapi.LaneName) error {
+	return o.act(ctx, n, o.lanes.Resume)
+}
+
+func (o operated) act(ctx context.Context, n httpapi.LaneName, do func(context.Context, lane.Lane) error) error {
+	l := lane.Lane{Pool: n.Pool}
+	if n.Target != "" {
+		provider, model, _ := strings.Cut(n.Target, "/")
+		l = laneOf(jobs.Target{Provider: provider, Model: model})
+	}
+	if err := o.known(n); err != nil {
+		return err
+	}
+	return do(ctx, l)
+}
+
+// SetLimits replaces a pool's limits.
+func (o operated) SetLimits(ctx context.Context, pool string, limits *httpapi.LaneLimits) error {
+	if err := o.known(httpapi.LaneName{Pool: pool}); err != nil {
+		return err
+	}
+	if limits == nil {
+		return o.lanes.SetLimits(ctx, pool, nil)
+	}
+	of := lane.Limits(*limits)
+	if err := min(of.RequestsPerMinute, of.InputTokensPerMinute, of.OutputTokensPerMinute, of.Concurrency); err < 0 {
+		return jobs.Invalid("/limits", "want 0, for none, or more")
+	}
+	return o.lanes.SetLimits(ctx, pool, &of)
+}
+
+// known returns an error unless the configuration has the lane or pool.
+func (o operated) known(n httpapi.LaneName) error {
+	var names []string
+	for _, t := range o.targets() {
+		name := t.String()
+		if n.Target == "" {
+			name = t.Provider
+		}
+		if name == n.Target || name == n.Pool {
+			return nil
+		}
+		names = append(names, name)
+	}
+	field := "/target"
+	if n.Target == "" {
+		field = "/pool"
+	}
+	return jobs.Invalid(field, "is not configured; there are: %s", strings.Join(slices.Compact(names), ", "))
 }

@@ -69,6 +69,9 @@ type Config struct {
 	Service Service
 	// Follower serves GET /v1/jobs/{id}/events, which is not there without one.
 	Follower Follower
+	// Lanes serves GET /v1/lanes and what operators do, to who is on the machine; not
+	// there without it.
+	Lanes Lanes
 	// Store must answer for /readyz to say ready.
 	Store Pinger
 	// Queue, when it does not answer, makes /readyz say degraded: jobs are

@@ -40,6 +40,8 @@ const (
 	codeRateLimited      jobs.Code = "rate_limited"
 	codeForbidden        jobs.Code = "forbidden"
 	codeInternal         jobs.Code = "internal"
+	// CodeLanesUnavailable says that nobody can tell how lanes are.
+	CodeLanesUnavailable jobs.Code = "lanes_unavailable"
 )
 
 // statuses is the one place where a code becomes an HTTP status.
@@ -59,6 +61,7 @@ var statuses = map[jobs.Code]int{
 	codeInternal:                  http.StatusInternalServerError,
 	jobs.CodeStoreUnavailable:     http.StatusServiceUnavailable,
 	jobs.CodeRedactionUnavailable: http.StatusServiceUnavailable,
+	CodeLanesUnavailable:          http.StatusServiceUnavailable,
 }
 
 // fieldErrors are all the things found wrong with one body.

@@ -31,6 +31,15 @@ func (a *API) routes() []route {
 		route{http.MethodPost, "/v1/jobs/:id/retry", a.tenanted(a.retry)},
 		route{http.MethodGet, "/v1/jobs/:id/calls", a.tenanted(a.calls)},
 	)
+	if a.cfg.Lanes != nil {
+		all = append(all,
+			route{http.MethodGet, "/v1/lanes", a.lanes},
+			route{http.MethodPost, "/v1/lanes/pause", a.laneAction(Lanes.Pause)},
+			route{http.MethodPost, "/v1/lanes/drain", a.laneAction(Lanes.Drain)},
+			route{http.MethodPost, "/v1/lanes/resume", a.laneAction(Lanes.Resume)},
+			route{http.MethodPut, "/v1/lanes/limits", a.laneLimits},
+		)
+	}
 	if a.cfg.Follower != nil {
 		all = append(all, route{http.MethodGet, "/v1/jobs/:id/events", a.tenanted(a.events)})
 	}
