@@ -192,7 +192,7 @@ func (p *parts) buildAPI(c Config, client redis.UniversalClient, o *observed) (e
 	cfg.DrainDelay = c.drainDelay()
 	if p.serves {
 		cfg.Service, cfg.Follower = p.service, live.NewFollower(p.service, p.hub)
-		cfg.Lanes = operated{lanes: p.lanes, targets: c.File.targets}
+		cfg.Lanes = operated{lanes: p.lanes, targets: p.reloader.targets}
 	}
 	p.api, err = httpapi.New(cfg)
 	return err

@@ -70,6 +70,13 @@ func (r *reloader) replace() (httpapi.Reloaded, error) {
 	return told, nil
 }
 
+// targets lists those of the file in force.
+func (r *reloader) targets() []jobs.Target {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.file.targets()
+}
+
 // build makes the providers that are not there already, in a process that calls
 // them.
 func (r *reloader) build(f File) (map[string]built, error) {
