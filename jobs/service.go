@@ -23,6 +23,8 @@ type Service struct {
 	redactor Redactor
 	// checks are by provider; see WithChecks.
 	checks atomic.Pointer[map[string]providers.Check]
+	// inputTokens is nil for a quarter of the bytes; see WithInputTokens.
+	inputTokens func(endpoint string, body []byte) int64
 }
 
 type serviceStore interface {

@@ -211,7 +211,7 @@ func (s *Service) request(n NewJob) (r Request, model string, err error) {
 	if err := s.carried(route, r); err != nil {
 		return Request{}, "", err
 	}
-	r.Route, r.Cost = route.Name, b.cost(r.Endpoint, len(n.Request))
+	r.Route, r.Cost = route.Name, b.cost(r.Endpoint, s.input(r))
 	return r, *b.Model, nil
 }
 
@@ -270,10 +270,25 @@ func (b body) validateMessages() error {
 	return nil
 }
 
-// cost estimates tokens: a quarter of the bytes in, and what may come out, which
-// of embeddings is nothing.
-func (b body) cost(endpoint string, size int) int64 {
-	const bytesPerToken, usualAnswer, most = 4, 256, 1 << 20
+// WithInputTokens estimates the input of requests, for a fair share of what is
+// counted in tokens. It is called at each submission, so it should be quick.
+func WithInputTokens(estimate func(endpoint string, body []byte) int64) ServiceOption {
+	return func(s *Service) { s.inputTokens = estimate }
+}
+
+// input estimates the tokens of a request: a quarter of its bytes, if nobody
+// knows better.
+func (s *Service) input(r Request) int64 {
+	if s.inputTokens == nil {
+		return int64(len(r.Body) / 4)
+	}
+	return max(0, s.inputTokens(r.Endpoint, r.Body))
+}
+
+// cost adds to the input tokens what may come out, which of embeddings is
+// nothing.
+func (b body) cost(endpoint string, input int64) int64 {
+	const usualAnswer, most = 256, 1 << 20
 	out := int64(usualAnswer)
 	for _, limit := range []*int64{b.MaxTokens, b.MaxCompletionTokens, b.MaxOutputTokens} {
 		if limit != nil {
@@ -283,7 +298,7 @@ func (b body) cost(endpoint string, size int) int64 {
 	if endpoint == providers.Embeddings {
 		out = 0
 	}
-	return 1 + int64(size)/bytesPerToken + min(out, most)
+	return 1 + input + min(out, most)
 }
 
 func (n NewJob) deadline(at time.Time) (time.Time, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -24,6 +25,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs/queue"
 	"github.com/penstock-dev/penstock/jobs/run"
 	"github.com/penstock-dev/penstock/providers/lane"
+	"github.com/penstock-dev/penstock/providers/latency"
 	"github.com/penstock-dev/penstock/providers/tokens"
 	"github.com/penstock-dev/penstock/storage"
 	"github.com/penstock-dev/penstock/storage/sealed"
@@ -44,6 +46,8 @@ type parts struct {
 	controller *control.Controller
 	runner     *run.Runner
 	reloader   *reloader
+	// latencies are of the whole fleet's calls.
+	latencies latencies
 	// serves says that the API is more than health and metrics.
 	serves bool
 	// closers end what the parts stand on, the last opened first.
@@ -78,6 +82,7 @@ func build(ctx context.Context, c Config, log zerolog.Logger) (p *parts, err err
 	if p.lanes, err = buildLanes(client, kept, c.File); err != nil {
 		return nil, err
 	}
+	p.buildLatencies(c, client, o)
 	if err := p.buildCore(c, tasks, o); err != nil {
 		return nil, err
 	}
@@ -133,6 +138,14 @@ func (p *parts) openRedis(ctx context.Context, c Config, log zerolog.Logger) (re
 	return client, nil
 }
 
+// buildLatencies makes what knows how long calls take.
+func (p *parts) buildLatencies(c Config, client redis.UniversalClient, o *observed) {
+	p.latencies.fleet = latency.NewFleet(latency.Config{
+		Redis: client, Pools: slices.Sorted(maps.Keys(c.File.Providers)), Report: o.failed("latency"),
+	})
+	o.registry.MustRegister(newPercentiles(p.latencies.fleet, c.File.targets()))
+}
+
 // buildCore makes what moves executions along.
 func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 	catalog, pools, holder := c.File.catalog(), c.File.concurrency(), uuid.Must(uuid.NewV7())
@@ -140,7 +153,7 @@ func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 	if err != nil {
 		return err
 	}
-	options = append(options, jobs.WithChecks(c.File.checks()))
+	options = append(options, jobs.WithChecks(c.File.checks()), jobs.WithInputTokens(roughInput))
 	p.service = jobs.NewService(p.store, p.signals, catalog, options...)
 	p.dispatcher, err = dispatch.New(dispatch.Config{
 		Store: p.store, Queue: tasks, Catalog: catalog, Pools: pools, Holder: holder, Observer: o.dispatch(),
@@ -167,8 +180,9 @@ func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 	p.runner, err = run.New(run.Config{
 		Store: p.store, Queue: tasks, Signals: p.signals, Catalog: catalog, Providers: callable(p.reloader.built), Concurrency: pools,
 		Worker:       jobs.Worker{ID: holder, Name: fmt.Sprintf("%s/%d", host, os.Getpid())},
-		DrainTimeout: c.File.DrainTimeout, Observer: o.run(), Lanes: p.lanes, Tokens: tokens.New(),
-		Live: func(t jobs.Task) run.Stream { return p.relay.Begin(t) },
+		DrainTimeout: c.File.DrainTimeout, Observer: p.latencies.observe(o.run()), Lanes: p.lanes, Tokens: tokens.New(),
+		HedgeAfter: p.latencies.hedgeAfter,
+		Live:       func(t jobs.Task) run.Stream { return p.relay.Begin(t) },
 	})
 	return err
 }
@@ -213,7 +227,7 @@ func (p *parts) stages(l net.Listener) [][]part {
 		rest = append(rest, part{"waiters", p.service.Run}, part{"hub", p.hub.Run})
 	}
 	if p.runner != nil {
-		rest = append(rest, part{"relay", p.relay.Run})
+		rest = append(rest, part{"relay", p.relay.Run}, part{"latency", p.latencies.fleet.Run})
 	}
 	switch {
 	case p.runner == nil:

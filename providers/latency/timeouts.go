@@ -76,13 +76,17 @@ func Explore(observed Summary, bounds Bounds, n uint64) bool {
 	return s[firstToken].unsure(bounds.Max.FirstToken) || s[gap].unsure(bounds.Max.Stall)
 }
 
-// HedgeDelay returns after which time a second call may be worth making: the
-// 95th percentile of the time to the first token, which one call in 20 exceeds.
-// It reports false while that is not known. First calls that lost against their
-// hedge must have been recorded as cut, or it shrinks with each of them.
-func HedgeDelay(observed Summary) (time.Duration, bool) {
-	first := observed.FirstToken
-	return first.P95.Value, first.Count >= enough && !first.P95.AtLeast
+// HedgeDelay returns after which time a second call may be worth making if it
+// may be made for this share of the calls: the time to the first token that so
+// many exceed, with .05 the 95th percentile. It reports false while that is not
+// known. First calls that lost against their hedge must have been recorded as
+// cut, or it shrinks with each of them.
+func HedgeDelay(observed Summary, share float64) (time.Duration, bool) {
+	if observed.series == nil || observed.FirstToken.Count < enough {
+		return 0, false
+	}
+	delay, known := observed.series[firstToken].quantile(1-share, math.Inf(1))
+	return duration(delay), known
 }
 
 // timeout returns a bound that hardly any value exceeds, or limit if that is

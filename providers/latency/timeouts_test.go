@@ -189,7 +189,7 @@ func within(takes, limit time.Duration) latency.Sample {
 // were cut off. Printed is what it would be without those.
 func TestHedgeDelay(t *testing.T) {
 	t.Parallel()
-	if delay, ok := latency.HedgeDelay(observed(40, usual).Summary(target)); ok {
+	if delay, ok := latency.HedgeDelay(observed(40, usual).Summary(target), .05); ok {
 		t.Errorf("got %s from 40 calls", delay)
 	}
 	share := func(keepCut bool) float64 {
@@ -198,7 +198,7 @@ func TestHedgeDelay(t *testing.T) {
 		f := observed(200, func(int) latency.Sample { return within(draw(), time.Hour) })
 		hedged, calls := 0, 0
 		for range 20 {
-			delay, ok := latency.HedgeDelay(f.Summary(target))
+			delay, ok := latency.HedgeDelay(f.Summary(target), .05)
 			if !ok {
 				t.Fatal("no delay is known")
 			}

@@ -62,7 +62,8 @@ func (e *Estimator) Estimate(modelName, endpoint string, body []byte) Estimate {
 }
 
 // Learn takes in what an answered request did cost that was estimated to cost
-// estimate. Usage that is not known teaches nothing.
+// estimate. Usage that is not known teaches nothing; without an estimate it
+// teaches about output alone.
 func (e *Estimator) Learn(modelName string, estimate Estimate, usage providers.Usage) {
 	if !usage.Known {
 		return

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"math"
 	"math/bits"
 
@@ -74,7 +75,7 @@ func (m *model) learn(e Estimate, u providers.Usage) {
 		answers := float64(max(1, e.choices))
 		tokens := min(float64(u.OutputTokens), answers*maxAnswer)
 		m.output.add(tokens, answers)
-		m.outputs[size(e.counted)].add(tokens, answers)
+		m.outputs[size(cmp.Or(e.counted, u.InputTokens))].add(tokens, answers)
 	}
 }
 
