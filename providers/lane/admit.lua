@@ -56,8 +56,8 @@ end
 if not charged then
   local use, list, wait, cost = uses(1, num(ARGV[2]), num(ARGV[3])), meters(pool, lane, bounds, now), 0, 0
   for _, m in ipairs(list) do
-    local full = m.full - now - ARGV[5]
-    if use[m.name] > 0 and full > wait then wait, cost = full, math.min(m.each * use[m.name], MINUTE) end
+    local left = m.full - now - ARGV[5]
+    if use[m.name] > 0 and left > wait then wait, cost = left, math.min(m.each * use[m.name], MINUTE) end
   end
   if wait > 0 then return {"rate_limit", int(turn(wait, cost))} end
   for _, m in ipairs(list) do charge(m, math.min(m.each * use[m.name], MINUTE), now) end

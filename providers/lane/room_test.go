@@ -189,7 +189,10 @@ func TestNonsenseIsRefused(t *testing.T) {
 			}
 		}
 		for _, cfg := range []lane.Config{
-			{Burst: -1}, {Burst: time.Hour}, {Lease: time.Microsecond}, {FirstOpening: time.Minute, LongestOpening: time.Second},
+			{Burst: -1},
+			{Burst: time.Hour},
+			{Lease: time.Microsecond},
+			{FirstOpening: time.Minute, LongestOpening: time.Second},
 			limited(negative),
 		} {
 			if _, err := lane.New(g.redis, g.store, cfg); err == nil {
