@@ -2,7 +2,6 @@ package resilience
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -10,12 +9,11 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/penstock-dev/penstock/internal/embedredis"
 	"github.com/penstock-dev/penstock/jobs"
-	"github.com/penstock-dev/penstock/jobs/control"
-	"github.com/penstock-dev/penstock/jobs/dispatch"
 	"github.com/penstock-dev/penstock/jobs/queue/queuetest"
-	"github.com/penstock-dev/penstock/jobs/run"
-	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/lane"
+	"github.com/penstock-dev/penstock/providers/tokens"
 	"github.com/penstock-dev/penstock/storage/sqlite"
 )
 
@@ -30,55 +28,74 @@ type fleet struct {
 	path    string
 	store   *sqlite.Store
 	queue   *queuetest.Queue
+	redis   *embedredis.Server
+	lanes   *lane.Lanes
+	tokens  *estimates
 	catalog *jobs.Catalog
 	service *jobs.Service
 	pace    jobs.Pace
 	// accepted are the jobs' ids, by question.
 	accepted []uuid.UUID
-	stop     context.CancelFunc
-	running  sync.WaitGroup
+	// stop ends the processes in good order; running are their parts.
+	stop    context.CancelFunc
+	running sync.WaitGroup
 }
 
 func runPenstock(t *testing.T, w *world) {
 	t.Helper()
 	f := newFleet(t, w)
+	f.start()
+	done := make(chan struct{})
 	var meanwhile sync.WaitGroup
+	meanwhile.Go(func() { f.keepPace(done) })
 	if w.meanwhile != nil {
 		meanwhile.Go(func() { w.meanwhile(f) })
 	}
 	f.submitAll()
 	f.untilAllEnded()
+	close(done)
 	meanwhile.Wait()
-	f.stop()
-	f.running.Wait()
+	f.end()
 	f.note()
+	f.must(f.redis.Close())
 	f.must(f.store.Close())
 }
 
 func newFleet(t *testing.T, w *world) *fleet {
 	t.Helper()
-	f := &fleet{t: t, w: w, path: filepath.Join(t.TempDir(), "p.db"), queue: queuetest.New()}
+	f := &fleet{
+		t: t, w: w, path: filepath.Join(t.TempDir(), "p.db"), queue: queuetest.New(), redis: embedredis.Start(),
+		tokens: &estimates{Estimator: tokens.New(), w: w},
+	}
 	if w.slowly {
-		f.pace = jobs.Pace{Beat: time.Hour, Poll: time.Hour}
+		f.pace = calmPace
 	}
 	var err error
 	f.store, err = sqlite.Open(t.Context(), sqlite.Config{Path: f.path, Relaxed: true})
 	f.must(err)
-	policies := jobs.Route{MaxAttempts: tries, Timeouts: jobs.DefaultTimeouts()}
+	limits := map[string]lane.Limits{}
+	policies := jobs.Route{MaxAttempts: w.attempts, Mode: w.mode, Timeouts: jobs.DefaultTimeouts(), Patience: 5 * time.Second}
 	ordered, models := policies, map[string][]string{}
 	ordered.Name = route
 	for _, u := range w.upstreams {
 		ordered.Targets = append(ordered.Targets, jobs.Target{Provider: u.name, Model: "m"})
 		models[u.name] = []string{"m"}
+		limits[u.name] = w.limits(u)
 	}
+	f.lanes, err = lane.New(f.redis.Client(), f.store, lane.Config{Limits: limits, Lease: 20 * time.Minute})
+	f.must(err)
 	f.catalog = jobs.NewCatalog([]jobs.Route{ordered}, models, policies)
 	f.service = jobs.NewService(f.store, f.queue, f.catalog)
-	ctx, stop := context.WithCancel(t.Context())
-	f.stop = stop
-	for n := range w.processes {
-		f.start(ctx, n)
-	}
 	return f
+}
+
+// limits are what Penstock is told of a provider's.
+func (w *world) limits(u *upstream) lane.Limits {
+	l := lane.Limits{Concurrency: int64(w.size)}
+	if !w.untold {
+		l.RequestsPerMinute, l.OutputTokensPerMinute = int64(u.requestsPerMinute), int64(u.outputTokens)
+	}
+	return l
 }
 
 func (f *fleet) must(err error) {
@@ -88,44 +105,11 @@ func (f *fleet) must(err error) {
 	}
 }
 
-// start starts a process.
-func (f *fleet) start(ctx context.Context, n int) {
-	id := uuid.Must(uuid.NewV7())
-	pools, share, all := map[string]int{}, map[string]int{}, map[string]providers.Provider{}
-	for _, u := range f.w.upstreams {
-		pools[u.name], share[u.name], all[u.name] = f.w.size, max(1, f.w.size/f.w.processes), u
-	}
-	dispatcher, err := dispatch.New(dispatch.Config{
-		Store: f.store, Queue: f.queue, Catalog: f.catalog, Pools: pools, Holder: id, Pace: f.pace,
-	})
-	f.must(err)
-	runner, err := run.New(run.Config{
-		Store: f.store, Queue: f.queue, Signals: f.queue, Catalog: f.catalog,
-		Worker:    jobs.Worker{ID: id, Name: fmt.Sprint("process ", n)},
-		Providers: all, Concurrency: share, Pace: f.pace,
-	})
-	f.must(err)
-	controller, err := control.New(control.Config{
-		Store: f.store, Queue: f.queue, Signals: f.queue, Holder: id, Pace: f.pace,
-	})
-	f.must(err)
-	listen := func(ctx context.Context) error {
-		return f.queue.Listen(ctx, func(s jobs.Signal) {
-			dispatcher.WakeAt(s.At)
-			runner.Stop(s.Executions)
-		}, jobs.SignalReady, jobs.SignalStopped)
-	}
-	for _, part := range []func(context.Context) error{dispatcher.Run, runner.Run, controller.Run, listen} {
-		f.running.Go(func() {
-			if err := part(ctx); err != nil {
-				f.t.Errorf("a part of process %d returned %v, want nil", n, err)
-			}
-		})
-	}
+// flush empties Redis, and what stands for it.
+func (f *fleet) flush() {
+	f.must(f.redis.Client().FlushAll(f.t.Context()).Err())
+	f.queue.Lose()
 }
-
-// flush empties what stands for Redis.
-func (f *fleet) flush() { f.queue.Lose() }
 
 // submitAll submits each job when its time has come.
 func (f *fleet) submitAll() {

@@ -38,6 +38,14 @@ func quantile(values []time.Duration, q float64) time.Duration {
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }
 
+// median is zero of nothing.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	return slices.Sorted(slices.Values(values))[len(values)/2]
+}
+
 // percent writes a part of a whole.
 func percent(part, whole int) string {
 	return fmt.Sprintf("%.3g %%", 100*ratio(part, whole))

@@ -11,7 +11,7 @@ import (
 // outage is the first of two providers away for as long as its incidents usually
 // are, while jobs come as in the trace.
 var outage = scenario{
-	name: "outage", owes: "breakers",
+	name: "outage",
 	run: func(t *testing.T, short bool) []row {
 		t.Helper()
 		from, to := 10*time.Minute, 94*time.Minute
@@ -35,7 +35,7 @@ var outage = scenario{
 
 // totalOutage is all providers away, and back well before any deadline.
 var totalOutage = scenario{
-	name: "total outage", owes: "breakers",
+	name: "total outage",
 	run: func(t *testing.T, short bool) []row {
 		t.Helper()
 		from, to := 10*time.Minute, 40*time.Minute

@@ -23,8 +23,10 @@ type provider struct {
 	// well.
 	errors float64
 	// requests and outputTokens are what it lets through in a minute; zero: all.
-	requests, outputTokens int
-	incidents              []incident
+	requestsPerMinute, outputTokens int
+	// hint is the least that its hints ask for.
+	hint      time.Duration
+	incidents []incident
 }
 
 // usual is a provider that is well: an answer of the trace's usual length takes

@@ -13,6 +13,8 @@ type row struct {
 	penstock, plain, obeying string
 	goal                     string
 	met                      bool
+	// owes says what is missing for the goal, if it need not be met yet.
+	owes string
 }
 
 // table returns the rows in Markdown.

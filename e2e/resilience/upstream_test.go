@@ -32,8 +32,8 @@ var _ providers.Provider = (*upstream)(nil)
 
 func newUpstream(w *world, index int, p provider) *upstream {
 	u := &upstream{provider: p, w: w, index: index}
-	if p.requests > 0 {
-		u.requests = &bucket{perMinute: float64(p.requests)}
+	if p.requestsPerMinute > 0 {
+		u.requests = &bucket{perMinute: float64(p.requestsPerMinute)}
 	}
 	if p.outputTokens > 0 {
 		u.tokens = &bucket{perMinute: float64(p.outputTokens)}
@@ -78,7 +78,7 @@ func questionOf(body json.RawMessage) int {
 // begin logs a call and draws how it goes.
 func (u *upstream) begin(question int) (*call, fate) {
 	w, at := u.w, u.w.now()
-	asked := w.setting.arrivals[question]
+	asked := w.arrivals[question]
 	c := &call{
 		provider: u.index, question: question, at: at, down: u.incidentAt(at) != nil,
 		inputTokens: asked.input, outputTokens: asked.output,
@@ -93,7 +93,7 @@ func (u *upstream) begin(question int) (*call, fate) {
 	if wait := u.admit(c); wait > 0 && !c.down {
 		c.throttled = true
 		f = fate{first: 100 * time.Millisecond, failure: &providers.Error{
-			Class: providers.RateLimited, HTTPStatus: 429, RetryAfter: wait, Message: "a limit is reached",
+			Class: providers.RateLimited, HTTPStatus: 429, RetryAfter: max(wait, u.hint), Message: "a limit is reached",
 		}}
 	}
 	return c, f

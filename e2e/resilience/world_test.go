@@ -9,10 +9,13 @@
 package resilience
 
 import (
+	"cmp"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/penstock-dev/penstock/jobs"
 )
 
 // setting is what a scenario gives to each contender alike.
@@ -28,12 +31,18 @@ type setting struct {
 	// size is how many calls of one provider Penstock may make at once; default: an
 	// equal part of what the loops have.
 	size int
+	// attempts is the route's max_attempts; default the loops' five tries.
+	attempts int
+	// mode is the route's; default active_passive.
+	mode jobs.Mode
+	// untold keeps the providers' limits from Penstock.
+	untold bool
 	// processes is how many processes Penstock has; default 1.
 	processes int
-	// slowly makes Penstock look about itself every five minutes rather than every
-	// second, as a month would cost too much otherwise. What it is told, and what it
-	// knows the time of, happens in time all the same.
-	slowly bool
+	// slowly makes Penstock look about itself every two minutes in times of trouble,
+	// and every twenty otherwise: else a month would cost too much.
+	slowly  bool
+	trouble []span
 	// meanwhile, if set, is done to Penstock while it works.
 	meanwhile func(f *fleet)
 }
@@ -65,6 +74,8 @@ type world struct {
 	mu    sync.Mutex
 	jobs  []job
 	calls []*call
+	// errors are those of Penstock's estimates of an answer's length.
+	errors []float64
 	// asked counts the calls for a question at a provider, so that each has a fate
 	// of its own.
 	asked map[askedFor]uint64
@@ -111,15 +122,10 @@ func play(t *testing.T, s setting, who contender) *world {
 }
 
 func newWorld(s setting) *world {
-	if s.deadline == 0 {
-		s.deadline = time.Hour
-	}
-	if s.processes == 0 {
-		s.processes = 1
-	}
-	if s.size == 0 {
-		s.size = workers / len(s.providers)
-	}
+	s.deadline = cmp.Or(s.deadline, time.Hour)
+	s.processes = cmp.Or(s.processes, 1)
+	s.attempts = cmp.Or(s.attempts, tries)
+	s.size = cmp.Or(s.size, workers/len(s.providers))
 	w := &world{setting: s, begun: time.Now(), asked: map[askedFor]uint64{}}
 	for i, p := range s.providers {
 		w.upstreams = append(w.upstreams, newUpstream(w, i, p))

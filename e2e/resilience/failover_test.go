@@ -1,0 +1,52 @@
+//go:build !race
+
+package resilience
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// failover has the first of two providers hang, from one moment to the next.
+var failover = scenario{
+	name: "failover",
+	run: func(t *testing.T, _ bool) []row {
+		t.Helper()
+		const from, length, times = 2 * time.Minute, 5 * time.Minute, 5
+		measure := func(t *testing.T, who contender, mode jobs.Mode) (took time.Duration) {
+			t.Helper()
+			for seed := range uint64(times) {
+				a := usual("a")
+				a.incidents = []incident{{from: from, to: length, mode: hanging}}
+				took += play(t, setting{
+					seed: seed, providers: []provider{a, usual("b")}, arrivals: arrivals(length, time.Second), mode: mode,
+				}, who).firstAnswer(from)
+			}
+			return took / times
+		}
+		active, passive := measure(t, penstock, jobs.ActiveActive), measure(t, penstock, jobs.ActivePassive)
+		lower := 1 - active.Seconds()/passive.Seconds()
+		loops := fmt.Sprintf("%.1f s", measure(t, plain, "").Seconds())
+		return []row{{
+			what:     "one of two providers hangs: until a job that comes later has its first token, mean of " + fmt.Sprint(times) + ", active-active and active-passive",
+			penstock: fmt.Sprintf("%.1f s and %.1f s (%.1f %% lower)", active.Seconds(), passive.Seconds(), 100*lower),
+			plain:    loops, obeying: loops,
+			goal: "≥ 90 % lower", met: lower >= 0.9,
+		}}
+	},
+}
+
+// firstAnswer is how long after a time the first token came of an answer to a job
+// that came after it.
+func (w *world) firstAnswer(from time.Duration) time.Duration {
+	first := from + w.deadline
+	for _, c := range w.calls {
+		if w.jobs[c.question].at >= from && c.firstToken > 0 {
+			first = min(first, c.firstToken)
+		}
+	}
+	return first - from
+}
