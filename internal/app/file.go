@@ -183,11 +183,11 @@ func parseFile(raw []byte, getenv func(string) string) (File, error) {
 	var mistakes ConfigErrors
 	for _, name := range slices.Sorted(maps.Keys(f.Providers)) {
 		p := f.Providers[name]
-		mistakes.add(p.expand("providers."+name, getenv))
+		mistakes = mistakes.with(expandProvider(&p, "providers."+name, getenv))
 		f.Providers[name] = p
 	}
 	if f.Redaction != nil {
-		mistakes.add(f.Redaction.expand(getenv))
+		mistakes = mistakes.with(f.Redaction.expand(getenv))
 	}
 	return f, mistakes.err()
 }
@@ -243,28 +243,28 @@ var providerName = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
 func (f *File) validate() error {
 	var mistakes ConfigErrors
 	if len(f.Providers) == 0 || len(f.Providers) > maxProviders {
-		mistakes.add(wrong("providers", "expected 1 to %d providers, got %d", maxProviders, len(f.Providers)))
+		mistakes = mistakes.with(wrong("providers", "expected 1 to %d providers, got %d", maxProviders, len(f.Providers)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Providers)) {
-		mistakes.add(f.Providers[name].validate(name))
+		mistakes = mistakes.with(f.Providers[name].validate(name))
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Routes)) {
-		mistakes.add(f.Routes[name].validate(name, f.Providers))
+		mistakes = mistakes.with(f.Routes[name].validate(name, f.Providers))
 	}
 	if f.DrainDelay != nil && *f.DrainDelay < 0 {
-		mistakes.add(wrong("drain_delay", "expected a duration such as 2s, got %s", *f.DrainDelay))
+		mistakes = mistakes.with(wrong("drain_delay", "expected a duration such as 2s, got %s", *f.DrainDelay))
 	}
 	if f.DrainTimeout < 0 {
-		mistakes.add(wrong("drain_timeout", "expected a duration such as 11m, got %s", f.DrainTimeout))
+		mistakes = mistakes.with(wrong("drain_timeout", "expected a duration such as 11m, got %s", f.DrainTimeout))
 	}
 	if err := f.Retention.Validate(); err != nil {
-		mistakes.add(wrong("retention", "%v", err))
+		mistakes = mistakes.with(wrong("retention", "%v", err))
 	}
 	if f.DataKeyAge != 0 && f.DataKeyAge < time.Hour {
-		mistakes.add(wrong("data_key_age", "expected a duration of at least 1h, such as 2160h, got %s", f.DataKeyAge))
+		mistakes = mistakes.with(wrong("data_key_age", "expected a duration of at least 1h, such as 2160h, got %s", f.DataKeyAge))
 	}
 	if f.Redaction != nil {
-		mistakes.add(f.Redaction.validate())
+		mistakes = mistakes.with(f.Redaction.validate())
 	}
 	return mistakes.err()
 }

@@ -40,7 +40,7 @@ func buildProviders(f File, o *observed, there map[string]built) (map[string]bui
 			continue
 		}
 		b, err := c.build(name, o)
-		mistakes.add(err)
+		mistakes = mistakes.with(err)
 		all[name] = b
 	}
 	if err := mistakes.err(); err != nil {

@@ -128,7 +128,7 @@ func TestAChangedModelIsLogged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range len(answers) {
+	for range answers {
 		if _, err := p.Call(t.Context(), request(), nil); err != nil {
 			t.Fatal(err)
 		}

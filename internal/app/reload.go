@@ -182,11 +182,12 @@ func (e ConfigErrors) Unwrap() []error {
 	return all
 }
 
-// add takes in err, if it is one.
-func (e *ConfigErrors) add(err error) {
-	if err != nil {
-		*e = append(*e, mistakesIn(err)...)
+// with returns e and what is wrong in err, if anything is.
+func (e ConfigErrors) with(err error) ConfigErrors {
+	if err == nil {
+		return e
 	}
+	return append(e, mistakesIn(err)...)
 }
 
 // err returns nil, the one mistake, or all.
@@ -219,7 +220,7 @@ func (r *reloader) forHTTP() (httpapi.Reloaded, error) {
 	if err == nil {
 		return told, nil
 	}
-	var refused httpapi.RefusedConfig
+	var refused httpapi.ConfigErrors
 	for _, mistake := range mistakesIn(err) {
 		refused = append(refused, httpapi.ConfigMistake{Key: mistake.Key, Reason: mistake.Reason})
 	}

@@ -101,7 +101,10 @@ func (p *process) wantServed(model, provider string) {
 		}
 		return
 	}
-	var job struct{ Status, Provider string }
+	var job struct {
+		Status   string `json:"status"`
+		Provider string `json:"provider"`
+	}
 	if err := json.Unmarshal([]byte(answer), &job); err != nil || job.Status != "succeeded" || job.Provider != provider {
 		p.t.Errorf("%s: got %d %s, want it served by %s", model, status, answer, provider)
 	}

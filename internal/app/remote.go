@@ -14,8 +14,8 @@ import (
 	"github.com/penstock-dev/penstock/providers/keyring"
 )
 
-// expand puts in environment variables.
-func (c *ProviderConfig) expand(key string, getenv func(string) string) (err error) {
+// expandProvider puts in environment variables.
+func expandProvider(c *ProviderConfig, key string, getenv func(string) string) (err error) {
 	fields := map[string]*string{
 		"base_url": &c.BaseURL, "url": &c.URL, "api_key": &c.APIKey, "api_key_file": &c.APIKeyFile,
 	}

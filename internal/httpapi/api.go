@@ -82,7 +82,7 @@ type Config struct {
 	Metrics    http.Handler
 	Registerer prometheus.Registerer
 	// Reload reads the configuration again for POST /v1/admin/reload, which is not
-	// there without it. A [RefusedConfig] is answered with its mistakes.
+	// there without it. A [ConfigErrors] is answered with its mistakes.
 	Reload func() (Reloaded, error)
 	// Log gets one line per request. The zero logger writes nothing.
 	Log zerolog.Logger

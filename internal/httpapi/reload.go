@@ -20,16 +20,16 @@ type Reloaded struct {
 // ConfigMistake is one thing wrong with a configuration.
 type ConfigMistake struct{ Key, Reason string }
 
-// RefusedConfig is a configuration that is not put into force, with every
+// ConfigErrors is a configuration that is not put into force, with every
 // mistake. It may be told to operators.
-type RefusedConfig []ConfigMistake
+type ConfigErrors []ConfigMistake
 
 // Error says all mistakes in a line.
-func (r RefusedConfig) Error() string { return r.problems().detail() }
+func (e ConfigErrors) Error() string { return e.problems().detail() }
 
-func (r RefusedConfig) problems() fieldErrors {
-	all := make(fieldErrors, len(r))
-	for i, mistake := range r {
+func (e ConfigErrors) problems() fieldErrors {
+	all := make(fieldErrors, len(e))
+	for i, mistake := range e {
 		all[i] = fieldError{Pointer: "/" + strings.ReplaceAll(mistake.Key, ".", "/"), Detail: mistake.Reason}
 	}
 	return all
@@ -48,7 +48,7 @@ func (a *API) reload(x *exchange) error {
 		return err
 	}
 	told, err := a.cfg.Reload()
-	if refused, ok := errors.AsType[RefusedConfig](err); ok {
+	if refused, ok := errors.AsType[ConfigErrors](err); ok {
 		return refused.problems()
 	}
 	if err != nil {

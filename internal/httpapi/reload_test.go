@@ -42,7 +42,7 @@ func reloads() (Reloaded, error) {
 }
 
 func refuses() (Reloaded, error) {
-	return Reloaded{}, RefusedConfig{{"providers.a.api_keys.1", "is empty"}, {"hosts", "expected names"}}
+	return Reloaded{}, ConfigErrors{{"providers.a.api_keys.1", "is empty"}, {"hosts", "expected names"}}
 }
 
 func TestReload(t *testing.T) {

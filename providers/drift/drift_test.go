@@ -91,7 +91,7 @@ func TestModelsWatchedAreBounded(t *testing.T) {
 	inner := &answers{&providers.Response{}}
 	p := drift.Watch(inner, func(drift.Change) { told++ })
 	for _, served := range []string{"one", "two"} {
-		inner.Response.Model = served
+		inner.Model = served
 		for i := range 1000 {
 			if _, err := p.Call(t.Context(), providers.Request{Model: fmt.Sprint(i)}, nil); err != nil {
 				t.Fatal(err)

@@ -92,7 +92,8 @@ func (c Config) withDefaults() (Config, error) {
 	case !ValidHeaderValue(c.UserAgent):
 		return c, errors.New("UserAgent contains a character no header can carry")
 	}
-	if err := c.fillKeys(); err != nil {
+	var err error
+	if c.Keys, err = c.ring(); err != nil {
 		return c, err
 	}
 	for name, value := range c.Headers {
@@ -106,16 +107,16 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// fillKeys makes a ring of the one key, or of none.
-func (c *Config) fillKeys() (err error) {
+// ring returns the keys, be they one or none.
+func (c Config) ring() (*keyring.Ring, error) {
 	switch {
 	case c.Keys != nil:
+		return c.Keys, nil
 	case c.APIKey == "":
-		c.Keys, err = keyring.New(keyring.Config{})
+		return keyring.New(keyring.Config{})
 	default:
-		c.Keys, err = keyring.New(keyring.Config{Keys: []keyring.Key{{Name: "APIKey", Value: c.APIKey}}})
+		return keyring.New(keyring.Config{Keys: []keyring.Key{{Name: "APIKey", Value: c.APIKey}}})
 	}
-	return err
 }
 
 // OrDefault returns value, or otherwise when value is zero.

@@ -53,7 +53,7 @@ func newClient(t *testing.T, server http.Handler, keys ...providers.Secret) *tra
 	return client
 }
 
-// exchange is a call in a format of plain words. Its streams tell each line.
+// exchange is a call in a format of plain words.
 func exchange() *transport.Exchange {
 	return &transport.Exchange{
 		Model: "m", Path: "/x", Timeouts: providers.Timeouts{FirstToken: 10 * time.Second, Total: time.Minute},
@@ -106,10 +106,15 @@ func TestKeysShareTheTimeOfTheCall(t *testing.T) {
 	})
 }
 
-// Once something was told, the call is what it is.
-func TestNothingIsToldTwice(t *testing.T) {
+// Once something was told, or the model has begun, the call is what it is.
+func TestNothingIsAskedForTwice(t *testing.T) {
 	t.Parallel()
-	for told, requests := range map[bool]int32{true: 1, false: 2} {
+	for name, c := range map[string]struct {
+		tells, substance bool
+		requests         int32
+	}{
+		"nothing came": {false, false, 2}, "something was told": {true, false, 1}, "a token came": {true, true, 1},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			d := &door{good: "none", refusal: providertest.Reply{
 				Header: map[string]string{"Content-Type": "text/event-stream"}, Pieces: []providertest.Piece{{Text: "data: x\n\n"}},
@@ -120,14 +125,18 @@ func TestNothingIsToldTwice(t *testing.T) {
 				if err != nil {
 					return transport.Answer{}, err
 				}
-				if told {
-					tell(event.Data, false)
+				if c.tells {
+					tell(event.Data, c.substance)
 				}
 				return transport.Answer{}, &providers.Error{Class: providers.QuotaExhausted}
 			}
-			_, err := newClient(t, d, "key-one", "key-two").Call(t.Context(), x, func(providers.Chunk) {})
-			if got := d.knocks.Load(); got != requests || providers.ClassOf(err) != providers.QuotaExhausted {
-				t.Errorf("told %v: %d requests, error %v, want %d", told, got, err, requests)
+			listener := func(providers.Chunk) {}
+			if c.substance {
+				listener = nil // a token is spent, whoever listens
+			}
+			_, err := newClient(t, d, "key-one", "key-two").Call(t.Context(), x, listener)
+			if got := d.knocks.Load(); got != c.requests || providers.ClassOf(err) != providers.QuotaExhausted {
+				t.Errorf("%s: %d requests, error %v, want %d", name, got, err, c.requests)
 			}
 		})
 	}
