@@ -4,6 +4,7 @@ package resilience
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ var failover = scenario{
 		lower := 1 - active.Seconds()/passive.Seconds()
 		loops := fmt.Sprintf("%.1f s", measure(t, plain, "").Seconds())
 		return []row{{
-			what:     "one of two providers hangs: until a job that comes later has its first token, mean of " + fmt.Sprint(times) + ", active-active and active-passive",
+			what:     "one of two providers hangs: from the next job until it or a later one has its first token, mean of " + fmt.Sprint(times) + ", active-active and active-passive",
 			penstock: fmt.Sprintf("%.1f s and %.1f s (%.1f %% lower)", active.Seconds(), passive.Seconds(), 100*lower),
 			plain:    loops, obeying: loops,
 			goal: "≥ 90 % lower", met: lower >= 0.9,
@@ -39,14 +40,15 @@ var failover = scenario{
 	},
 }
 
-// firstAnswer is how long after a time the first token came of an answer to a job
-// that came after it.
+// firstAnswer is how long the first job to come after a time, or one that came
+// later, took to have a first token.
 func (w *world) firstAnswer(from time.Duration) time.Duration {
 	first := from + w.deadline
+	came := w.jobs[slices.IndexFunc(w.jobs, func(j job) bool { return j.at >= from })].at
 	for _, c := range w.calls {
 		if w.jobs[c.question].at >= from && c.firstToken > 0 {
 			first = min(first, c.firstToken)
 		}
 	}
-	return first - from
+	return first - came
 }
