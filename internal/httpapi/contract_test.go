@@ -159,7 +159,7 @@ func TestDocumentIsValid(t *testing.T) {
 
 func TestDocumentHasTheRoutesThatThereAre(t *testing.T) {
 	t.Parallel()
-	h := start(t, Config{})
+	h := start(t, Config{Lanes: &operator{}})
 	served := map[string]bool{}
 	for _, r := range h.api.routes() {
 		served[r.method+" "+strings.ReplaceAll(r.path, ":id", "{id}")] = true
