@@ -133,7 +133,7 @@ func (l Lane) json() laneJSON {
 	j := laneJSON{
 		Object: "lane", Target: l.Target, Pool: l.Pool, State: l.State, Reason: reasons[l.State],
 		Limits: map[string]limitJSON{}, Running: l.Running, RunningInPool: l.RunningInPool,
-		Breaker: breakerJSON{l.Openings, l.Normal, lastMinuteJSON{l.Good, l.Bad, l.Other}},
+		Breaker: breakerJSON{l.Openings, math.Round(l.Normal*1000) / 1000, lastMinuteJSON{l.Good, l.Bad, l.Other}},
 	}
 	if l.For > 0 {
 		j.OpensIn = new(l.For.Round(100 * time.Millisecond).String())
@@ -149,7 +149,7 @@ func (l Lane) json() laneJSON {
 	} {
 		if limit, ok := limitOf(m.limit, m.learned, l.ByOperator); ok {
 			if m.left != math.MaxInt64 {
-				limit.Left = &m.left
+				limit.Left = new(min(m.left, limit.Limit)) // a burst may be let through on top
 			}
 			j.Limits[m.name] = limit
 		}
