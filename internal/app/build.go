@@ -157,7 +157,7 @@ func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 	p.service = jobs.NewService(p.store, p.signals, catalog, options...)
 	p.dispatcher, err = dispatch.New(dispatch.Config{
 		Store: p.store, Queue: tasks, Catalog: catalog, Pools: pools, Holder: holder, Observer: o.dispatch(),
-		Lanes: p.lanes,
+		Lanes: p.lanes, Weight: p.latencies.weight,
 	})
 	if err != nil {
 		return err
@@ -206,7 +206,7 @@ func (p *parts) buildAPI(c Config, client redis.UniversalClient, o *observed) (e
 	cfg.DrainDelay = c.drainDelay()
 	if p.serves {
 		cfg.Service, cfg.Follower = p.service, live.NewFollower(p.service, p.hub)
-		cfg.Lanes = operated{lanes: p.lanes, targets: p.reloader.targets}
+		cfg.Lanes = operated{lanes: p.lanes, latencies: p.latencies.fleet, targets: p.reloader.targets}
 	}
 	p.api, err = httpapi.New(cfg)
 	return err

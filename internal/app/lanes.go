@@ -12,6 +12,7 @@ import (
 	"github.com/penstock-dev/penstock/internal/httpapi"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers/lane"
+	"github.com/penstock-dev/penstock/providers/latency"
 )
 
 // permitLease is how long a place of a worker that died stays taken: about as long
@@ -65,8 +66,9 @@ func (f *File) targets() []jobs.Target {
 
 // operated is the lanes as the API tells of them.
 type operated struct {
-	lanes   *lane.Lanes
-	targets func() []jobs.Target
+	lanes     *lane.Lanes
+	latencies *latency.Fleet
+	targets   func() []jobs.Target
 }
 
 var _ httpapi.Lanes = operated{}
@@ -84,11 +86,25 @@ func (o operated) List(ctx context.Context) ([]httpapi.Lane, error) {
 	if states == nil && err != nil {
 		return nil, unknownLanes(err)
 	}
+	o.refresh(ctx)
 	all := make([]httpapi.Lane, len(states))
 	for i, s := range states {
 		all[i] = told(s)
+		took := o.latencies.Summary(latency.Target{Pool: s.Pool, Name: s.Target})
+		all[i].Total, all[i].FirstToken, all[i].Queue = toldOf(took.Total), toldOf(took.FirstToken), toldOf(took.Queue)
 	}
 	return all, nil
+}
+
+// refresh asks for the latencies of other processes, for a moment.
+func (o operated) refresh(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	defer cancel()
+	_ = o.latencies.Refresh(ctx) // without them, what is known here
+}
+
+func toldOf(d latency.Distribution) httpapi.Percentiles {
+	return httpapi.Percentiles{P50: d.P50.Value, P95: d.P95.Value, P99: d.P99.Value}
 }
 
 func unknownLanes(err error) error {

@@ -28,6 +28,16 @@ func (l *latencies) hedgeAfter(t jobs.Target, budget float64) (time.Duration, bo
 	return latency.HedgeDelay(l.fleet.Summary(latencyTarget(t)), budget)
 }
 
+// weight implements [dispatch.Config] Weight: twice as quick is twice as good. One
+// of which nothing is known yet is as good as one that takes a second.
+func (l *latencies) weight(t jobs.Target) float64 {
+	typical := l.fleet.Summary(latencyTarget(t)).Total.P50.Value
+	if typical <= 0 {
+		typical = time.Second
+	}
+	return 1 / typical.Seconds()
+}
+
 // observe returns an observer that tells o, and takes in calls that ended.
 func (l *latencies) observe(o run.Observer) run.Observer {
 	told := o.Ended

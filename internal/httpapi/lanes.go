@@ -62,7 +62,13 @@ type Lane struct {
 	Normal   float64
 	// Good, Bad and Other count the calls of the last minute.
 	Good, Bad, Other int64
+	// Total, FirstToken and Queue are how long the calls of the last minutes took, and
+	// executions waited before them.
+	Total, FirstToken, Queue Percentiles
 }
+
+// Percentiles of a time; zero: nothing is known.
+type Percentiles struct{ P50, P95, P99 time.Duration }
 
 type laneJSON struct {
 	Object  string  `json:"object"`
@@ -76,6 +82,28 @@ type laneJSON struct {
 	Running       int64                `json:"running"`
 	RunningInPool int64                `json:"running_in_pool"`
 	Breaker       breakerJSON          `json:"breaker"`
+	Latency       latencyJSON          `json:"latency"`
+}
+
+// latencyJSON is in seconds.
+type latencyJSON struct {
+	Total      *percentilesJSON `json:"total"`
+	FirstToken *percentilesJSON `json:"first_token"`
+	Queue      *percentilesJSON `json:"queue"`
+}
+
+type percentilesJSON struct {
+	P50 float64 `json:"p50"`
+	P95 float64 `json:"p95"`
+	P99 float64 `json:"p99"`
+}
+
+func (p Percentiles) json() *percentilesJSON {
+	if p == (Percentiles{}) {
+		return nil
+	}
+	seconds := func(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+	return &percentilesJSON{seconds(p.P50), seconds(p.P95), seconds(p.P99)}
 }
 
 type limitJSON struct {
@@ -135,6 +163,7 @@ func (l Lane) json() laneJSON {
 		Limits: map[string]limitJSON{}, Running: l.Running, RunningInPool: l.RunningInPool,
 		Breaker: breakerJSON{l.Openings, math.Round(l.Normal*1000) / 1000, lastMinuteJSON{l.Good, l.Bad, l.Other}},
 	}
+	j.Latency = latencyJSON{l.Total.json(), l.FirstToken.json(), l.Queue.json()}
 	if l.For > 0 {
 		j.OpensIn = new(l.For.Round(100 * time.Millisecond).String())
 	}

@@ -72,6 +72,7 @@ func TestLanesTellAStory(t *testing.T) {
 	o := &operator{all: []Lane{
 		{
 			LaneName: LaneName{"a/m", "a"}, State: "breaker_open", For: 12440 * time.Millisecond, Openings: 2, Normal: 0.01, Bad: 5,
+			Total:   Percentiles{time.Second, 2 * time.Second, 3 * time.Second},
 			Limits:  LaneLimits{RequestsPerMinute: 500, Concurrency: 64},
 			Learned: LaneLimits{RequestsPerMinute: 60, InputTokensPerMinute: 1000},
 			Left:    LaneLimits{RequestsPerMinute: 7, InputTokensPerMinute: none, OutputTokensPerMinute: none, Concurrency: 3},
@@ -86,7 +87,7 @@ func TestLanesTellAStory(t *testing.T) {
 	for _, want := range []string{
 		`"state":"breaker_open"`, `"opens_in":"12.4s"`, `"requests_per_minute":{"limit":60,"source":"provider","left":7}`,
 		`"input_tokens_per_minute":{"limit":1000,"source":"provider","left":null}`,
-		`"concurrency":{"limit":64,"source":"configuration","left":3}`, `"openings":2`, `"bad":5`,
+		`"concurrency":{"limit":64,"source":"configuration","left":3}`, `"openings":2`, `"bad":5`, `"latency":{"total":{"p50":1,"p95":2,"p99":3},"first_token":null,"queue":null}`,
 		`"target":"b/m","pool":"b","state":"open","reason":"calls are let through","opens_in":null,"limits":{}`,
 	} {
 		if !strings.Contains(got.body, want) {

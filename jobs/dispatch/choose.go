@@ -49,8 +49,8 @@ func hasWaited(c jobs.Candidate, patience time.Duration, now time.Time) bool {
 func (d *Dispatcher) weigh(w *window, r route) (jobs.Target, bool) {
 	weights, sum := make([]float64, len(r.targets)), 0.0
 	for i, t := range r.targets {
-		if n := w.through(t); n > 0 {
-			weights[i] = d.weight(t)
+		if w.through(t) > 0 {
+			weights[i] = d.weight(w, t)
 			sum += weights[i]
 		}
 	}
@@ -64,11 +64,17 @@ func (d *Dispatcher) weigh(w *window, r route) (jobs.Target, bool) {
 	return r.targets[0], false
 }
 
-// weight is never zero: a target of which nothing is known is tried.
-func (d *Dispatcher) weight(t jobs.Target) float64 {
+// weight is how good a target is: the share of its calls that were good, the share
+// of its places that are free, and what the configuration says of it. It is never
+// zero: a target of which nothing is known is tried.
+func (d *Dispatcher) weight(w *window, t jobs.Target) float64 {
 	const least = 0.001
-	if d.cfg.Weight == nil {
-		return 1
+	weight := float64(w.free(t.Provider)) / float64(d.pools[t.Provider].size)
+	if health, known := w.health[t]; known {
+		weight *= health
 	}
-	return max(least, d.cfg.Weight(t))
+	if d.cfg.Weight != nil {
+		weight *= d.cfg.Weight(t)
+	}
+	return max(least, weight)
 }

@@ -42,8 +42,9 @@ type Config struct {
 	// pool of a target; nil: its provider's name.
 	Lanes    Lanes
 	LanePool func(jobs.Target) string
-	// Weight tells how good a target of an active_active route is, compared with the
-	// others; nil: all alike.
+	// Weight tells how good a target of an active_active route is, beside how many of
+	// its calls fail and of its places are free: the quicker the better; nil: all
+	// alike. It is asked often.
 	Weight func(jobs.Target) float64
 	// Holder names this process as holder of the lease.
 	Holder uuid.UUID

@@ -93,6 +93,7 @@ func (d *Dispatcher) laneOf(t jobs.Target) lane.Lane {
 // share; what is released and has not asked yet will take its part of it.
 func (w *window) narrow(t jobs.Target, r lane.Room, now time.Time) {
 	p := w.pools[t.Provider]
+	w.health[t] = r.Health
 	switch r.Reason {
 	case "", lane.Capacity: // calls under way are outstanding releases: they are counted
 	default:

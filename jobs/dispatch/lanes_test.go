@@ -44,7 +44,7 @@ func (l *lanes) Room(_ context.Context, _ time.Duration, all ...lane.Lane) ([]la
 
 func open() lane.Room {
 	const all = lane.Unbounded
-	return lane.Room{Requests: all, Input: all, Output: all, Tokens: all, Slots: all}
+	return lane.Room{Requests: all, Input: all, Output: all, Tokens: all, Slots: all, Health: 1}
 }
 
 // shut is a lane that lets nothing through for so long.
@@ -211,17 +211,21 @@ func TestOnlyAsMuchIsReleasedAsALaneLetsThrough(t *testing.T) {
 	}
 }
 
-// TestActiveActiveGoesByWeight: in that proportion, to those that let it through.
+// TestActiveActiveGoesByWeight: by what is known of speed and health, in that
+// proportion, to those that let it through.
 func TestActiveActiveGoesByWeight(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f, l := newFleet(t), &lanes{}
 		two := l.twoTargets(jobs.ActiveActive)
 		weigh := func(c *dispatch.Config) {
-			c.Weight = func(t jobs.Target) float64 { return map[string]float64{"a": 3, "b": 1}[t.Provider] }
+			c.Weight = func(t jobs.Target) float64 { return map[string]float64{"a": 6, "b": 1}[t.Provider] }
 		}
+		sick := open()
+		sick.Health = 0.5
+		l.set("a/m", sick)
 		f.add(2000, jobs.Candidate{Tenant: "t", Route: "r"})
-		f.start(map[string]int{"a": 2000, "b": 2000}, two, weigh)
+		f.start(map[string]int{"a": 100_000, "b": 100_000}, two, weigh)
 		time.Sleep(30 * time.Second)
 		n := f.sent()
 		if share := float64(n["a"]) / 2000; n["a"]+n["b"] != 2000 || share < 0.7 || share > 0.8 {
@@ -232,8 +236,8 @@ func TestActiveActiveGoesByWeight(t *testing.T) {
 		f.add(100, jobs.Candidate{Tenant: "t", Route: "r"})
 		f.add(1, jobs.Candidate{Tenant: "t", Route: "r", Target: 1})
 		time.Sleep(time.Minute)
-		if n = f.sent(); n["a"] != before {
-			t.Errorf("released %d to a while it was shut, want none", n["a"]-before)
+		if n = f.sent(); n["a"] != before || n["b"] != 2000-before+101 {
+			t.Errorf("released %v while a was shut, want all to b", n)
 		}
 	})
 }

@@ -16,6 +16,8 @@ type window struct {
 	// open.
 	lanes  map[jobs.Target]int64
 	closed map[jobs.Target]closed
+	// health is the share of each target's calls that were good lately.
+	health map[jobs.Target]float64
 	// recovering are the targets that something is tried out on, and taken those
 	// that something was released to.
 	recovering []jobs.Target
@@ -40,7 +42,7 @@ func (d *Dispatcher) window(ctx context.Context) (*window, error) {
 	w := &window{
 		pools: make(map[string]*room, len(d.pools)),
 		lanes: make(map[jobs.Target]int64), closed: make(map[jobs.Target]closed),
-		taken: make(map[jobs.Target]bool),
+		taken: make(map[jobs.Target]bool), health: make(map[jobs.Target]float64),
 	}
 	for provider, p := range d.pools {
 		w.pools[provider] = &room{free: p.size, held: make(map[string]int)}

@@ -30,6 +30,9 @@ type Room struct {
 	Recovering bool
 	// InPool counts the calls under way in the lane's pool.
 	InPool int64
+	// Health is the share of the calls of the last minute that were good; 1 when
+	// there were none.
+	Health float64
 }
 
 // Room tells how much each lane will admit from now to the horizon, in the order
@@ -53,6 +56,7 @@ func (l *Lanes) Room(ctx context.Context, horizon time.Duration, lanes ...Lane) 
 func (v view) room(configured Limits, burst, horizon time.Duration) Room {
 	r := Room{Lane: v.lane, InPool: v.inPool, Requests: Unbounded, Input: Unbounded, Output: Unbounded, Tokens: Unbounded}
 	limits, _ := v.limits(configured)
+	r.Health = v.lastMinute().health()
 	r.Slots = free(limits.Concurrency, v.inPool)
 	for _, m := range v.meters(limits) {
 		left := m.room(v.now, burst, horizon)

@@ -42,6 +42,14 @@ type Traffic struct {
 	Input, Output int64
 }
 
+// health is the share of calls that were good, of those that tell.
+func (t Traffic) health() float64 {
+	if t.Good+t.Bad == 0 {
+		return 1
+	}
+	return float64(t.Good) / float64(t.Good+t.Bad)
+}
+
 // States tells how lanes are, in their order: see [Lanes.Room] for the error.
 func (l *Lanes) States(ctx context.Context, lanes ...Lane) ([]State, error) {
 	views, err := l.look(ctx, lanes)
