@@ -60,6 +60,10 @@ type attempt struct {
 	failure *providers.Error
 	// held says why the call was not made, or was broken off by ourselves.
 	held error
+	// probe says that the call tested a lane that was shut, and shutFor for how long
+	// the lane is shut by it.
+	probe   bool
+	shutFor time.Duration
 }
 
 // notMade is an attempt that was none, for the given reason.
@@ -77,7 +81,7 @@ func (r *Runner) send(ctx context.Context, route jobs.Route, l leg, show func(pr
 	}, show)
 	a.latency, a.ended = time.Since(sent), time.Now().UTC()
 	a.held = a.blame(context.Cause(ctx))
-	r.settle(ctx, l, a)
+	a.probe, a.shutFor = l.permit.Probe, r.settle(ctx, l, a)
 	return a
 }
 

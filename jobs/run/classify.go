@@ -71,7 +71,7 @@ func (r *Runner) decide(w jobs.Work, route jobs.Route, a attempt) decision {
 	case a.failure == nil:
 		d.status, d.result = jobs.StatusSucceeded, a.response.Body
 	default:
-		r.afterFailure(&d, w, route, a.failure)
+		r.afterFailure(&d, w, route, a)
 	}
 	return d
 }
@@ -99,8 +99,15 @@ func (d *decision) giveBack(w jobs.Work, a attempt) {
 // afterFailure applies the policy of the failure's class. What may succeed at the
 // same target later is tried at the next one at once, and after the last at the
 // first again, later; a 429 is waited for as long as the route has patience.
-func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, e *providers.Error) {
+//
+// A probe that fails because its lane is still down is no fault of the request's: it
+// uses no try, and waits until others have had their turn to be the probe.
+func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, a attempt) {
+	e := a.failure
 	class, policy := e.Class, e.Policy()
+	if a.probe && policy.Breaker {
+		policy.Try = false
+	}
 	if policy.Try {
 		d.tries = 1
 	}
@@ -120,7 +127,7 @@ func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, e *pro
 	if class == providers.RateLimited {
 		d.waitingOn = jobs.WaitingOnRateLimit
 	}
-	wait := max(0, e.RetryAfter) + r.jitter(w, d.at, e)
+	wait := max(0, e.RetryAfter, a.shutFor) + r.jitter(w, d.at, e)
 	d.runAt = ceil(d.at.Add(wait))
 	inTime, stays := d.runAt.Before(w.StopAt), class == providers.RateLimited && wait <= route.Patience
 	switch {

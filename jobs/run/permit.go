@@ -117,11 +117,11 @@ func (r *Runner) admit(ctx context.Context, l *leg) *shut {
 	return nil
 }
 
-// settle tells the lane what became of the call. A hint is with it before
-// anything else is done.
-func (r *Runner) settle(ctx context.Context, l leg, a attempt) {
+// settle tells the lane what became of the call. A hint is with it before anything
+// else is done. It returns for how long the call has shut its lane.
+func (r *Runner) settle(ctx context.Context, l leg, a attempt) time.Duration {
 	if r.cfg.Lanes == nil {
-		return
+		return 0
 	}
 	r.permits.remove(l.Call)
 	if r.cfg.Tokens != nil && a.failure == nil {
@@ -131,13 +131,14 @@ func (r *Runner) settle(ctx context.Context, l leg, a attempt) {
 	defer cancel()
 	res := resultOf(a)
 	for n := 0; ; n++ {
-		err := within(ctx, settleTimeout, func(ctx context.Context) error {
-			_, err := r.cfg.Lanes.Settle(ctx, l.permit, res)
+		var done lane.Settled
+		err := within(ctx, settleTimeout, func(ctx context.Context) (err error) {
+			done, err = r.cfg.Lanes.Settle(ctx, l.permit, res)
 			return err
 		})
 		r.reportLanes(ctx, err)
 		if err == nil || backoff.Wait(ctx, outage.Equal(n)) != nil {
-			return
+			return done.Opened.For
 		}
 	}
 }
