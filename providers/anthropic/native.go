@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"strings"
 
 	"github.com/penstock-dev/penstock/providers"
@@ -119,9 +120,7 @@ func (n *native) add(event nativeEvent) (substance bool, err error) {
 		}
 		b.closed = true
 	case "message_delta":
-		for name, value := range event.Delta { // null is a last value as well
-			n.members[name] = value
-		}
+		maps.Copy(n.members, event.Delta) // null is a last value as well
 		n.usage.Add(event.Usage)
 	case "message_stop":
 		return true, n.stop()

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/internal/chat"
@@ -72,13 +73,13 @@ func readText(content json.RawMessage) (string, error) {
 	if json.Unmarshal(content, &parts) != nil {
 		return "", malformed("the content of the answer has an unknown shape")
 	}
-	text := ""
+	var text strings.Builder
 	for _, part := range parts {
 		if part.Type == "text" {
-			text += part.Text
+			text.WriteString(part.Text)
 		}
 	}
-	return text, nil
+	return text.String(), nil
 }
 
 // Stopped says whether the answer ended at the bound of the request.
