@@ -198,26 +198,28 @@ func limitOf(limit, learned int64, byOperator bool) (limitJSON, bool) {
 	return limitJSON{Limit: limit, Source: source}, limit > 0
 }
 
-// laneAction is what an operator does to a lane.
-func (a *API) laneAction(do func(Lanes, context.Context, LaneName) error) func(*exchange) error {
-	return func(x *exchange) error {
-		if err := onMachine(x.Request()); err != nil {
-			return err
-		}
-		var name LaneName
-		if err := a.readStrict(x, &name); err != nil {
-			return err
-		}
-		if (name.Target == "") == (name.Pool == "") {
-			return jobs.Invalid("", "name a target, as provider/model, or a pool: one of the two")
-		}
-		ctx, cancel := a.storeContext(x)
-		defer cancel()
-		if err := do(a.cfg.Lanes, ctx, name); err != nil {
-			return err
-		}
-		return x.NoContent(http.StatusNoContent)
+func (a *API) pauseLane(x *exchange) error  { return a.actOnLane(x, a.cfg.Lanes.Pause) }
+func (a *API) drainLane(x *exchange) error  { return a.actOnLane(x, a.cfg.Lanes.Drain) }
+func (a *API) resumeLane(x *exchange) error { return a.actOnLane(x, a.cfg.Lanes.Resume) }
+
+// actOnLane does to a lane what an operator wants.
+func (a *API) actOnLane(x *exchange, do func(context.Context, LaneName) error) error {
+	if err := onMachine(x.Request()); err != nil {
+		return err
 	}
+	var name LaneName
+	if err := a.readStrict(x, &name); err != nil {
+		return err
+	}
+	if (name.Target == "") == (name.Pool == "") {
+		return jobs.Invalid("", "name a target, as provider/model, or a pool: one of the two")
+	}
+	ctx, cancel := a.storeContext(x)
+	defer cancel()
+	if err := do(ctx, name); err != nil {
+		return err
+	}
+	return x.NoContent(http.StatusNoContent)
 }
 
 func (a *API) laneLimits(x *exchange) error {

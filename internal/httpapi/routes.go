@@ -34,9 +34,9 @@ func (a *API) routes() []route {
 	if a.cfg.Lanes != nil {
 		all = append(all,
 			route{http.MethodGet, "/v1/lanes", a.lanes},
-			route{http.MethodPost, "/v1/lanes/pause", a.laneAction(Lanes.Pause)},
-			route{http.MethodPost, "/v1/lanes/drain", a.laneAction(Lanes.Drain)},
-			route{http.MethodPost, "/v1/lanes/resume", a.laneAction(Lanes.Resume)},
+			route{http.MethodPost, "/v1/lanes/pause", a.pauseLane},
+			route{http.MethodPost, "/v1/lanes/drain", a.drainLane},
+			route{http.MethodPost, "/v1/lanes/resume", a.resumeLane},
 			route{http.MethodPut, "/v1/lanes/limits", a.laneLimits},
 		)
 	}
