@@ -83,6 +83,17 @@ func TestGoodHistory(t *testing.T) {
 	}
 }
 
+// TestABrokenOffCallMayStayOpen: nobody waited for it any more, and its worker died
+// before it had said so.
+func TestABrokenOffCallMayStayOpen(t *testing.T) {
+	t.Parallel()
+	h := good()
+	h.Calls[5].Status, h.Calls[5].Class = "", ""
+	for _, v := range Check(h) {
+		t.Errorf("it is objected to: %s", v)
+	}
+}
+
 // doctored is a history with one thing wrong, and what must be said of it.
 type doctored struct {
 	what   string
@@ -220,6 +231,7 @@ func TestInvariant5(t *testing.T) {
 		{"a failure with tries left", func(h *History) { h.fail("server_error") }, "after 1 tries"},
 		{"poisoned after one death", func(h *History) { h.fail("poisoned") }, "is poisoned after 0 deaths"},
 		{"a call stays open", func(h *History) { h.Calls[0].Status = "" }, "never closed"},
+		{"a cancelled call stays open", func(h *History) { h.Calls[5].Status, h.Provider[5].End = "", at(1.5) }, "never closed"},
 	})
 }
 

@@ -38,11 +38,31 @@ func (x *index) repeatedForAReason() {
 		}
 	}
 	for _, c := range x.Calls {
-		if c.Status == "" && !x.held[c.Task] {
+		if c.Status == "" && !x.held[c.Task] && !x.abandonedByTheDead(c.Task) {
 			x.broken(5, "the call of execution %s under fence %d was never closed, and its worker did not die",
 				c.Execution, c.Fence)
 		}
 	}
+}
+
+// abandonedByTheDead reports whether a process fell silent as it was about to break
+// off a call that nobody waited for any more: the store had forgotten by then whose
+// it was.
+func (x *index) abandonedByTheDead(t Task) bool {
+	if !x.executions[t.Execution].Finished.IsZero() {
+		return false
+	}
+	for _, c := range x.started {
+		if c.Task != t || c.Outcome != "left" {
+			continue
+		}
+		for _, f := range x.Faults {
+			if len(f.Held) > 0 && c.Start.Before(f.From) && c.End.After(f.From) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // failed reports whether the store knows that a call failed.
