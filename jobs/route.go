@@ -38,6 +38,8 @@ type Route struct {
 	// MaxAttempts bounds tries, not calls: at least 1.
 	MaxAttempts int
 	Timeouts    providers.Timeouts
+	// Adaptive shortens Timeouts to what the target's calls took lately.
+	Adaptive bool
 	// Patience is how long a request waits for a target that lets nothing through
 	// before the next one is called.
 	Patience time.Duration

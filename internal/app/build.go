@@ -181,8 +181,8 @@ func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 		Store: p.store, Queue: tasks, Signals: p.signals, Catalog: catalog, Providers: callable(p.reloader.built), Concurrency: pools,
 		Worker:       jobs.Worker{ID: holder, Name: fmt.Sprintf("%s/%d", host, os.Getpid())},
 		DrainTimeout: c.File.DrainTimeout, Observer: p.latencies.observe(o.run()), Lanes: p.lanes, Tokens: tokens.New(),
-		HedgeAfter: p.latencies.hedgeAfter,
-		Live:       func(t jobs.Task) run.Stream { return p.relay.Begin(t) },
+		HedgeAfter: p.latencies.hedgeAfter, Timeouts: p.latencies.timeouts,
+		Live: func(t jobs.Task) run.Stream { return p.relay.Begin(t) },
 	})
 	return err
 }

@@ -120,6 +120,9 @@ type RouteConfig struct {
 	Targets []string `yaml:"targets"`
 	// Timeout bounds one call; 0: 10 minutes.
 	Timeout time.Duration `yaml:"timeout"`
+	// AdaptiveTimeouts bounds calls by what others to the same target took lately,
+	// within Timeout and the usual bounds of its parts.
+	AdaptiveTimeouts bool `yaml:"adaptive_timeouts"`
 	// MaxAttempts bounds the calls that failed in a way that counts; 0: 5.
 	MaxAttempts int `yaml:"max_attempts"`
 }
@@ -385,7 +388,7 @@ func (f *File) catalog() *jobs.Catalog {
 func (r RouteConfig) route(name string) jobs.Route {
 	route := jobs.Route{
 		Name: name, Mode: r.Mode, MaxAttempts: r.MaxAttempts, Timeouts: jobs.DefaultTimeouts(),
-		HedgeBudget: r.Hedge.Budget,
+		HedgeBudget: r.Hedge.Budget, Adaptive: r.AdaptiveTimeouts,
 	}
 	route.Timeouts.Total = r.Timeout
 	if r.Patience != nil {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/jobs/run"
+	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/latency"
 	"github.com/penstock-dev/penstock/providers/tokens"
 )
@@ -38,6 +40,21 @@ func (l *latencies) weight(t jobs.Target) float64 {
 	return 1 / typical.Seconds()
 }
 
+// leastTimeouts is what an adaptive timeout is at least: what is quick today may take
+// a moment tomorrow.
+var leastTimeouts = providers.Timeouts{
+	Connect: time.Second, FirstToken: 2 * time.Second, Stall: 2 * time.Second, Total: 5 * time.Second,
+}
+
+// timeouts implements [run.Config] Timeouts.
+func (l *latencies) timeouts(t jobs.Target, most providers.Timeouts, e tokens.Estimate) providers.Timeouts {
+	known, bounds := l.fleet.Summary(latencyTarget(t)), latency.Bounds{Min: leastTimeouts, Max: most}
+	if latency.Explore(known, bounds, rand.Uint64()) { //nolint:gosec // draws one of some, guards nothing
+		return most
+	}
+	return latency.Timeouts(known, bounds, latency.Size{Input: e.Input, Output: e.Limit})
+}
+
 // observe returns an observer that tells o, and takes in calls that ended.
 func (l *latencies) observe(o run.Observer) run.Observer {
 	told := o.Ended
@@ -56,7 +73,7 @@ func (l *latencies) ended(a run.Attempt) {
 		return
 	}
 	l.fleet.Record(latencyTarget(jobs.Target{Provider: c.Provider, Model: c.Model}), latency.Sample{
-		Total: c.Latency, FirstToken: c.TimeToFirstToken, Queue: queued(a), Cut: c.Status != jobs.CallSuccess,
+		Total: c.Latency, FirstToken: c.TimeToFirstToken, Gap: a.Gap, Queue: queued(a), Cut: c.Status != jobs.CallSuccess,
 		InputTokens: c.Usage.InputTokens, OutputTokens: c.Usage.OutputTokens,
 	})
 }

@@ -55,7 +55,9 @@ type attempt struct {
 	// begun is when the call was claimed, ended when its answer was there.
 	begun, ended time.Time
 	latency      time.Duration
-	response     providers.Response
+	// gap is the longest silence between two pieces, or after the last.
+	gap      time.Duration
+	response providers.Response
 	// failure is nil when the call succeeded.
 	failure *providers.Error
 	// held says why the call was not made, or was broken off by ourselves.
@@ -74,15 +76,45 @@ func notMade(l leg, why error) attempt {
 // send makes the call and settles it with its lane.
 func (r *Runner) send(ctx context.Context, route jobs.Route, l leg, show func(providers.Chunk)) attempt {
 	r.cfg.Observer.started(l.Work)
-	a, sent := attempt{begun: l.begun}, time.Now()
+	a, pieces, sent := attempt{begun: l.begun}, gaps{}, time.Now()
 	a.response, a.failure = r.call(ctx, l, providers.Request{
 		Endpoint: l.Endpoint, Model: l.Model, Body: l.Body, IdempotencyKey: l.key(),
-		Timeouts: l.bounded(route.Timeouts, sent),
-	}, show)
-	a.latency, a.ended = time.Since(sent), time.Now().UTC()
+		Timeouts: l.bounded(r.timeouts(route, l), sent),
+	}, func(c providers.Chunk) {
+		pieces.seen(time.Now())
+		show(c)
+	})
+	a.latency, a.gap, a.ended = time.Since(sent), pieces.longest(time.Now()), time.Now().UTC()
 	a.held = a.blame(context.Cause(ctx))
 	a.probe, a.shutFor = l.permit.Probe, r.settle(ctx, l, a)
 	return a
+}
+
+// timeouts returns those of the route, or what follows from what calls took.
+func (r *Runner) timeouts(route jobs.Route, l leg) providers.Timeouts {
+	if !route.Adaptive || r.cfg.Timeouts == nil {
+		return route.Timeouts
+	}
+	return r.cfg.Timeouts(jobs.Target{Provider: l.Provider, Model: l.Model}, route.Timeouts, l.estimate)
+}
+
+// gaps measures the silences between the pieces of an answer.
+type gaps struct {
+	last time.Time
+	most time.Duration
+}
+
+func (g *gaps) seen(at time.Time) {
+	if !g.last.IsZero() {
+		g.most = max(g.most, at.Sub(g.last))
+	}
+	g.last = at
+}
+
+// longest returns the longest silence; zero when there was no piece.
+func (g *gaps) longest(end time.Time) time.Duration {
+	g.seen(end)
+	return g.most
 }
 
 // blame returns cause if the call failed as a cancelled call does. A failure of

@@ -89,7 +89,7 @@ func (r *Runner) closeCall(ctx context.Context, l leg, d decision, result Result
 		return r.cfg.Store.CloseCall(ctx, d.call)
 	})
 	r.cfg.Observer.ended(Attempt{
-		Task: l.Task, RequestHash: l.RequestHash, Route: l.Route, Call: d.call, Result: result, Tries: l.Tries + d.tries,
+		Task: l.Task, RequestHash: l.RequestHash, Route: l.Route, Call: d.call, Gap: d.gap, Result: result, Tries: l.Tries + d.tries,
 		Message: d.message, Err: err,
 	})
 }

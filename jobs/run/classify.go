@@ -30,6 +30,8 @@ const (
 type decision struct {
 	task jobs.Task
 	call jobs.Call
+	// gap is the call's longest silence.
+	gap time.Duration
 	// tries is how many the run used up.
 	tries int
 	// message says in our own words why the call failed.
@@ -64,7 +66,7 @@ func (d *decision) rescheduling() jobs.Rescheduling {
 
 // decide says what becomes of the execution.
 func (r *Runner) decide(w jobs.Work, route jobs.Route, a attempt) decision {
-	d := decision{task: w.Task, call: callOf(w, a), at: a.ended, target: w.Target}
+	d := decision{task: w.Task, call: callOf(w, a), gap: a.gap, at: a.ended, target: w.Target}
 	switch {
 	case a.held != nil:
 		d.giveBack(w, a)

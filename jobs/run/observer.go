@@ -30,6 +30,9 @@ type Attempt struct {
 	Route       string
 	// Call is closed; its Partial is left out.
 	Call jobs.Call
+	// Gap is the longest silence between two pieces of the answer, or after the last;
+	// zero when nothing came.
+	Gap time.Duration
 	// Result says what became of the execution.
 	Result Result
 	// Tries counts this run's as well.

@@ -136,7 +136,7 @@ func (f finisher) outdoes(other finisher, shown int) bool {
 
 // lost is what is recorded of a call that does not count.
 func (f finisher) lost() decision {
-	d := decision{call: callOf(f.Work, f.attempt)}
+	d := decision{call: callOf(f.Work, f.attempt), gap: f.gap}
 	switch {
 	case f.held != nil:
 		d.message = f.held.Error()

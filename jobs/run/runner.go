@@ -15,6 +15,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/jobs/backoff"
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/tokens"
 )
 
 // DefaultRetry spaces out retries: full jitter from 1 s, at most 60 s.
@@ -54,6 +55,9 @@ type Config struct {
 	// is worth its part of a route's hedge budget, and whether that is known; nil:
 	// nothing is hedged.
 	HedgeAfter func(t jobs.Target, budget float64) (time.Duration, bool)
+	// Timeouts bound the calls of routes whose timeouts are adaptive, within those of
+	// the route; nil: none are.
+	Timeouts func(t jobs.Target, most providers.Timeouts, e tokens.Estimate) providers.Timeouts
 	// Live opens the stream of a run for those who listen; nil when nobody can.
 	Live     func(jobs.Task) Stream
 	Observer Observer
