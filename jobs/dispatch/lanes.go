@@ -104,7 +104,10 @@ func (w *window) narrow(t jobs.Target, r lane.Room, now time.Time) {
 		w.lanes[t] = r.Slots
 	}
 	coming := max(0, int64(p.outstanding)-r.InPool)
-	calls := r.Requests
+	calls, why := r.Requests, jobs.WaitingOnRateLimit
+	if !r.Recovering && r.Slots < calls { // an operator may allow fewer places than the configuration
+		calls, why = r.Slots, jobs.WaitingOnCapacity
+	}
 	if tokens := min(r.Input, r.Output, r.Tokens); tokens != lane.Unbounded {
 		calls = min(calls, waitForTokens, tokens)
 	}
@@ -112,7 +115,7 @@ func (w *window) narrow(t jobs.Target, r lane.Room, now time.Time) {
 		return
 	}
 	if p.free = min(p.free, int(max(0, calls-coming))); p.free == 0 {
-		w.closed[t] = closed{why: jobs.WaitingOnRateLimit, until: now}
+		w.closed[t] = closed{why: why, until: now}
 	}
 }
 

@@ -52,6 +52,8 @@ func (l leg) bounded(t providers.Timeouts, sent time.Time) providers.Timeouts {
 
 // attempt is one call as it went.
 type attempt struct {
+	// calls counts those of the run, with this one.
+	calls int
 	// begun is when the call was claimed, ended when its answer was there.
 	begun, ended time.Time
 	latency      time.Duration

@@ -13,6 +13,9 @@ import (
 // to wait for the store gives the execution back instead.
 const openTimeout = 2 * time.Second
 
+// closePatience bounds the recording of a call that does not decide its run.
+const closePatience = 10 * time.Second
+
 // carryOut makes the calls of a run, and decides what becomes of the execution.
 // When a call failed and its next target can be called at once, that is the same
 // run, which calls each target once.
@@ -26,15 +29,29 @@ func (r *Runner) carryOut(ctx context.Context, w jobs.Work, begun time.Time) dec
 		if held == nil {
 			l, a = r.race(ctx, route, l, stage)
 		}
+		a.calls = l.n
 		d := r.decide(l.Work, route, a)
 		next, ok := r.onward(ctx, route, l, d, stage)
 		if !ok {
 			d.tries += l.Tries - w.Tries
-			return d
+			return d.notAtOnce()
 		}
 		r.closeCall(ctx, l, d, FailedOver)
 		l = next
+		if held = r.hold(ctx, l, time.Now()); held != nil {
+			r.unsend(ctx, l) // the store was away meanwhile: time has passed
+		}
 	}
+}
+
+// notAtOnce is the decision where no further call is made in the run: another
+// target is called after a pause, or targets that fail would be called in turns as
+// fast as that goes.
+func (d decision) notAtOnce() decision {
+	if d.failedOver {
+		d.runAt = ceil(d.runAt.Add(d.pause))
+	}
+	return d
 }
 
 // onward returns the next call of the run, with leave to make it, if what was
@@ -83,8 +100,11 @@ func (l leg) row() jobs.Call {
 	}
 }
 
-// closeCall records a call that does not decide its run.
+// closeCall records a call that does not decide its run, also of a run that was
+// cancelled: what it spent is spent.
 func (r *Runner) closeCall(ctx context.Context, l leg, d decision, result Result) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
+	defer cancel()
 	err := r.persist(ctx, "close a call", func(ctx context.Context) error {
 		return r.cfg.Store.CloseCall(ctx, d.call)
 	})

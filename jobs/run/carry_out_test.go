@@ -131,3 +131,71 @@ func TestRunGoesOnWhereTheNextTargetCannotBeCalled(t *testing.T) {
 		})
 	}
 }
+
+// TestARunMayBeginWithAnyTarget: the others follow, the first among them.
+func TestARunMayBeginWithAnyTarget(t *testing.T) {
+	t.Parallel()
+	for _, class := range []providers.Class{providers.NotFound, providers.ServerError} {
+		t.Run(string(class), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t)
+				g.work.Route, g.work.Target, g.work.Provider, g.work.Model = "default", 1, "second", "m2"
+				g.call = byModel(succeeding, failing(providers.Error{Class: class}))
+				g.take()
+				if o := g.outcome(); o.Status != jobs.StatusSucceeded || o.Call.Provider != "first" || o.Tries != 1 {
+					t.Errorf("outcome %+v, want the first target's answer", o)
+				}
+			})
+		})
+	}
+}
+
+// TestTimePassesWhileACallIsRecorded: then the next may not be made any more, and
+// its lane is told so.
+func TestTimePassesWhileACallIsRecorded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &lanes{}
+		g := newRig(t, l.configure)
+		g.work.Route, g.work.StopAt = "default", time.Now().Add(time.Second)
+		g.call = failing(providers.Error{Class: providers.NotFound})
+		back := time.Now().Add(3 * time.Second)
+		g.closes = func(jobs.Call) error {
+			if time.Now().Before(back) {
+				return away
+			}
+			return nil
+		}
+		g.take()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := len(under(g, &g.requested)); n != 1 || len(l.settled) != 2 || !l.settled[1].Unsent {
+			t.Errorf("%d calls, settled %+v; want one, and the other unsent", n, l.settled)
+		}
+		if o := g.outcome(); o.Status != jobs.StatusFailed || o.StopAt.IsZero() {
+			t.Errorf("outcome %+v, want a conditional end for want of time", o)
+		}
+	})
+}
+
+// TestTurnsAreNotTakenInVain: where the next target is shut, the pause is that of a
+// retry.
+func TestTurnsAreNotTakenInVain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.work.Route, g.work.Tries, g.opens = "default", 3, refuses
+		g.call = failing(providers.Error{Class: providers.ServerError})
+		var sum time.Duration
+		for range 20 {
+			g.note(func() { g.given = nil })
+			now := time.Now()
+			g.take()
+			sum += g.rescheduling().RunAt.Sub(now)
+		}
+		if sum < 20*time.Second {
+			t.Errorf("20 pauses of up to 8 s are %v together, want those of retries", sum)
+		}
+	})
+}

@@ -49,6 +49,8 @@ type decision struct {
 	target    int
 	// failedOver says that another target is to be called at once.
 	failedOver bool
+	// pause is how long later that is when it is not the same run.
+	pause time.Duration
 }
 
 func (d *decision) outcome() jobs.Outcome {
@@ -115,7 +117,10 @@ func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, a atte
 	}
 	d.message = safe(e.Message, maxMessage)
 	full := withDetail(d.message, e.Detail)
-	next, another := nextTarget(route, w)
+	next, another := nextTarget(route, w, a.calls)
+	if pause := r.jitter(w, d.at, e); e.Unsupported == nil && d.at.Add(pause).Before(w.StopAt) {
+		d.pause = pause
+	}
 	switch {
 	case w.Tries+d.tries >= max(1, route.MaxAttempts) && policy.Try, policy.Next == providers.Final,
 		policy.Next == providers.Failover && !another:
@@ -184,15 +189,16 @@ func (d *decision) failOver(target int) {
 	d.target, d.runAt, d.waitingOn, d.failedOver = target, d.at, jobs.WaitingOnCapacity, true
 }
 
-// nextTarget returns the index of the route's target after the one called. The
+// nextTarget returns the index of the route's target after the one called, and
+// whether the run has not called all of them: it may have begun with any. The
 // configuration may have changed since the release: what counts is where the
 // called target stands now.
-func nextTarget(route jobs.Route, w jobs.Work) (int, bool) {
+func nextTarget(route jobs.Route, w jobs.Work, calls int) (next int, another bool) {
 	called, i := jobs.Target{Provider: w.Provider, Model: w.Model}, w.Target
 	if i < 0 || i >= len(route.Targets) || route.Targets[i] != called {
 		i = slices.Index(route.Targets, called)
 	}
-	return i + 1, i+1 < len(route.Targets)
+	return (i + 1) % len(route.Targets), calls < len(route.Targets)
 }
 
 // callOf returns the call's row, closed.

@@ -153,7 +153,7 @@ func (g *rig) became() (what string, tries int, call jobs.Call) {
 	}
 	r := g.rescheduling()
 	switch {
-	case r.Target == 1 && r.WaitingOn == jobs.WaitingOnCapacity && !r.RunAt.After(time.Now()):
+	case r.Target == 1 && r.WaitingOn == jobs.WaitingOnCapacity && !r.RunAt.After(time.Now().Add(time.Minute)):
 		return "next target", r.Tries, r.Call
 	case r.Target == 0 && r.WaitingOn != jobs.WaitingOnCapacity:
 		return string(r.WaitingOn), r.Tries, r.Call

@@ -143,17 +143,23 @@ func (r *Runner) settle(ctx context.Context, l leg, a attempt) time.Duration {
 	}
 }
 
+// unsend settles a call that was let through and is not made.
+func (r *Runner) unsend(ctx context.Context, l leg) {
+	none := &providers.UnsupportedError{}
+	r.settle(ctx, l, attempt{failure: none.Refuse()})
+}
+
 // resultOf is what a lane is told.
 func resultOf(a attempt) lane.Result {
 	switch e := a.failure; {
 	case e == nil:
-		return lane.Result{Usage: a.response.Usage}
+		return lane.Result{Usage: a.response.Usage, Quota: a.response.Quota}
 	case e.Unsupported != nil:
 		return lane.Result{Unsent: true}
 	case a.held != nil:
 		return lane.Result{Class: providers.Cancelled, Usage: e.Usage}
 	default:
-		return lane.Result{Class: e.Class, Usage: e.Usage, Hint: e.RetryAfter}
+		return lane.Result{Class: e.Class, Usage: e.Usage, Hint: e.RetryAfter, Quota: e.Quota}
 	}
 }
 

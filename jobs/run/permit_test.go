@@ -104,7 +104,13 @@ func TestEachCallIsAdmittedAndSettled(t *testing.T) {
 		g := newRig(t, l.configure)
 		g.work.Route = "default"
 		hint := providers.Error{Class: providers.NotFound, RetryAfter: 7 * time.Second}
-		g.call = byModel(failing(hint), succeeding)
+		quota := providers.Quota{Requests: providers.QuotaLimit{Limit: 60, Remaining: 3}}
+		hint.Quota = quota
+		g.call = byModel(failing(hint), func(context.Context, providers.Request) (providers.Response, error) {
+			full := answer
+			full.Quota = quota
+			return full, nil
+		})
 		settledFirst := 0
 		g.finished = func(jobs.Outcome) ([]uuid.UUID, error) { settledFirst = len(l.settled); return nil, nil }
 		g.take()
@@ -124,6 +130,9 @@ func TestEachCallIsAdmittedAndSettled(t *testing.T) {
 		}
 		if s := l.settled[1]; s.Call != second.Call || s.Class != "" || s.Usage != answer.Usage {
 			t.Errorf("settled %+v, want the success with its usage", s)
+		}
+		if l.settled[0].Quota != quota || l.settled[1].Quota != quota {
+			t.Errorf("settled %+v, want what the provider told of its limits", l.settled)
 		}
 		if want := (lesson{"second/m2", tokens.Estimate{Input: 30, Output: 50}, answer.Usage}); len(l.learned) != 1 || l.learned[0] != want {
 			t.Errorf("learned %+v, want %+v, of the success alone", l.learned, want)

@@ -31,6 +31,7 @@ type rig struct {
 	rescheduled func(jobs.Rescheduling) error
 	// opens answers OpenCall: an error keeps a run to its first call.
 	opens  func(jobs.Call) error
+	closes func(jobs.Call) error
 	beaten func(running []jobs.Task) ([]jobs.Task, error)
 
 	claims    []jobs.Claim
@@ -212,7 +213,15 @@ func (g *rig) OpenCall(_ context.Context, _ uuid.UUID, c jobs.Call) error {
 // refuses keeps a run to its first call.
 func refuses(jobs.Call) error { return jobs.ErrStale }
 
-func (g *rig) CloseCall(_ context.Context, c jobs.Call) error {
+func (g *rig) CloseCall(ctx context.Context, c jobs.Call) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if closes := under(g, &g.closes); closes != nil {
+		if err := closes(c); err != nil {
+			return err
+		}
+	}
 	g.note(func() { g.closed = append(g.closed, c) })
 	return nil
 }

@@ -20,6 +20,10 @@ type Settled struct {
 	Closed bool
 }
 
+// storePatience bounds what a settlement asks of the store, so that a store that
+// hangs keeps nothing from Redis.
+const storePatience = time.Second
+
 // Settle ends a call's permit with what became of the call: one round trip,
 // unless there is a hint or the breaker moves. Each of these is in the store
 // before, or as soon as, Redis acts by it. Repeating it is harmless: a hint
@@ -28,8 +32,10 @@ type Settled struct {
 // After an error it is worth repeating. What could be done has been done.
 func (l *Lanes) Settle(ctx context.Context, p Permit, r Result) (Settled, error) {
 	r.Hint = min(max(r.Hint, 0), providers.MaxHint)
-	errGate := l.keepGate(ctx, p.Pool, r.Hint)
-	e, errProbe := l.endProbe(ctx, p, r)
+	kept, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
+	errGate := l.keepGate(kept, p.Pool, r.Hint)
+	e, errProbe := l.endProbe(kept, p, r)
 	done, err := l.settle(ctx, p, r, e)
 	if done.Opened.Number > 0 && e.word == "" {
 		err = errors.Join(err, l.store.KeepOpening(ctx, p.Lane, done.Opened))
