@@ -34,7 +34,7 @@ type Config struct {
 	Lease time.Duration
 	// ProbeTimeout bounds a probe; default 2 min.
 	ProbeTimeout time.Duration
-	// FirstOpening is how long a breaker that opens stays open, default 5 s. Each
+	// FirstOpening is how long a breaker that opens stays open, default 20 s. Each
 	// opening that follows is twice as long, up to LongestOpening, default 2 min.
 	FirstOpening, LongestOpening time.Duration
 }
@@ -50,7 +50,7 @@ func (c Config) filled() (Config, error) {
 		{"Burst", &c.Burst, time.Second, 10 * time.Second},
 		{"Lease", &c.Lease, 30 * time.Second, idle / 2},
 		{"ProbeTimeout", &c.ProbeTimeout, 2 * time.Minute, idle / 2},
-		{"FirstOpening", &c.FirstOpening, 5 * time.Second, idle / 2},
+		{"FirstOpening", &c.FirstOpening, 20 * time.Second, idle / 2},
 		{"LongestOpening", &c.LongestOpening, max(2*time.Minute, c.FirstOpening), idle / 2},
 	} {
 		*f.value = cmp.Or(*f.value, f.usual)
