@@ -34,7 +34,8 @@ func (r *Runner) carryOut(ctx context.Context, w jobs.Work, begun time.Time) dec
 		next, ok := r.onward(ctx, route, l, d, stage)
 		if !ok {
 			d.tries += l.Tries - w.Tries
-			return d.notAtOnce()
+			d.notAtOnce()
+			return d
 		}
 		r.closeCall(ctx, l, d, FailedOver)
 		l = next
@@ -44,14 +45,12 @@ func (r *Runner) carryOut(ctx context.Context, w jobs.Work, begun time.Time) dec
 	}
 }
 
-// notAtOnce is the decision where no further call is made in the run: another
-// target is called after a pause, or targets that fail would be called in turns as
-// fast as that goes.
-func (d decision) notAtOnce() decision {
+// notAtOnce makes another target wait for its call where that is not part of the
+// run: or targets that fail would be called in turns as fast as that goes.
+func (d *decision) notAtOnce() {
 	if d.failedOver {
 		d.runAt = ceil(d.runAt.Add(d.pause))
 	}
-	return d
 }
 
 // onward returns the next call of the run, with leave to make it, if what was
