@@ -50,9 +50,9 @@ func (x *index) agree(j Job, seen []Sighting) {
 // resultsAreFenced: a result is the answer to a call that was made under its
 // fence, and no later fence had been claimed when it was kept.
 func (x *index) resultsAreFenced() {
-	asked, answers := map[Task]string{}, false
-	for _, c := range x.Provider {
-		asked[c.Task] = c.Answer
+	asked, answers := map[Task][]string{}, false
+	for _, c := range x.Provider { // several, where one target was called after another
+		asked[c.Task] = append(asked[c.Task], c.Answer)
 		answers = answers || c.Answer != ""
 	}
 	latest := map[string]int64{}
@@ -68,8 +68,8 @@ func (x *index) resultsAreFenced() {
 		case e.Status != succeeded:
 		case !ok:
 			x.broken(2, "execution %s has a result under fence %d, and the provider was not asked under it", e.ID, e.Fence)
-		case answers && answer != e.Outcome:
-			x.broken(2, "execution %s has a result under fence %d that is not the answer to the call under it", e.ID, e.Fence)
+		case answers && !slices.Contains(answer, e.Outcome):
+			x.broken(2, "execution %s has a result under fence %d that is not the answer to a call under it", e.ID, e.Fence)
 		}
 		if latest[e.ID] > e.Fence {
 			x.broken(2, "execution %s was finished under fence %d while fence %d was running", e.ID, e.Fence, latest[e.ID])

@@ -29,6 +29,7 @@ func (x *index) repeatedForAReason() {
 		before[c.Execution] = c
 		switch {
 		case !again:
+		case last.Fence == c.Fence && x.failed(last.Task): // another target took its place in the same run
 		case last.Fence == c.Fence:
 			x.broken(5, "the provider was asked twice for execution %s under fence %d", c.Execution, c.Fence)
 		case x.held[last.Task], x.failed(last.Task):

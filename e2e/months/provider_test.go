@@ -190,10 +190,11 @@ func (u *upstream) repeats(tasks []history.Task) bool {
 }
 
 func taskOf(key string) (execution string, fence int64) {
-	i := strings.LastIndex(key, "-")
-	fence, err := strconv.ParseInt(key[i+1:], 10, 64)
+	const id = 36 // a UUID; the number of a further call may follow the fence
+	number, _, _ := strings.Cut(key[id+1:], "-")
+	fence, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
-		panic("the idempotency key " + key + " is not execution-fence")
+		panic("the idempotency key " + key + " does not begin with execution-fence")
 	}
-	return key[:i], fence
+	return key[:id], fence
 }
