@@ -48,13 +48,13 @@ func TestFailuresInARowOpenTheBreaker(t *testing.T) {
 			g.settle(g.admit(), bad)
 		}
 		g.settle(g.admit(), good)
-		if o := g.opened(); o != (lane.Opening{Number: 1, For: 5 * time.Second}) {
-			g.t.Errorf("opening %+v, want the first, of 5s", o)
+		if o := g.opened(); o != (lane.Opening{Number: 1, For: 20 * time.Second}) {
+			g.t.Errorf("opening %+v, want the first, of 20s", o)
 		}
 		for _, lose := range []func(){func() {}, g.flush} {
 			lose()
-			if v := g.refuse(lane.Breaker); v.For < 4*time.Second || v.For > 5*time.Second {
-				g.t.Errorf("wait %v, want about 5s", v.For)
+			if v := g.refuse(lane.Breaker); v.For < 19*time.Second || v.For > 20*time.Second {
+				g.t.Errorf("wait %v, want about 20s", v.For)
 			}
 		}
 		if v := g.ask(lane.Lane{Pool: here.Pool, Target: "sim/two"}); !v.Admitted {
@@ -181,8 +181,8 @@ func TestAProbeThatIsToldToWaitIsNoProof(t *testing.T) {
 	inBubble(t, lane.Config{}, func(g *rig) {
 		g.opened()
 		g.settle(g.probe(), lane.Result{Class: providers.RateLimited})
-		if v := g.refuse(lane.Breaker); v.For < 4*time.Second {
-			g.t.Errorf("wait %v, want the first opening's 5s again", v.For)
+		if v := g.refuse(lane.Breaker); v.For < 19*time.Second {
+			g.t.Errorf("wait %v, want the first opening's 20s again", v.For)
 		}
 		if p := g.probe(); p.Opening != 1 {
 			g.t.Errorf("probe of opening %d, want 1", p.Opening)
