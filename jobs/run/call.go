@@ -64,10 +64,8 @@ type attempt struct {
 	failure *providers.Error
 	// held says why the call was not made, or was broken off by ourselves.
 	held error
-	// probe says that the call tested a lane that was shut, and shutFor for how long
-	// the lane is shut by it.
-	probe   bool
-	shutFor time.Duration
+	// settled is what the call did to its lane.
+	settled lane.Settled
 }
 
 // notMade is an attempt that was none, for the given reason.
@@ -88,7 +86,7 @@ func (r *Runner) send(ctx context.Context, route jobs.Route, l leg, show func(pr
 	})
 	a.latency, a.gap, a.ended = time.Since(sent), pieces.longest(time.Now()), time.Now().UTC()
 	a.held = a.blame(context.Cause(ctx))
-	a.probe, a.shutFor = l.permit.Probe, r.settle(ctx, l, a)
+	a.settled = r.settle(ctx, l, a)
 	return a
 }
 

@@ -103,22 +103,16 @@ func (d *decision) giveBack(w jobs.Work, a attempt) {
 // afterFailure applies the policy of the failure's class. What may succeed at the
 // same target later is tried at the next one at once, and after the last at the
 // first again, later; a 429 is waited for as long as the route has patience.
-//
-// A probe that fails because its lane is still down is no fault of the request's: it
-// uses no try, and waits until others have had their turn to be the probe.
 func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, a attempt) {
 	e := a.failure
 	class, policy := e.Class, e.Policy()
-	if a.probe && policy.Breaker {
-		policy.Try = false
-	}
-	if policy.Try {
+	if policy.Try = a.isTry(w); policy.Try {
 		d.tries = 1
 	}
 	d.message = safe(e.Message, maxMessage)
 	full := withDetail(d.message, e.Detail)
 	next, another := nextTarget(route, w, a.calls)
-	if pause := r.jitter(w, d.at, e); e.Unsupported == nil && d.at.Add(pause).Before(w.StopAt) {
+	if pause := r.jitter(w, d.at, a); e.Unsupported == nil && d.at.Add(pause).Before(w.StopAt) {
 		d.pause = pause
 	}
 	switch {
@@ -134,7 +128,7 @@ func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, a atte
 	if class == providers.RateLimited {
 		d.waitingOn = jobs.WaitingOnRateLimit
 	}
-	wait := max(0, e.RetryAfter, a.shutFor) + r.jitter(w, d.at, e)
+	wait := max(0, e.RetryAfter, a.settled.Opened.For) + r.jitter(w, d.at, a)
 	d.runAt = ceil(d.at.Add(wait))
 	inTime, stays := d.runAt.Before(w.StopAt), class == providers.RateLimited && wait <= route.Patience
 	switch {
@@ -149,12 +143,12 @@ func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, a atte
 }
 
 // jitter is full jitter that grows with the tries used up. It comes on top of the
-// provider's hint, in full, if there is one. One that only says "not now" uses no
-// try: then it grows with the releases before this one, most of which waited as
-// well, but stays below what is left of the time.
-func (r *Runner) jitter(w jobs.Work, at time.Time, e *providers.Error) time.Duration {
+// provider's hint, in full, if there is one. A failure without one that uses no try
+// says "not now": then it grows with the releases before this one, most of which
+// waited as well, but stays below what is left of the time.
+func (r *Runner) jitter(w jobs.Work, at time.Time, a attempt) time.Duration {
 	retry, n := r.cfg.Retry, w.Tries
-	if !e.Policy().Try && e.RetryAfter <= 0 {
+	if !a.isTry(w) && a.failure.RetryAfter <= 0 {
 		n = int(min(w.Task.Fence-1, math.MaxInt32))
 		retry.Cap = min(retry.Cap, max(retry.Base, w.StopAt.Sub(at)/2))
 	}

@@ -118,10 +118,10 @@ func (r *Runner) admit(ctx context.Context, l *leg) *shut {
 }
 
 // settle tells the lane what became of the call. A hint is with it before anything
-// else is done. It returns for how long the call has shut its lane.
-func (r *Runner) settle(ctx context.Context, l leg, a attempt) time.Duration {
+// else is done. It returns what the call did to its lane, as far as that is known.
+func (r *Runner) settle(ctx context.Context, l leg, a attempt) (done lane.Settled) {
 	if r.cfg.Lanes == nil {
-		return 0
+		return lane.Settled{}
 	}
 	r.permits.remove(l.Call)
 	if r.cfg.Tokens != nil && a.failure == nil {
@@ -131,14 +131,16 @@ func (r *Runner) settle(ctx context.Context, l leg, a attempt) time.Duration {
 	defer cancel()
 	res := resultOf(a)
 	for n := 0; ; n++ {
-		var done lane.Settled
-		err := within(ctx, settleTimeout, func(ctx context.Context) (err error) {
-			done, err = r.cfg.Lanes.Settle(ctx, l.permit, res)
+		err := within(ctx, settleTimeout, func(ctx context.Context) error {
+			now, err := r.cfg.Lanes.Settle(ctx, l.permit, res)
+			if now.Now {
+				done = now
+			}
 			return err
 		})
 		r.reportLanes(ctx, err)
 		if err == nil || backoff.Wait(ctx, outage.Equal(n)) != nil {
-			return done.Opened.For
+			return done
 		}
 	}
 }

@@ -26,8 +26,8 @@ type lanes struct {
 	renewed [][]lane.Permit
 	learned []lesson
 	fails   int
-	// opened is what each settlement is said to have caused.
-	opened lane.Opening
+	// caused is what each settlement is said to have done.
+	caused lane.Settled
 }
 
 type settled struct {
@@ -77,7 +77,9 @@ func (l *lanes) Settle(_ context.Context, p lane.Permit, r lane.Result) (lane.Se
 		return lane.Settled{}, errors.New("not now")
 	}
 	l.settled = append(l.settled, settled{p, r})
-	return lane.Settled{Now: true, Opened: l.opened}, nil
+	done := l.caused
+	done.Now = true
+	return done, nil
 }
 
 func (l *lanes) Renew(_ context.Context, held []lane.Permit) error {
@@ -235,31 +237,6 @@ func TestAProbeEndsBeforeAnotherMayBeMade(t *testing.T) {
 			t.Errorf("the probe may take %v, want the minute it was given", total)
 		}
 	})
-}
-
-// TestAFailedProbeIsNoTry: the lane is still down, and other requests are to try it
-// out before this one does again.
-func TestAFailedProbeIsNoTry(t *testing.T) {
-	t.Parallel()
-	for class, tries := range map[providers.Class]int{
-		providers.ServerError: 0, providers.TimeoutFirstToken: 0, providers.InvalidOutput: 1,
-	} {
-		t.Run(string(class), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				l := &probing{}
-				l.opened = lane.Opening{Number: 3, For: time.Minute}
-				g := newRig(t, func(c *run.Config) { c.Lanes = l })
-				g.work.Tries = 3
-				g.call = failing(providers.Error{Class: class})
-				g.take()
-				r := g.rescheduling()
-				if r.Tries != tries || r.RunAt.Before(time.Now().Add(time.Minute)) {
-					t.Errorf("given back %+v, want %d tries used, and it after the lane opens to others", r, tries)
-				}
-			})
-		})
-	}
 }
 
 // probing makes every call a probe.

@@ -142,7 +142,7 @@ func (f finisher) lost() decision {
 		d.message = f.held.Error()
 	case f.failure != nil:
 		d.message = safe(f.failure.Message, maxMessage)
-		if f.failure.Policy().Try {
+		if f.isTry(f.Work) {
 			d.tries = 1
 		}
 	}

@@ -374,3 +374,35 @@ func storeMax(to *atomic.Int64, n int64) {
 		}
 	}
 }
+
+// TestDownIsKnownOfALane: from the second failure in a row, whosever it is, and as
+// long as the breaker is open.
+func TestDownIsKnownOfALane(t *testing.T) {
+	t.Parallel()
+	onBoth(t, quick, func(g *rig) {
+		under := g.admit()
+		for i, c := range []struct {
+			result lane.Result
+			down   bool
+		}{
+			{bad, false}, {bad, true}, {broken, false}, {bad, true}, {good, false}, {bad, false}, {good, false},
+		} {
+			if done := g.settle(g.admit(), c.result); done.Down != c.down {
+				g.t.Errorf("call %d: got %+v, want down %v", i, done, c.down)
+			}
+		}
+		g.opened()
+		if done := g.settle(under, bad); !done.Down {
+			g.t.Errorf("a call that was under way as the breaker opened: got %+v, want down", done)
+		}
+		if done := g.settle(g.probe(), bad); !done.Down {
+			g.t.Errorf("a probe that failed: got %+v, want down", done)
+		}
+		if done := g.settle(g.probe(), good); done.Down {
+			g.t.Errorf("a probe that did not fail: got %+v, want nothing down", done)
+		}
+		if done := g.settle(g.admit(), bad); done.Down {
+			g.t.Errorf("the first failure since then: got %+v, want nothing down", done)
+		}
+	})
+}

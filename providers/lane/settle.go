@@ -18,6 +18,9 @@ type Settled struct {
 	Opened Opening
 	// Closed says that the call was the probe that closed the breaker.
 	Closed bool
+	// Down says that the call failed as the one before it in its lane did, whoever's
+	// that was, or that the breaker was open when it had failed.
+	Down bool
 }
 
 // storePatience bounds what a settlement asks of the store, so that a store that
@@ -59,10 +62,10 @@ func (l *Lanes) settle(ctx context.Context, p Permit, r Result, e ending) (Settl
 	if err != nil {
 		return Settled{}, fmt.Errorf("tell Redis: %w", err)
 	}
-	if len(got) != 3 {
+	if len(got) != 4 {
 		return Settled{}, errAnswer
 	}
-	done := Settled{Now: got[0] == 1, Closed: e.word == "close"}
+	done := Settled{Now: got[0] == 1, Closed: e.word == "close", Down: got[3] == 1}
 	done.Opened = Opening{Number: int(got[1]), For: time.Duration(got[2]) * time.Microsecond}
 	if e.word == "reopen" {
 		done.Opened = e.next
