@@ -90,7 +90,8 @@ func (l ledger) read(t *testing.T, h *history.History) {
 	h.Calls = all(t, l, `SELECT execution_id::text, fence, coalesce(status, ''), coalesce(error_class, '') FROM calls`,
 		func(row pgx.CollectableRow) (c history.Call, err error) {
 			err = row.Scan(&c.Execution, &c.Fence, &c.Status, &c.Class)
-			c.Try = c.Class != "" && providers.Class(c.Class).Policy().Try
+			policy := providers.Class(c.Class).Policy()
+			c.Try, c.Outage = c.Class != "" && policy.Try, policy.Breaker && policy.Next == providers.RetryHere
 			return c, err
 		})
 	h.Left = map[string]int{}

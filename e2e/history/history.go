@@ -118,8 +118,9 @@ type Call struct {
 	Task
 	Status string
 	Class  string
-	// Try says that the class counts as a try.
-	Try bool
+	// Try says that the class counts as a try, Outage that it does not where others
+	// fail like it.
+	Try, Outage bool
 }
 
 // Task is an execution under a fence.

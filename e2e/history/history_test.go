@@ -34,7 +34,7 @@ func good() History {
 	h.Jobs[5].Deadline = at(25)
 	h.Calls = []Call{
 		{Task: Task{"e-shared", 1}, Status: "success"},
-		{Task: Task{"e-tried", 1}, Status: "failure", Class: "server_error", Try: true},
+		{Task: Task{"e-tried", 1}, Status: "failure", Class: "server_error", Try: true, Outage: true},
 		{Task: Task{"e-tried", 2}, Status: "success"},
 		{Task: Task{"e-died", 1}},
 		{Task: Task{"e-died", 2}, Status: "success"},
@@ -233,6 +233,17 @@ func TestInvariant5(t *testing.T) {
 		{"a call stays open", func(h *History) { h.Calls[0].Status = "" }, "never closed"},
 		{"a cancelled call stays open", func(h *History) { h.Calls[5].Status, h.Provider[5].End = "", at(1.5) }, "never closed"},
 	})
+}
+
+// TestWhatFailsInAnOutageMayUseNoTry: of two calls that failed so, one may have.
+func TestWhatFailsInAnOutageMayUseNoTry(t *testing.T) {
+	t.Parallel()
+	h := good()
+	h.Calls = append(h.Calls, Call{Task: Task{"e-late", 1}, Status: "failure", Class: "server_error", Try: true, Outage: true})
+	h.Executions[1].Tries, h.Jobs[2].Tries = 0, 0
+	if got := Check(h); len(got) != 0 {
+		t.Errorf("got %v, want nothing broken", got)
+	}
 }
 
 // fail makes the third job end failed.

@@ -6,8 +6,8 @@ const (
 	// maxTries is what a route grants when it says nothing.
 	maxTries = 5
 	// longestWait is the longest delay before a try: the cap of the backoff, and
-	// a provider's hint.
-	longestWait = time.Minute + 5*time.Second
+	// a provider's hint or for how long a breaker is open.
+	longestWait = time.Minute + 2*time.Minute
 	// maxCrashes is how many crashes poison an execution.
 	maxCrashes = 3
 )
@@ -78,15 +78,21 @@ func (x *index) failed(t Task) bool {
 
 // triesAreFailures: an execution used up one try for each of its calls that
 // failed in a way that counts, and none for anything else. What a silent worker
-// brought later may or may not count.
+// brought later may or may not count, nor may what failed in an outage, of which
+// the store does not keep the order.
 func (x *index) triesAreFailures() {
-	least, most := map[string]int{}, map[string]int{}
+	least, most, outages := map[string]int{}, map[string]int{}, 0
+	for _, c := range x.Calls {
+		if c.Outage && c.Status != cancelled {
+			outages++
+		}
+	}
 	for _, c := range x.Calls {
 		if !c.Try || c.Status == cancelled || c.Status == "" {
 			continue
 		}
 		most[c.Execution]++
-		if !x.held[c.Task] {
+		if !x.held[c.Task] && !(c.Outage && outages > 1) {
 			least[c.Execution]++
 		}
 	}

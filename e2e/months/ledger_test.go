@@ -61,7 +61,8 @@ func (f *fleet) history() history.History {
 	h.Calls = query(f, func(row scanner) (c history.Call, err error) {
 		var id uuid.UUID
 		err = row.Scan(&id, &c.Fence, &c.Status, &c.Class)
-		c.Execution, c.Try = id.String(), c.Class != "" && providers.Class(c.Class).Policy().Try
+		policy := providers.Class(c.Class).Policy()
+		c.Execution, c.Try, c.Outage = id.String(), c.Class != "" && policy.Try, policy.Breaker && policy.Next == providers.RetryHere
 		return c, err
 	}, `SELECT execution_id, fence, coalesce(status, ''), coalesce(error_class, '') FROM calls`)
 	h.Left = map[string]int{}

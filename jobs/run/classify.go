@@ -128,7 +128,8 @@ func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, a atte
 	if class == providers.RateLimited {
 		d.waitingOn = jobs.WaitingOnRateLimit
 	}
-	wait := max(0, e.RetryAfter, a.settled.Opened.For) + r.jitter(w, d.at, a)
+	hint := max(0, e.RetryAfter, a.settled.Opened.For)
+	wait := hint + r.jitter(w, d.at.Add(hint), a)
 	d.runAt = ceil(d.at.Add(wait))
 	inTime, stays := d.runAt.Before(w.StopAt), class == providers.RateLimited && wait <= route.Patience
 	switch {
@@ -145,12 +146,12 @@ func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, a atte
 // jitter is full jitter that grows with the tries used up. It comes on top of the
 // provider's hint, in full, if there is one. A failure without one that uses no try
 // says "not now": then it grows with the releases before this one, most of which
-// waited as well, but stays below what is left of the time.
-func (r *Runner) jitter(w jobs.Work, at time.Time, a attempt) time.Duration {
+// waited as well, but stays below what is left of the time from then on.
+func (r *Runner) jitter(w jobs.Work, from time.Time, a attempt) time.Duration {
 	retry, n := r.cfg.Retry, w.Tries
 	if !a.isTry(w) && a.failure.RetryAfter <= 0 {
 		n = int(min(w.Task.Fence-1, math.MaxInt32))
-		retry.Cap = min(retry.Cap, max(retry.Base, w.StopAt.Sub(at)/2))
+		retry.Cap = min(retry.Cap, max(retry.Base, w.StopAt.Sub(from)/2))
 	}
 	return retry.Full(max(n, w.Tries))
 }

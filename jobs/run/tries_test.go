@@ -64,6 +64,25 @@ func TestInvariant5AnOutageEndsNoJob(t *testing.T) {
 	})
 }
 
+// TestAnOutageIsWaitedOutToTheEnd: as long as the lane may let a call through in time,
+// one is made.
+func TestAnOutageIsWaitedOutToTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &lanes{caused: lane.Settled{Down: true, Opened: lane.Opening{Number: 3, For: 80 * time.Second}}}
+		g := newRig(t, l.configure)
+		g.work.Task.Fence, g.work.StopAt = 100, time.Now().Add(100*time.Second)
+		g.call = failing(providers.Error{Class: providers.ServerError})
+		for range 100 {
+			g.note(func() { g.given = nil })
+			g.take()
+			if r := g.rescheduling(); !r.RunAt.Before(g.work.StopAt) {
+				t.Fatalf("given back %+v, want it before %v", r, g.work.StopAt)
+			}
+		}
+	})
+}
+
 // TestARequestThatBringsItsProviderDownEnds: alone in its lane it is forgiven for
 // long, but not for ever.
 func TestARequestThatBringsItsProviderDownEnds(t *testing.T) {
