@@ -27,7 +27,8 @@ type Provider interface {
 	// what arrived in its Usage and Partial.
 	//
 	// onChunk, if not nil, is told of each piece of the answer as it arrives,
-	// from the calling goroutine, in order.
+	// from the calling goroutine, in order. The first with a token is the first
+	// token.
 	//
 	// When ctx ends first the error has class [Cancelled].
 	Call(ctx context.Context, req Request, onChunk func(Chunk)) (Response, error)
@@ -62,7 +63,11 @@ type Timeouts struct {
 // Chunk is a piece of an answer under way: a JSON object in the streaming form
 // of the endpoint, or of chat completions where the request is translated.
 type Chunk struct {
+	// Data is nil for a piece that the form has no words for, such as a thought.
 	Data json.RawMessage
+	// Token says that the piece has something of the answer: of its text, a tool
+	// call or a thought. A role, or word that the answer has begun, is none.
+	Token bool
 }
 
 // Response is a whole answer.

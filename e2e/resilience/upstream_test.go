@@ -132,7 +132,7 @@ func (u *upstream) act(
 	}
 	c.firstToken = u.w.now()
 	if onChunk != nil {
-		onChunk(providers.Chunk{Data: json.RawMessage(`{}`)})
+		onChunk(providers.Chunk{Data: json.RawMessage(`{}`), Token: true})
 	}
 	return pass(ctx, f.rest, total-f.first, providers.TimeoutTotal)
 }

@@ -26,7 +26,11 @@ const (
 func call(t *testing.T, reply providertest.Reply) (body string, chunks []string) {
 	t.Helper()
 	provider := open(t, reply)
-	got, err := provider.Call(t.Context(), chatRequest, func(c providers.Chunk) { chunks = append(chunks, string(c.Data)) })
+	got, err := provider.Call(t.Context(), chatRequest, func(c providers.Chunk) {
+		if c.Data != nil {
+			chunks = append(chunks, string(c.Data))
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

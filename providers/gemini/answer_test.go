@@ -39,7 +39,11 @@ var madeID = regexp.MustCompile(`"call_[A-Z2-7]{26}"`)
 // call asks and returns the body, without what differs from run to run.
 func call(t *testing.T, req providers.Request, reply providertest.Reply) (body string, chunks []string) {
 	t.Helper()
-	got, err := open(t, reply).Call(t.Context(), req, func(c providers.Chunk) { chunks = append(chunks, string(c.Data)) })
+	got, err := open(t, reply).Call(t.Context(), req, func(c providers.Chunk) {
+		if c.Data != nil {
+			chunks = append(chunks, string(c.Data))
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

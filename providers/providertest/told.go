@@ -18,10 +18,14 @@ type told struct {
 type said struct {
 	content, finish string
 	form            string // the endpoint whose form it has
+	opens           bool   // it says that the answer has begun, and nothing of it
 }
 
 func (o *told) add(t *testing.T, chunk providers.Chunk) {
 	t.Helper()
+	if chunk.Data == nil {
+		return
+	}
 	o.chunks++
 	piece := readPiece(chunk.Data)
 	if piece.form == "" {
@@ -29,6 +33,9 @@ func (o *told) add(t *testing.T, chunk providers.Chunk) {
 	}
 	if o.chunks > 1 && piece.form != o.form {
 		t.Errorf("chunk %d has the form of %s, those before that of %s", o.chunks, piece.form, o.form)
+	}
+	if piece.content != "" && !chunk.Token || piece.opens && chunk.Token {
+		t.Errorf("chunk %d is said to be a token: %v; it is %s", o.chunks, chunk.Token, chunk.Data)
 	}
 	o.form = piece.form
 	o.content += piece.content
@@ -60,7 +67,9 @@ func readPiece(data json.RawMessage) said {
 		Object  string `json:"object"`
 		Choices []struct {
 			Delta struct {
-				Content string `json:"content"`
+				Role      string            `json:"role"`
+				Content   string            `json:"content"`
+				ToolCalls []json.RawMessage `json:"tool_calls"`
 			} `json:"delta"`
 			FinishReason string `json:"finish_reason"`
 		} `json:"choices"`
@@ -79,7 +88,9 @@ func readPiece(data json.RawMessage) said {
 		for _, choice := range piece.Choices {
 			s.content += choice.Delta.Content
 			s.finish += choice.FinishReason
+			s.opens = choice.Delta.Role != "" && len(choice.Delta.ToolCalls) == 0
 		}
+		s.opens = s.opens && s.content == "" && s.finish == ""
 		return s
 	case piece.Type == "response.completed" || piece.Type == "response.incomplete":
 		return said{form: providers.Responses, finish: piece.Response.Status}
@@ -88,14 +99,14 @@ func readPiece(data json.RawMessage) said {
 		_ = json.Unmarshal(piece.Delta, &s.content) // anything else is not what was said
 		return s
 	case strings.HasPrefix(piece.Type, "response."):
-		return said{form: providers.Responses}
+		return said{form: providers.Responses, opens: piece.Type == "response.created"}
 	case strings.HasPrefix(piece.Type, "message_"), strings.HasPrefix(piece.Type, "content_block_"):
 		var delta struct {
 			Text       string `json:"text"`
 			StopReason string `json:"stop_reason"`
 		}
 		_ = json.Unmarshal(piece.Delta, &delta) // only some have one
-		return said{form: providers.Messages, content: delta.Text, finish: delta.StopReason}
+		return said{form: providers.Messages, content: delta.Text, finish: delta.StopReason, opens: piece.Type == "message_start"}
 	default:
 		return said{}
 	}

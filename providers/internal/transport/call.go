@@ -51,8 +51,8 @@ type Answer struct {
 }
 
 // Tell notes that something of the answer came; substance says whether it can
-// be the first token. The chunk, if there is one, is told to the call's
-// listener.
+// be the first token. The call's listener is told of the chunk, if there is one,
+// and of substance without one.
 type Tell func(chunk json.RawMessage, substance bool)
 
 // Call makes one HTTP request and reads its answer to the end; one more with
@@ -162,12 +162,12 @@ type teller struct {
 
 func (t *teller) tell(chunk json.RawMessage, substance bool) {
 	t.clocks.piece(substance)
-	if t.onChunk == nil || chunk == nil {
+	if t.onChunk == nil || chunk == nil && !substance {
 		return
 	}
 	t.clocks.rest() // a slow listener is not the provider's stall
 	t.told = true
-	t.onChunk(providers.Chunk{Data: chunk})
+	t.onChunk(providers.Chunk{Data: chunk, Token: substance})
 	t.clocks.resume()
 }
 
