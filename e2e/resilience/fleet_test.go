@@ -13,6 +13,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/jobs/queue/queuetest"
 	"github.com/penstock-dev/penstock/providers/lane"
+	"github.com/penstock-dev/penstock/providers/latency"
 	"github.com/penstock-dev/penstock/providers/tokens"
 	"github.com/penstock-dev/penstock/storage/sqlite"
 )
@@ -23,17 +24,19 @@ const route, tenant = "default", "tenant"
 // fleet is Penstock: processes with a dispatcher, a worker and a controller each,
 // over one real store and one queue.
 type fleet struct {
-	t       *testing.T
-	w       *world
-	path    string
-	store   *sqlite.Store
-	queue   *queuetest.Queue
-	redis   *embedredis.Server
-	lanes   *lane.Lanes
-	tokens  *estimates
-	catalog *jobs.Catalog
-	service *jobs.Service
-	pace    jobs.Pace
+	t      *testing.T
+	w      *world
+	path   string
+	store  *sqlite.Store
+	queue  *queuetest.Queue
+	redis  *embedredis.Server
+	lanes  *lane.Lanes
+	tokens *estimates
+	// latencies are those that every process knows of.
+	latencies latencies
+	catalog   *jobs.Catalog
+	service   *jobs.Service
+	pace      jobs.Pace
 	// accepted are the jobs' ids, by question.
 	accepted []uuid.UUID
 	// stop ends the processes in good order; running are their parts.
@@ -65,7 +68,7 @@ func newFleet(t *testing.T, w *world) *fleet {
 	t.Helper()
 	f := &fleet{
 		t: t, w: w, path: filepath.Join(t.TempDir(), "p.db"), queue: queuetest.New(), redis: embedredis.Start(),
-		tokens: &estimates{Estimator: tokens.New(), w: w},
+		tokens: &estimates{Estimator: tokens.New(), w: w}, latencies: latencies{latency.NewFleet(latency.Config{})},
 	}
 	if w.slowly {
 		f.pace = calmPace
@@ -74,7 +77,10 @@ func newFleet(t *testing.T, w *world) *fleet {
 	f.store, err = sqlite.Open(t.Context(), sqlite.Config{Path: f.path, Relaxed: true})
 	f.must(err)
 	limits := map[string]lane.Limits{}
-	policies := jobs.Route{MaxAttempts: w.attempts, Mode: w.mode, Timeouts: jobs.DefaultTimeouts(), Patience: 5 * time.Second}
+	policies := jobs.Route{
+		MaxAttempts: w.attempts, Mode: w.mode, HedgeBudget: w.hedge,
+		Timeouts: jobs.DefaultTimeouts(), Patience: 5 * time.Second,
+	}
 	ordered, models := policies, map[string][]string{}
 	ordered.Name = route
 	for _, u := range w.upstreams {

@@ -71,13 +71,14 @@ func (f *fleet) process(ctx context.Context, n int) {
 	}
 	dispatcher, err := dispatch.New(dispatch.Config{
 		Store: f.store, Queue: f.queue, Catalog: f.catalog, Pools: pools, Lanes: f.lanes, Holder: id,
-		Pace: f.pace,
+		Pace: f.pace, Weight: f.latencies.weight,
 	})
 	f.must(err)
 	runner, err := run.New(run.Config{
 		Store: f.store, Queue: f.queue, Signals: f.queue, Catalog: f.catalog,
 		Worker:    jobs.Worker{ID: id, Name: fmt.Sprint("process ", n)},
 		Providers: all, Concurrency: share, Lanes: f.lanes, Tokens: f.tokens, Pace: f.pace,
+		HedgeAfter: f.latencies.hedgeAfter, Observer: run.Observer{Ended: f.latencies.ended},
 	})
 	f.must(err)
 	controller, err := control.New(control.Config{

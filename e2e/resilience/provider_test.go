@@ -16,7 +16,8 @@ type provider struct {
 	first    time.Duration
 	spread   float64
 	perToken time.Duration
-	// Of stragglers of the calls the first token comes later, by straggle.
+	// Of stragglers of the calls the first token comes later: by straggle at least,
+	// three times as much at most, each time between them as likely as the other.
 	stragglers float64
 	straggle   time.Duration
 	// errors is how many of the calls fail with 500, at a time when the provider is
@@ -53,7 +54,7 @@ func (p *provider) draw(rnd *rand.Rand, at time.Duration, outputTokens int) fate
 	}
 	straggles, errs, coin := rnd.Float64() < p.stragglers, rnd.Float64() < p.errors, rnd.IntN(2) == 0
 	if straggles {
-		f.first += p.straggle
+		f.first += time.Duration(float64(p.straggle) * (1 + 2*rnd.Float64()))
 	}
 	if i := p.incidentAt(at); i != nil {
 		return i.shape(f, at, coin)

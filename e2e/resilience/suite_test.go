@@ -25,6 +25,7 @@ var scenarios = []scenario{
 	tokenQuota,
 	hints,
 	probes,
+	hedging,
 	failover,
 	hangs,
 	degrades,

@@ -35,6 +35,8 @@ type setting struct {
 	attempts int
 	// mode is the route's; default active_passive.
 	mode jobs.Mode
+	// hedge is the route's hedge budget; zero: nothing is hedged.
+	hedge float64
 	// untold keeps the providers' limits from Penstock.
 	untold bool
 	// processes is how many processes Penstock has; default 1.
