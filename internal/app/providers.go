@@ -175,7 +175,7 @@ func (c ProviderConfig) translation() translate.Config {
 	case "anthropic":
 		return translate.Config{Native: anthropic.Endpoints(), NewLimit: true}
 	case "gemini":
-		return translate.Config{Native: []string{providers.ChatCompletions}, NewLimit: true}
+		return translate.Config{Native: gemini.Endpoints(), NewLimit: true}
 	default:
 		native := c.openAI(nil).Serves()
 		return translate.Config{Native: native, NewLimit: slices.Contains(native, providers.Responses)}

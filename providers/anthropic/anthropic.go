@@ -12,6 +12,7 @@ import (
 	"fmt"
 
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/internal/field"
 	"github.com/penstock-dev/penstock/providers/internal/transport"
 )
 
@@ -111,7 +112,7 @@ func (p *Provider) requestBody(req providers.Request) ([]byte, error) {
 	}
 	out.Model, out.Stream = transport.OrDefault(req.Model, out.Model), !p.config.NoStreaming
 	out.MaxTokens = transport.OrDefault(out.MaxTokens, p.config.MaxTokens)
-	return out.encode()
+	return field.Encode(out)
 }
 
 // Endpoints are those that this package serves.

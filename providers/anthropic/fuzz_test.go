@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/internal/field"
 	"github.com/penstock-dev/penstock/providers/internal/transport"
 )
 
@@ -133,7 +134,7 @@ func FuzzRequest(f *testing.F) {
 				t.Errorf("message %d: got %+v", i, m)
 			}
 		}
-		if written, err := r.encode(); err != nil || !json.Valid(written) {
+		if written, err := field.Encode(r); err != nil || !json.Valid(written) {
 			t.Errorf("got %s, error %v", written, err)
 		}
 	})

@@ -1,19 +1,16 @@
 package anthropic_test
 
 import (
-	"encoding/json"
-	"errors"
-	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/anthropic"
+	"github.com/penstock-dev/penstock/providers/providertest"
 )
 
 // refusals are requests that Messages cannot carry, by the field at fault. In
 // them @ stands for a good conversation.
-var refusals = []struct{ pointer, body string }{
+var refusals = []providertest.Refusal{
 	{"/messages", `{}`},
 	{"/messages", `{"messages":null}`},
 	{"/messages", `{"messages":7}`},
@@ -91,48 +88,17 @@ var refusals = []struct{ pointer, body string }{
 	{"/parallel_tool_calls", `{@,"parallel_tool_calls":"no"}`},
 }
 
-// TestWhatMessagesCannotSayIsRefused: with the field, before any call, and with
-// nothing of the values quoted where it could be logged.
 func TestWhatMessagesCannotSayIsRefused(t *testing.T) {
 	t.Parallel()
-	provider := open(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") }))
-	for _, c := range refusals {
-		body := json.RawMessage(strings.Replace(c.body, "@", `"messages":[{"role":"user","content":"x"}]`, 1))
-		_, err := provider.Call(t.Context(), providers.Request{Endpoint: providers.ChatCompletions, Model: "m", Body: body}, nil)
-		failure, ok := errors.AsType[*providers.Error](err)
-		if !ok || failure.Class != providers.BadRequest || failure.Unsupported == nil {
-			t.Errorf("%s: got %v, want bad_request for %s", body, err, c.pointer)
-			continue
-		}
-		if got := failure.Unsupported.Pointer; got != c.pointer {
-			t.Errorf("%s: got %s (%s), want %s", body, got, failure.Detail, c.pointer)
-		}
-		if !strings.HasPrefix(failure.Detail, c.pointer+": ") || strings.Contains(failure.Error(), c.pointer) {
-			t.Errorf("%s: the detail is %q, the error %q", body, failure.Detail, failure)
-		}
-		checked, ok := errors.AsType[*providers.UnsupportedError](anthropic.Check(providers.ChatCompletions, body))
-		if !ok || *checked != *failure.Unsupported {
-			t.Errorf("%s: Check says %v, Call %v", body, checked, failure.Unsupported)
-		}
-	}
+	providertest.Refuses(t, providers.ChatCompletions, refusals, open, anthropic.Check)
 }
 
 func TestOtherEndpointsAreRefused(t *testing.T) {
 	t.Parallel()
-	err := anthropic.Check(providers.Embeddings, json.RawMessage(`{"input":"x"}`))
-	if unsupported, ok := errors.AsType[*providers.UnsupportedError](err); !ok || unsupported.Pointer != "" {
-		t.Errorf("got %v, want the endpoint refused", err)
-	}
+	providertest.RefusesEndpoint(t, providers.Embeddings, anthropic.Check)
 }
 
 func TestBodiesThatAreNoObjectAreRefused(t *testing.T) {
 	t.Parallel()
-	provider := open(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") }))
-	for _, body := range []string{``, `{`, `[]`, `null`, `{}{}`} {
-		req := providers.Request{Endpoint: providers.ChatCompletions, Model: "m", Body: json.RawMessage(body)}
-		_, err := provider.Call(t.Context(), req, nil)
-		if providers.ClassOf(err) != providers.BadRequest {
-			t.Errorf("%q: got %v, want bad_request", body, err)
-		}
-	}
+	providertest.RefusesNoObject(t, providers.ChatCompletions, open)
 }

@@ -1,7 +1,6 @@
 package anthropic
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
 
@@ -119,16 +118,6 @@ func translate(endpoint string, body json.RawMessage) (*request, error) {
 		return nil, err
 	}
 	return r, nil
-}
-
-func (r *request) encode() ([]byte, error) {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(r); err != nil {
-		return nil, &providers.Error{Class: providers.BadRequest, Message: "the request cannot be written as JSON"}
-	}
-	return bytes.TrimSpace(out.Bytes()), nil
 }
 
 // readLimit reads either name of the limit. Both may be given if they agree.

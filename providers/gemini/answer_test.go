@@ -149,6 +149,23 @@ func TestChoicesThatAreMissing(t *testing.T) {
 	}
 }
 
+// TestLogprobs: without alternatives for a token, there is an empty list of them.
+func TestLogprobs(t *testing.T) {
+	t.Parallel()
+	req := chatRequest
+	req.Body = json.RawMessage(`{"messages":[{"role":"user","content":"x"}],"logprobs":true,"top_logprobs":2}`)
+	got, _ := call(t, req, providertest.Whole(200, `{"candidates":[{"content":{"parts":[{"text":"a b"}]},"finishReason":"STOP","logprobsResult":{
+	  "chosenCandidates":[{"token":"a","tokenId":7,"logProbability":-0.5},{"token":" b","logProbability":0}],
+	  "topCandidates":[{"candidates":[{"token":"a","logProbability":-0.5},{"token":"A","logProbability":-2.25}]}]}}]}`))
+	want := `{"object":"chat.completion","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"a b","refusal":null},
+	  "logprobs":{"refusal":null,"content":[
+	    {"token":"a","logprob":-0.5,"bytes":null,"top_logprobs":[{"token":"a","logprob":-0.5,"bytes":null},{"token":"A","logprob":-2.25,"bytes":null}]},
+	    {"token":" b","logprob":0,"bytes":null,"top_logprobs":[]}]}}]}`
+	if !equalJSON(t, got, want) {
+		t.Errorf("\ngot  %s\nwant %s", got, want)
+	}
+}
+
 func TestNothingToSay(t *testing.T) {
 	t.Parallel()
 	got, chunks := call(t, chatRequest, providertest.Stream(atEnd))

@@ -32,8 +32,9 @@ type candidate struct {
 	Content struct {
 		Parts []chat.Object `json:"parts"`
 	} `json:"content"`
-	FinishReason  string `json:"finishReason"`
-	FinishMessage string `json:"finishMessage"`
+	FinishReason  string   `json:"finishReason"`
+	FinishMessage string   `json:"finishMessage"`
+	Logprobs      logprobs `json:"logprobsResult"`
 }
 
 // completion is an answer on its way to being a chat completion.
@@ -126,6 +127,11 @@ func (c *completion) addCandidate(came candidate) error {
 	for _, p := range came.Content.Parts {
 		ch.reason = ""
 		if err := c.addPart(came.Index, p); err != nil {
+			return err
+		}
+	}
+	if len(came.Logprobs.Chosen) > 0 {
+		if err := c.out.Logprobs(came.Index, came.Logprobs.tokens()); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/internal/field"
 	"github.com/penstock-dev/penstock/providers/internal/transport"
 )
 
@@ -131,7 +132,7 @@ func FuzzRequest(f *testing.F) {
 		if !json.Valid(body) {
 			return // nobody calls with what is no JSON
 		}
-		r, err := translate(providers.ChatCompletions, body)
+		r, err := translate(body)
 		if err != nil {
 			unsupported, ok := errors.AsType[*providers.UnsupportedError](err)
 			if !ok || unsupported.Reason == "" || unsupported.Pointer != "" && unsupported.Pointer[0] != '/' {
@@ -151,7 +152,7 @@ func FuzzRequest(f *testing.F) {
 				t.Errorf("content %d: got %+v", i, c)
 			}
 		}
-		if written, err := r.encode(); err != nil || !json.Valid(written) {
+		if written, err := field.Encode(r); err != nil || !json.Valid(written) {
 			t.Errorf("got %s, error %v", written, err)
 		}
 	})

@@ -1,7 +1,7 @@
-// Package gemini calls servers that speak Gemini's generateContent: it
-// translates chat completions to it and its answers back. What Gemini cannot
-// say is refused before any call, with the name of the field; nothing is
-// dropped, and nothing is bent to fit. Sources: the protocol definition
+// Package gemini calls servers that speak Gemini's generateContent and
+// batchEmbedContents: it translates chat completions and embeddings to them and
+// their answers back. What Gemini cannot say is refused before any call, with the
+// name of the field; nothing is dropped, and nothing is bent to fit. Sources: the protocol definition
 // google.ai.generativelanguage.v1beta, the API reference, and the official Go
 // SDK, version 1.77.
 package gemini
@@ -12,11 +12,16 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/internal/field"
 	"github.com/penstock-dev/penstock/providers/internal/transport"
 )
+
+// formatName is how refusals call the format.
+const formatName = "Gemini"
 
 // Provider calls one server. It is safe for use by many goroutines.
 type Provider struct {
@@ -50,7 +55,11 @@ func (p *Provider) Close() error {
 	return nil
 }
 
-// Call implements [providers.Provider] for chat completions.
+// Endpoints are those that this package serves.
+func Endpoints() []string { return []string{providers.ChatCompletions, providers.Embeddings} }
+
+// Call implements [providers.Provider] for chat completions and embeddings. What
+// follows is of chat completions.
 //
 // The answer is asked for as a stream. Body is the chat completion it comes to,
 // and onChunk gets its chunks: for each choice one that names the role, then one
@@ -59,11 +68,15 @@ func (p *Provider) Close() error {
 // the same, onChunk is not told. Gemini has no idempotency key: none is sent.
 //
 // A stream of Gemini's has no terminal event: it is whole when it ends and each
-// choice asked for has its finish reason.
+// choice asked for has its finish reason. An answer with logprobs is asked for
+// whole, since it is not said how a stream tells them.
 //
 // What the model thinks is not part of a chat completion. It is counted as
 // reasoning tokens, and it keeps the clocks: its first piece is the first
 // token, and each event restarts the stall clock from then on.
+//
+// Tool calls of another provider's model, which have no thought signature, are
+// marked as such for models that insist on one.
 func (p *Provider) Call(
 	ctx context.Context, req providers.Request, onChunk func(providers.Chunk),
 ) (providers.Response, error) {
@@ -72,38 +85,36 @@ func (p *Provider) Call(
 			Class: providers.BadRequest, Message: "the request's body is not a JSON object",
 		}
 	}
-	asked, err := translate(req.Endpoint, req.Body)
+	exchange, err := p.exchange(req)
 	if unsupported, ok := errors.AsType[*providers.UnsupportedError](err); ok {
 		return providers.Response{}, unsupported.Refuse()
 	}
 	if err != nil {
 		return providers.Response{}, err
 	}
-	exchange, err := p.exchange(transport.OrDefault(req.Model, asked.model), asked)
-	if err != nil {
-		return providers.Response{}, err
-	}
-	exchange.Timeouts = req.Timeouts
 	return p.client.Call(ctx, exchange, onChunk)
 }
 
-// exchange is asked in the words of Gemini.
-func (p *Provider) exchange(model string, asked *request) (*transport.Exchange, error) {
-	if model == "" {
-		return nil, &providers.Error{Class: providers.BadRequest, Message: "the request names no model"}
+// exchange is req in the words of Gemini.
+func (p *Provider) exchange(req providers.Request) (*transport.Exchange, error) {
+	if err := checkEndpoint(req.Endpoint); err != nil {
+		return nil, err
 	}
-	body, err := asked.encode()
+	if req.Endpoint == providers.Embeddings {
+		return embedding(req)
+	}
+	asked, err := translate(req.Body)
 	if err != nil {
 		return nil, err
 	}
-	exchange := &transport.Exchange{
-		Model:   model,
-		Path:    "/" + resource(model) + ":generateContent",
-		Body:    body,
-		Refused: statusError,
-		Whole:   func(body []byte) (transport.Answer, error) { return readWhole(body, asked.choices) },
+	model := transport.OrDefault(req.Model, asked.model)
+	asked.markForeign(model)
+	exchange, err := newExchange(req, model, "generateContent", asked)
+	if err != nil {
+		return nil, err
 	}
-	if !p.config.NoStreaming {
+	exchange.Whole = func(body []byte) (transport.Answer, error) { return readWhole(body, asked.choices) }
+	if !p.config.NoStreaming && !asked.Generation.ResponseLogprobs {
 		exchange.Path, exchange.Query = "/"+resource(model)+":streamGenerateContent", "alt=sse"
 		exchange.Stream = func(events *transport.Events, tell transport.Tell) (transport.Answer, error) {
 			return readStream(events, tell, asked.choices)
@@ -112,21 +123,53 @@ func (p *Provider) exchange(model string, asked *request) (*transport.Exchange, 
 	return exchange, nil
 }
 
-// resource is the path of a model: models/x, unless the name says which kind of
-// model it is of those that Gemini has.
-func resource(model string) string {
-	for _, kind := range []string{"models/", "tunedModels/"} {
-		if name, ok := strings.CutPrefix(model, kind); ok {
-			return kind + url.PathEscape(name)
-		}
+// newExchange asks method of model, with asked as the body.
+func newExchange(req providers.Request, model, method string, asked any) (*transport.Exchange, error) {
+	if model == "" {
+		return nil, &providers.Error{Class: providers.BadRequest, Message: "the request names no model"}
 	}
-	return "models/" + url.PathEscape(model)
+	body, err := field.Encode(asked)
+	if err != nil {
+		return nil, err
+	}
+	return &transport.Exchange{
+		Model: model, Path: "/" + resource(model) + ":" + method, Body: body, Timeouts: req.Timeouts, Refused: statusError,
+	}, nil
+}
+
+// resource is the path of a model.
+func resource(model string) string {
+	kind, name, _ := strings.Cut(resourceName(model), "/")
+	return kind + "/" + url.PathEscape(name)
+}
+
+// resourceName is models/x, unless the name says which kind of model it is of
+// those that Gemini has.
+func resourceName(model string) string {
+	if strings.HasPrefix(model, "models/") || strings.HasPrefix(model, "tunedModels/") {
+		return model
+	}
+	return "models/" + model
 }
 
 // Check is a [providers.Check]: it tells whether Gemini can carry the request.
 func Check(endpoint string, body json.RawMessage) error {
-	_, err := translate(endpoint, body)
+	err := checkEndpoint(endpoint)
+	switch {
+	case err != nil:
+	case endpoint == providers.Embeddings:
+		_, err = translateEmbeddings(body)
+	default:
+		_, err = translate(body)
+	}
 	return err
+}
+
+func checkEndpoint(endpoint string) error {
+	if !slices.Contains(Endpoints(), endpoint) {
+		return &providers.UnsupportedError{Reason: "Gemini has no such endpoint: it serves " + strings.Join(Endpoints(), " and ")}
+	}
+	return nil
 }
 
 // String names the server, without its secrets.

@@ -1,19 +1,16 @@
 package gemini_test
 
 import (
-	"encoding/json"
-	"errors"
-	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/gemini"
+	"github.com/penstock-dev/penstock/providers/providertest"
 )
 
 // refusals are requests that Gemini cannot carry, by the field at fault. In them
 // @ stands for a good conversation.
-var refusals = []struct{ pointer, body string }{
+var refusals = []providertest.Refusal{
 	{"/messages", `{}`},
 	{"/messages", `{"messages":null}`},
 	{"/messages", `{"messages":7}`},
@@ -67,8 +64,10 @@ var refusals = []struct{ pointer, body string }{
 	{"/model", `{@,"model":7}`},
 	{"/n", `{@,"n":9}`},
 	{"/n", `{@,"n":0}`},
-	{"/logprobs", `{@,"logprobs":true}`},
+	{"/logprobs", `{@,"logprobs":1}`},
 	{"/top_logprobs", `{@,"top_logprobs":3}`},
+	{"/top_logprobs", `{@,"logprobs":false,"top_logprobs":3}`},
+	{"/top_logprobs", `{@,"logprobs":true,"top_logprobs":21}`},
 	{"/seed", `{@,"seed":2147483648}`},
 	{"/seed", `{@,"seed":1.5}`},
 	{"/logit_bias", `{@,"logit_bias":{"50256":-100}}`},
@@ -122,48 +121,19 @@ var refusals = []struct{ pointer, body string }{
 	{"/parallel_tool_calls", `{@,"parallel_tool_calls":false,"tools":[{"type":"function","function":{"name":"f"}}]}`},
 }
 
-// TestWhatGeminiCannotSayIsRefused: with the field, before any call, and with
-// nothing of the values quoted where it could be logged.
 func TestWhatGeminiCannotSayIsRefused(t *testing.T) {
 	t.Parallel()
-	provider := open(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") }))
-	for _, c := range refusals {
-		body := json.RawMessage(strings.Replace(c.body, "@", `"messages":[{"role":"user","content":"x"}]`, 1))
-		_, err := provider.Call(t.Context(), providers.Request{Endpoint: providers.ChatCompletions, Model: "m", Body: body}, nil)
-		failure, ok := errors.AsType[*providers.Error](err)
-		if !ok || failure.Class != providers.BadRequest || failure.Unsupported == nil {
-			t.Errorf("%s: got %v, want bad_request for %s", body, err, c.pointer)
-			continue
-		}
-		if got := failure.Unsupported.Pointer; got != c.pointer {
-			t.Errorf("%s: got %s (%s), want %s", body, got, failure.Detail, c.pointer)
-		}
-		if !strings.HasPrefix(failure.Detail, c.pointer+": ") || strings.Contains(failure.Error(), c.pointer) {
-			t.Errorf("%s: the detail is %q, the error %q", body, failure.Detail, failure)
-		}
-		checked, ok := errors.AsType[*providers.UnsupportedError](gemini.Check(providers.ChatCompletions, body))
-		if !ok || *checked != *failure.Unsupported {
-			t.Errorf("%s: Check says %v, Call %v", body, checked, failure.Unsupported)
-		}
-	}
+	providertest.Refuses(t, providers.ChatCompletions, refusals, open, gemini.Check)
 }
 
 func TestOtherEndpointsAreRefused(t *testing.T) {
 	t.Parallel()
-	err := gemini.Check("/v1/audio/speech", json.RawMessage(`{"input":"x"}`))
-	if unsupported, ok := errors.AsType[*providers.UnsupportedError](err); !ok || unsupported.Pointer != "" {
-		t.Errorf("got %v, want the endpoint refused", err)
-	}
+	providertest.RefusesEndpoint(t, "/v1/audio/speech", gemini.Check)
 }
 
 func TestBodiesThatAreNoObjectAreRefused(t *testing.T) {
 	t.Parallel()
-	provider := open(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") }))
-	for _, body := range []string{``, `{`, `[]`, `null`, `{}{}`} {
-		req := providers.Request{Endpoint: providers.ChatCompletions, Model: "m", Body: json.RawMessage(body)}
-		_, err := provider.Call(t.Context(), req, nil)
-		if providers.ClassOf(err) != providers.BadRequest {
-			t.Errorf("%q: got %v, want bad_request", body, err)
-		}
+	for _, endpoint := range gemini.Endpoints() {
+		providertest.RefusesNoObject(t, endpoint, open)
 	}
 }

@@ -1,11 +1,9 @@
 package gemini
 
 import (
-	"bytes"
 	"encoding/json"
 	"math"
 
-	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/internal/field"
 )
 
@@ -40,6 +38,8 @@ type generation struct {
 	ResponseMimeType string          `json:"responseMimeType,omitempty"`
 	ResponseSchema   json.RawMessage `json:"responseJsonSchema,omitempty"`
 	Thinking         *thinking       `json:"thinkingConfig,omitempty"`
+	ResponseLogprobs bool            `json:"responseLogprobs,omitempty"`
+	Logprobs         int64           `json:"logprobs,omitempty"`
 }
 
 // thinking is how much the model thinks: a level, or no tokens at all.
@@ -75,13 +75,13 @@ var fields = []struct {
 	{"response_format", (*request).readFormat},
 	{"reasoning_effort", (*request).readEffort},
 	{"service_tier", (*request).readTier},
+	{"logprobs", func(r *request, v field.Value) (err error) { r.Generation.ResponseLogprobs, err = v.Bool(); return err }},
+	{"top_logprobs", (*request).readTopLogprobs},
 
 	// How the answer travels is this package's affair.
 	{"stream", func(*request, field.Value) error { return nil }},
 	{"stream_options", func(*request, field.Value) error { return nil }},
 
-	{"logprobs", only(false)},
-	{"top_logprobs", only(0.0)},
 	{"modalities", only([]any{"text"})},
 	{"verbosity", only("medium")},
 	{"store", only(false)},
@@ -115,11 +115,8 @@ func whole(v field.Value, low, high int64) (n int64, err error) {
 
 // translate says a chat request in the words of Gemini. Every error is an
 // *providers.UnsupportedError.
-func translate(endpoint string, body json.RawMessage) (*request, error) {
-	if endpoint != providers.ChatCompletions {
-		return nil, &providers.UnsupportedError{Reason: "Gemini has no such endpoint: it serves " + providers.ChatCompletions}
-	}
-	whole := field.Of(body, "Gemini")
+func translate(body json.RawMessage) (*request, error) {
+	whole := field.Of(body, formatName)
 	members, err := whole.Object(fieldNames...)
 	if err != nil {
 		return nil, err
@@ -139,16 +136,6 @@ func translate(endpoint string, body json.RawMessage) (*request, error) {
 		return nil, err
 	}
 	return r, nil
-}
-
-func (r *request) encode() ([]byte, error) {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(r); err != nil {
-		return nil, &providers.Error{Class: providers.BadRequest, Message: "the request cannot be written as JSON"}
-	}
-	return bytes.TrimSpace(out.Bytes()), nil
 }
 
 // readLimit reads either name of the limit. Both may be given if they agree.
@@ -244,4 +231,15 @@ func (r *request) readTier(v field.Value) error {
 	}
 	r.ServiceTier = said
 	return nil
+}
+
+// maxTopLogprobs is the bound of both formats.
+const maxTopLogprobs = 20
+
+func (r *request) readTopLogprobs(v field.Value) (err error) {
+	r.Generation.Logprobs, err = whole(v, 0, maxTopLogprobs)
+	if err == nil && r.Generation.Logprobs > 0 && !r.Generation.ResponseLogprobs {
+		return v.Refuse("needs logprobs to be true")
+	}
+	return err
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/penstock-dev/penstock/providers"
@@ -82,6 +84,14 @@ func TestRequestsAreTranslated(t *testing.T) {
 			  "presence_penalty":-2,"frequency_penalty":0.5,"stop":["END","\n"],"reasoning_effort":"high","service_tier":"default"}`,
 			`{` + hi + `,"generationConfig":{"temperature":1.70,"topP":1,"topK":40,"maxOutputTokens":9,"candidateCount":2,"seed":-7,
 			  "presencePenalty":-2,"frequencyPenalty":0.5,"stopSequences":["END","\n"],"thinkingConfig":{"thinkingLevel":"HIGH"}},"serviceTier":"standard"}`,
+		},
+		{
+			"logprobs", `{` + user + `,"logprobs":true,"top_logprobs":20}`,
+			`{` + hi + `,"generationConfig":{"responseLogprobs":true,"logprobs":20}}`,
+		},
+		{
+			"logprobs of the answer alone", `{` + user + `,"logprobs":true,"top_logprobs":0}`,
+			`{` + hi + `,"generationConfig":{"responseLogprobs":true}}`,
 		},
 		{
 			"zeros that mean something, no thinking, a cheaper tier",
@@ -222,6 +232,9 @@ func TestTheModelIsInThePath(t *testing.T) {
 			t.Errorf("%q: got %s, want %s", model, got.target, want)
 		}
 	}
+	if got := sent(t, "m", strings.Replace(plainRequest, "{", `{"logprobs":true,`, 1), gemini.Config{}); got.target != "/v1beta/models/m:generateContent" {
+		t.Errorf("with logprobs: got %s", got.target)
+	}
 	if got := sent(t, "m", plainRequest, gemini.Config{NoStreaming: true}); got.target != "/v1beta/models/m:generateContent" {
 		t.Errorf("whole: got %s", got.target)
 	}
@@ -249,5 +262,56 @@ func TestConfigShapesRequests(t *testing.T) {
 	}
 	if got.method != http.MethodPost {
 		t.Errorf("got %s", got.method)
+	}
+}
+
+// TestForeignToolCallsAreMarked: for models that insist on a signature, the first
+// call of each step that has none.
+func TestForeignToolCallsAreMarked(t *testing.T) {
+	t.Parallel()
+	const call = `{"id":"a","type":"function","function":{"name":"f"}}`
+	const signed = `{"id":"a","type":"function","function":{"name":"f"},"extra_content":{"google":{"thought_signature":"c2ln"}}}`
+	body := func(calls string) string {
+		return `{"messages":[{"role":"user","content":"1"},{"role":"assistant","content":"2","tool_calls":[` + calls + `]},
+		  {"role":"tool","tool_call_id":"a","content":"3"},{"role":"assistant","tool_calls":[` + calls + `]},{"role":"tool","tool_call_id":"a","content":"4"}]}`
+	}
+	const foreign = "skip_thought_signature_validator"
+	for _, c := range []struct {
+		model, calls string
+		want         []string // signatures
+	}{
+		{"gemini-3-flash", call, []string{foreign, foreign}},
+		{"models/gemini-3.5-pro", call + `,` + call, []string{foreign, "", foreign, ""}},
+		{"gemini-flash-latest", call, []string{foreign, foreign}},
+		{"gemini-3-flash", signed + `,` + call, []string{"c2ln", "", "c2ln", ""}},
+		{"gemini-2.5-flash", call, []string{"", ""}},
+		{"gemini-1.5-pro", call, []string{"", ""}},
+		{"gemma-3-27b-it", call, []string{"", ""}},
+		{"tunedModels/mine", call, []string{"", ""}},
+	} {
+		var asked struct {
+			Contents []struct {
+				Parts []struct {
+					FunctionCall     json.RawMessage `json:"functionCall"`
+					ThoughtSignature string          `json:"thoughtSignature"`
+				} `json:"parts"`
+			} `json:"contents"`
+		}
+		if err := json.Unmarshal([]byte(sent(t, c.model, body(c.calls), gemini.Config{}).body), &asked); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, content := range asked.Contents {
+			for _, part := range content.Parts {
+				if part.FunctionCall != nil {
+					got = append(got, part.ThoughtSignature)
+				} else if part.ThoughtSignature != "" {
+					t.Errorf("%s: a part that is no call has signature %q", c.model, part.ThoughtSignature)
+				}
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s with %s: got %q, want %q", c.model, c.calls, got, c.want)
+		}
 	}
 }

@@ -42,15 +42,20 @@ func (s *Server) embeddings(x *exchange) error {
 	case req.EncodingFormat != "" && req.EncodingFormat != "float" && req.EncodingFormat != "base64":
 		return x.wrong("encoding_format must be float or base64")
 	}
-	wait := x.fate.first
-	if x.fate.kind == KindStall {
-		wait += orForEver(x.faults.StallFor)
-	}
-	if err := x.wait(wait); err != nil {
+	if err := x.waitForVectors(); err != nil {
 		return err
 	}
 	x.writeWhole(s.embed(req, inputs, dimensions))
 	return nil
+}
+
+// waitForVectors waits as long as an answer takes that is not streamed.
+func (x *exchange) waitForVectors() error {
+	wait := x.fate.first
+	if x.fate.kind == KindStall {
+		wait += orForEver(x.faults.StallFor)
+	}
+	return x.wait(wait)
 }
 
 // inputs takes the input apart; see OpenAI's four shapes of it.

@@ -40,9 +40,10 @@ func splitCall(r *http.Request) (model, method string) {
 	return call[:at], call[at+1:]
 }
 
-// generates answers generateContent and streamGenerateContent, and nothing else
-// at their path.
+// generates answers generateContent, streamGenerateContent and batchEmbedContents,
+// and nothing else at their path.
 func (s *Server) generates() http.HandlerFunc {
+	embed := s.call(&generating, s.batchEmbed)
 	whole, streamed := s.call(&generating, s.generate(false)), s.call(&generating, s.generate(true))
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch _, method := splitCall(r); {
@@ -50,6 +51,8 @@ func (s *Server) generates() http.HandlerFunc {
 			whole(w, r)
 		case method == streamGenerateContent && r.URL.Query().Get("alt") == "sse":
 			streamed(w, r)
+		case method == batchEmbedContents:
+			embed(w, r)
 		default:
 			writeJSON(w, http.StatusNotFound, generating.body(generating.refusals["not_found"], "no such address"))
 		}

@@ -2,7 +2,9 @@ package simulated_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -121,11 +123,48 @@ func TestGeneratedRPM(t *testing.T) {
 	})
 }
 
+// TestGeminiEmbeds: the same vectors as in embeddings, and as many tokens.
+func TestGeminiEmbeds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, provider := startGenerating(t, simulated.Faults{Latency: simulated.Duration(time.Second)})
+		other := server.Provider()
+		t.Cleanup(func() { _ = other.Close() })
+		for _, body := range []string{
+			`{"model":"m","input":"a"}`, `{"model":"m","input":["a","b"],"dimensions":8}`, `{"model":"m","input":["a"],"encoding_format":"base64"}`,
+		} {
+			req := providers.Request{Endpoint: providers.Embeddings, Model: "m", Body: json.RawMessage(body)}
+			got, err := provider.Call(t.Context(), req, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := other.Call(t.Context(), req, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !sameVectors(t, got.Body, want.Body) || got.Usage != want.Usage || !got.Usage.Known || got.TimeToFirstToken != time.Second {
+				t.Errorf("%s: got %+v, want %+v:\n%s\n%s", body, got.Usage, want.Usage, got.Body, want.Body)
+			}
+		}
+	})
+}
+
+// sameVectors compares answers of embeddings as values.
+func sameVectors(t *testing.T, a, b json.RawMessage) bool {
+	t.Helper()
+	var got, want any
+	if err := errors.Join(json.Unmarshal(a, &got), json.Unmarshal(b, &want)); err != nil {
+		t.Fatal(err)
+	}
+	return reflect.DeepEqual(got, want)
+}
+
 func TestGeminiAsItIs(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, simulated.Config{Faults: &simulated.Faults{OutputTokens: simulated.Range{Min: 3, Max: 3}}})
 	const good = `{"contents":[{"role":"user","parts":[{"text":"x"}]}]}`
 	const whole, streamed = "/v1beta/models/m-1:generateContent", "/v1beta/models/m-1:streamGenerateContent?alt=sse"
+	const embed = "/v1beta/models/m-1:batchEmbedContents"
 	answer := ask(server, "POST", whole, good)
 	if body := answer.Body.String(); answer.Code != 200 || !strings.Contains(body, `"finishReason":"STOP"`) ||
 		!strings.Contains(body, `"candidatesTokenCount":3`) || !strings.Contains(body, `"modelVersion":"m-1"`) ||
@@ -146,6 +185,11 @@ func TestGeminiAsItIs(t *testing.T) {
 		{streamed, `{"contents":[]}`, 400, "contents"},
 		{whole, strings.Replace(good, "{", `{"generationConfig":{"maxOutputTokens":0},`, 1), 400, "max_output_tokens"},
 		{whole, strings.Replace(good, "{", `{"generationConfig":{"candidateCount":9},`, 1), 400, "candidate_count"},
+		{embed, `[]`, 400, "JSON"},
+		{embed, `{"requests":[]}`, 400, "at most 100"},
+		{embed, `{"requests":[{}` + strings.Repeat(",{}", 100) + `]}`, 400, "at most 100"},
+		{embed, `{"requests":[{}]}`, 400, "content"},
+		{embed, `{"requests":[{"content":{"parts":[{"text":"x"}]},"outputDimensionality":0}]}`, 400, "output_dimensionality"},
 		{"/v1beta/models/m-1:countTokens", good, 404, "NOT_FOUND"},
 		{"/v1beta/models/m-1:streamGenerateContent", good, 404, "NOT_FOUND"},
 		{"/v1beta/models/m-1", good, 404, "NOT_FOUND"},

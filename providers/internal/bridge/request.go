@@ -4,7 +4,6 @@
 package bridge
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -91,13 +90,8 @@ func (r *Request) Encode(limit string) (json.RawMessage, Origins, error) {
 	if len(r.Tools) > 0 {
 		body["tools"] = encodeTools(r.Tools, origins)
 	}
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(body); err != nil {
-		return nil, nil, &providers.Error{Class: providers.BadRequest, Message: "the request cannot be written as JSON"}
-	}
-	return bytes.TrimSpace(out.Bytes()), origins, nil
+	encoded, err := field.Encode(body)
+	return encoded, origins, err
 }
 
 func encodeTools(tools []Tool, origins Origins) []any {

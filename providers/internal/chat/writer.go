@@ -47,8 +47,26 @@ type chunk struct {
 type chunkChoice struct {
 	Index        int        `json:"index"`
 	Delta        chunkDelta `json:"delta"`
-	LogProbs     *struct{}  `json:"logprobs"`
+	Logprobs     *logprobs  `json:"logprobs"`
 	FinishReason *string    `json:"finish_reason"`
+}
+
+type logprobs struct {
+	Content []Token   `json:"content"`
+	Refusal *struct{} `json:"refusal"`
+}
+
+// Token is a token of an answer, and those that were likely in its place.
+type Token struct {
+	Likely
+	Top []Likely `json:"top_logprobs"`
+}
+
+// Likely is a token and the logarithm of its probability. Its bytes are not known.
+type Likely struct {
+	Token   string    `json:"token"`
+	Logprob float64   `json:"logprob"`
+	Bytes   *struct{} `json:"bytes"`
 }
 
 type chunkDelta struct {
@@ -106,6 +124,11 @@ func (w *Writer) Call(choice int, call ToolCall) error {
 		piece.Type = "function"
 	}
 	return w.delta(choice, chunkDelta{ToolCalls: []chunkCall{piece}}, true)
+}
+
+// Logprobs tells how likely tokens of a choice were.
+func (w *Writer) Logprobs(choice int, tokens []Token) error {
+	return w.write([]chunkChoice{{Index: choice, Logprobs: &logprobs{Content: tokens}}}, nil, true)
 }
 
 // Finish ends a choice.

@@ -3,6 +3,7 @@
 package field
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,6 +15,17 @@ import (
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/internal/chat"
 )
+
+// Encode writes a request as JSON, with its texts as they are.
+func Encode(request any) (json.RawMessage, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(request); err != nil {
+		return nil, &providers.Error{Class: providers.BadRequest, Message: "the request cannot be written as JSON"}
+	}
+	return bytes.TrimSpace(out.Bytes()), nil
+}
 
 // Value is a part of a request and where it is. A Value without Raw is absent.
 type Value struct {
