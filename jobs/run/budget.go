@@ -1,58 +1,88 @@
 package run
 
 import (
+	"math"
 	"sync"
 
 	"github.com/penstock-dev/penstock/jobs"
 )
 
-// hedgeWindow is over how many calls of a route its hedges are bounded.
-const hedgeWindow = 1000
+const (
+	// hedgeWindow is over how many calls hedges are bounded.
+	hedgeWindow = 1000
+	// hedgePrice is what a hedge costs; a call earns its route's budget of it.
+	hedgePrice = 1_000_000
+)
 
-// budgets bound hedges by route: of any hedgeWindow calls in a row at most so
-// many as the route's budget says are hedges, and before there were that many
-// calls, as large a part of those.
+// budgets bound the hedges of a process: of any hedgeWindow calls in a row at most
+// so many as their routes' budgets come to are hedges, and before there were that
+// many calls, as large a part of those. The same goes for each route's own calls.
 type budgets struct {
 	mu     sync.Mutex
-	routes map[string]*budget
+	all    window
+	routes map[string]*window
 }
 
-// budget is the window of one route.
-type budget struct {
-	// hedges counts those that followed each of the last calls, at of them the
-	// next; sum is of them all.
-	hedges [hedgeWindow]uint16
-	at     int
-	calls  int
-	sum    int
-}
+func newBudgets() *budgets { return &budgets{routes: make(map[string]*window)} }
 
-func newBudgets() *budgets { return &budgets{routes: make(map[string]*budget)} }
-
-// count notes a call.
+// count notes a call that might be hedged.
 func (b *budgets) count(route jobs.Route) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	w := b.routes[route.Name]
-	if w == nil {
-		w = &budget{}
-		b.routes[route.Name] = w
-	}
-	w.at = (w.at + 1) % hedgeWindow
-	w.sum -= int(w.hedges[w.at])
-	w.hedges[w.at] = 0
-	w.calls = min(w.calls+1, hedgeWindow)
+	earned := int(math.Round(route.HedgeBudget * hedgePrice))
+	b.all.count(earned)
+	b.of(route).count(earned)
 }
 
-// take reports whether one more hedge is within the budget, and spends it.
+// left reports whether one more hedge is within the budget.
+func (b *budgets) left(route jobs.Route) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.left() && b.of(route).left()
+}
+
+// take spends a hedge, and reports whether it is within the budget.
 func (b *budgets) take(route jobs.Route) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	w := b.routes[route.Name]
-	if w == nil || float64(w.sum+1) > route.HedgeBudget*float64(w.calls) {
+	if !b.all.left() || !b.of(route).left() {
 		return false
 	}
-	w.hedges[w.at]++
-	w.sum++
+	b.all.spend()
+	b.of(route).spend()
 	return true
+}
+
+func (b *budgets) of(route jobs.Route) *window {
+	w := b.routes[route.Name]
+	if w == nil {
+		w = &window{}
+		b.routes[route.Name] = w
+	}
+	return w
+}
+
+// window is the last calls.
+type window struct {
+	// calls is what each earned, and what was spent between it and the next. The
+	// last is at.
+	calls [hedgeWindow]struct{ earned, spent int }
+	at    int
+	// earned and spent are of them all.
+	earned, spent int
+}
+
+func (w *window) count(earned int) {
+	w.at = (w.at + 1) % hedgeWindow
+	oldest := &w.calls[w.at]
+	w.earned += earned - oldest.earned
+	w.spent -= oldest.spent
+	oldest.earned, oldest.spent = earned, 0
+}
+
+func (w *window) left() bool { return w.spent+hedgePrice <= w.earned }
+
+func (w *window) spend() {
+	w.calls[w.at].spent += hedgePrice
+	w.spent += hedgePrice
 }

@@ -25,8 +25,6 @@ type leg struct {
 	permit lane.Permit
 	// estimate is what the call was expected to cost.
 	estimate tokens.Estimate
-	// providers are those that there were when the run began.
-	providers map[string]providers.Provider
 }
 
 // key names the call to a provider that makes equal ones once.
@@ -35,6 +33,20 @@ func (l leg) key() string {
 		return fmt.Sprintf("%s-%d", l.Task.Execution, l.Task.Fence)
 	}
 	return fmt.Sprintf("%s-%d-%d", l.Task.Execution, l.Task.Fence, l.n)
+}
+
+// row is the call, open.
+func (l leg) row() jobs.Call {
+	return jobs.Call{
+		ID: l.Call, Execution: l.Task.Execution, Fence: l.Task.Fence, Tenant: l.Tenant, RequestHash: l.RequestHash,
+		Provider: l.Provider, Model: l.Model, CreatedAt: l.begun,
+	}
+}
+
+// within does what the call still needs, in so much time at most and not beyond the
+// deadline.
+func (l leg) within(ctx context.Context, d time.Duration, do func(context.Context) error) error {
+	return within(ctx, min(d, time.Until(l.StopAt)), do)
 }
 
 // bounded returns the timeouts such that the call ends when nobody waits any
@@ -52,8 +64,6 @@ func (l leg) bounded(t providers.Timeouts, sent time.Time) providers.Timeouts {
 
 // attempt is one call as it went.
 type attempt struct {
-	// calls counts those of the run, with this one.
-	calls int
 	// begun is when the call was claimed, ended when its answer was there.
 	begun, ended time.Time
 	latency      time.Duration
@@ -74,47 +84,28 @@ func notMade(l leg, why error) attempt {
 }
 
 // send makes the call and settles it with its lane.
-func (r *Runner) send(ctx context.Context, route jobs.Route, l leg, show func(providers.Chunk)) attempt {
-	r.cfg.Observer.started(l.Work)
+func (u *run) send(ctx context.Context, l leg, show func(providers.Chunk)) attempt {
+	u.cfg.Observer.started(l.Work)
 	a, pieces, sent := attempt{begun: l.begun}, gaps{}, time.Now()
-	a.response, a.failure = r.call(ctx, l, providers.Request{
+	a.response, a.failure = u.call(ctx, l, providers.Request{
 		Endpoint: l.Endpoint, Model: l.Model, Body: l.Body, IdempotencyKey: l.key(),
-		Timeouts: l.bounded(r.timeouts(route, l), sent),
+		Timeouts: l.bounded(u.timeouts(l), sent),
 	}, func(c providers.Chunk) {
-		pieces.seen(time.Now())
+		pieces.seen(time.Now(), c.Token)
 		show(c)
 	})
 	a.latency, a.gap, a.ended = time.Since(sent), pieces.longest(time.Now()), time.Now().UTC()
 	a.held = a.blame(context.Cause(ctx))
-	a.settled = r.settle(ctx, l, a)
+	a.settled = u.settle(ctx, l, a)
 	return a
 }
 
 // timeouts returns those of the route, or what follows from what calls took.
-func (r *Runner) timeouts(route jobs.Route, l leg) providers.Timeouts {
-	if !route.Adaptive || r.cfg.Timeouts == nil {
-		return route.Timeouts
+func (u *run) timeouts(l leg) providers.Timeouts {
+	if !u.route.Adaptive || u.cfg.Timeouts == nil {
+		return u.route.Timeouts
 	}
-	return r.cfg.Timeouts(jobs.Target{Provider: l.Provider, Model: l.Model}, route.Timeouts, l.estimate)
-}
-
-// gaps measures the silences between the pieces of an answer.
-type gaps struct {
-	last time.Time
-	most time.Duration
-}
-
-func (g *gaps) seen(at time.Time) {
-	if !g.last.IsZero() {
-		g.most = max(g.most, at.Sub(g.last))
-	}
-	g.last = at
-}
-
-// longest returns the longest silence; zero when there was no piece.
-func (g *gaps) longest(end time.Time) time.Duration {
-	g.seen(end)
-	return g.most
+	return u.cfg.Timeouts(targetOf(l.Work), u.route.Timeouts, l.estimate)
 }
 
 // blame returns cause if the call failed as a cancelled call does. A failure of
@@ -139,18 +130,18 @@ func (a *attempt) blame(cause error) error {
 // call calls the provider. A panic in it is a malformed answer: most likely
 // this answer is what the adapter could not bear. It is retried, and counts,
 // so that a request that always ends so does end.
-func (r *Runner) call(
+func (u *run) call(
 	ctx context.Context, l leg, req providers.Request, show func(providers.Chunk),
 ) (resp providers.Response, failure *providers.Error) {
 	defer func() {
 		if v := recover(); v != nil {
-			r.cfg.Observer.panicked(l.Task, fmt.Sprintf("%T", v), debug.Stack())
+			u.cfg.Observer.panicked(l.Task, fmt.Sprintf("%T", v), debug.Stack())
 			resp, failure = providers.Response{}, &providers.Error{
 				Class: providers.Malformed, Message: "the provider's adapter failed on this call",
 			}
 		}
 	}()
-	resp, err := l.providers[l.Provider].Call(ctx, req, show)
+	resp, err := u.providers[l.Provider].Call(ctx, req, show)
 	if err != nil {
 		return providers.Response{}, failureOf(err)
 	}

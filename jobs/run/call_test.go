@@ -77,3 +77,24 @@ func TestTheLongestSilenceIsTold(t *testing.T) {
 		})
 	}
 }
+
+// TestTheWaitForTheFirstTokenIsNoSilence, whatever came before it.
+func TestTheWaitForTheFirstTokenIsNoSilence(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.call = func(ctx context.Context, _ providers.Request) (providers.Response, error) {
+			role(ctx, `"role"`)
+			time.Sleep(time.Minute)
+			piece(ctx, `"x"`)
+			time.Sleep(time.Second)
+			return answer, nil
+		}
+		g.take()
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if a := g.attempt(); a.Gap != time.Second {
+			t.Errorf("told a silence of %v, want the second after the token", a.Gap)
+		}
+	})
+}

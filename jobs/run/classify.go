@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -67,7 +66,7 @@ func (d *decision) rescheduling() jobs.Rescheduling {
 }
 
 // decide says what becomes of the execution.
-func (r *Runner) decide(w jobs.Work, route jobs.Route, a attempt) decision {
+func (u *run) decide(w jobs.Work, a attempt) decision {
 	d := decision{task: w.Task, call: callOf(w, a), gap: a.gap, at: a.ended, target: w.Target}
 	switch {
 	case a.held != nil:
@@ -75,7 +74,7 @@ func (r *Runner) decide(w jobs.Work, route jobs.Route, a attempt) decision {
 	case a.failure == nil:
 		d.status, d.result = jobs.StatusSucceeded, a.response.Body
 	default:
-		r.afterFailure(&d, w, route, a)
+		u.afterFailure(&d, w, a)
 	}
 	return d
 }
@@ -103,7 +102,7 @@ func (d *decision) giveBack(w jobs.Work, a attempt) {
 // afterFailure applies the policy of the failure's class. What may succeed at the
 // same target later is tried at the next one at once, and after the last at the
 // first again, later; a 429 is waited for as long as the route has patience.
-func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, a attempt) {
+func (u *run) afterFailure(d *decision, w jobs.Work, a attempt) {
 	e := a.failure
 	class, policy := e.Class, e.Policy()
 	if policy.Try = a.isTry(w); policy.Try {
@@ -111,12 +110,12 @@ func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, a atte
 	}
 	d.message = safe(e.Message, maxMessage)
 	full := withDetail(d.message, e.Detail)
-	next, another := nextTarget(route, w, a.calls)
-	if pause := r.jitter(w, d.at, a); e.Unsupported == nil && d.at.Add(pause).Before(w.StopAt) {
+	next, another := u.next(w)
+	if pause := u.jitter(w, d.at, a); e.Unsupported == nil && d.at.Add(pause).Before(w.StopAt) {
 		d.pause = pause
 	}
 	switch {
-	case w.Tries+d.tries >= max(1, route.MaxAttempts) && policy.Try, policy.Next == providers.Final,
+	case w.Tries+d.tries >= max(1, u.route.MaxAttempts) && policy.Try, policy.Next == providers.Final,
 		policy.Next == providers.Failover && !another:
 		d.fail(string(class), full)
 		return
@@ -129,9 +128,9 @@ func (r *Runner) afterFailure(d *decision, w jobs.Work, route jobs.Route, a atte
 		d.waitingOn = jobs.WaitingOnRateLimit
 	}
 	hint := max(0, e.RetryAfter, a.settled.Opened.For)
-	wait := hint + r.jitter(w, d.at.Add(hint), a)
+	wait := hint + u.jitter(w, d.at.Add(hint), a)
 	d.runAt = ceil(d.at.Add(wait))
-	inTime, stays := d.runAt.Before(w.StopAt), class == providers.RateLimited && wait <= route.Patience
+	inTime, stays := d.runAt.Before(w.StopAt), class == providers.RateLimited && wait <= u.route.Patience
 	switch {
 	case another && d.at.Before(w.StopAt) && (!stays || !inTime):
 		d.failOver(next)
@@ -182,18 +181,6 @@ func (d *decision) fail(code, message string) {
 // released anew when that target lets nothing through now.
 func (d *decision) failOver(target int) {
 	d.target, d.runAt, d.waitingOn, d.failedOver = target, d.at, jobs.WaitingOnCapacity, true
-}
-
-// nextTarget returns the index of the route's target after the one called, and
-// whether the run has not called all of them: it may have begun with any. The
-// configuration may have changed since the release: what counts is where the
-// called target stands now.
-func nextTarget(route jobs.Route, w jobs.Work, calls int) (next int, another bool) {
-	called, i := jobs.Target{Provider: w.Provider, Model: w.Model}, w.Target
-	if i < 0 || i >= len(route.Targets) || route.Targets[i] != called {
-		i = slices.Index(route.Targets, called)
-	}
-	return (i + 1) % len(route.Targets), calls < len(route.Targets)
 }
 
 // callOf returns the call's row, closed.

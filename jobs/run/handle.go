@@ -76,18 +76,6 @@ func (r *Runner) untilDraining(ctx context.Context) (context.Context, context.Ca
 	return ctx, cancel
 }
 
-// route returns the policies of the work's route. If this process does not
-// know it, the target chosen by the dispatcher is called with the defaults.
-func (r *Runner) route(w jobs.Work) jobs.Route {
-	if route, err := r.cfg.Catalog.Resolve(w.Route); err == nil {
-		return route
-	}
-	return jobs.Route{
-		Name: w.Route, Targets: []jobs.Target{{Provider: w.Provider, Model: w.Model}},
-		MaxAttempts: defaultMaxAttempts, Timeouts: jobs.DefaultTimeouts(),
-	}
-}
-
 // Why a call was not made.
 var (
 	errStale    = errors.New("the worker could not renew its heartbeat")
@@ -98,24 +86,24 @@ var (
 )
 
 // hold returns why the call must not be made, or nil.
-func (r *Runner) hold(ctx context.Context, l leg, now time.Time) error {
+func (u *run) hold(ctx context.Context, l leg) error {
 	select {
-	case <-r.draining:
+	case <-u.draining:
 		return errDrained
 	default:
 	}
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case r.stale():
+	case u.stale():
 		return errStale
 	case l.Refused != nil:
 		return errRefused
 	case l.Withheld != "":
 		return fmt.Errorf("%w: %s", errWithheld, l.Withheld)
-	case l.providers[l.Provider] == nil:
+	case u.providers[l.Provider] == nil:
 		return errNoSuch
-	case !now.Before(l.StopAt):
+	case !time.Now().Before(l.StopAt):
 		return errTooLate
 	}
 	return nil

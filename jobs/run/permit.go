@@ -69,18 +69,22 @@ func (s *shut) waitingOn() jobs.WaitingOn {
 	}
 }
 
-// permit gets leave to make the call, and waits for it a little. It returns why
-// the call must not be made, or nil.
-func (r *Runner) permit(ctx context.Context, l *leg) error {
-	for asked := time.Now(); ; {
-		if held := r.hold(ctx, *l, time.Now()); held != nil {
+// permit gets leave to make the call, and waits for it a little, but not beyond the
+// deadline. It returns why the call must not be made, or nil.
+func (u *run) permit(ctx context.Context, l *leg) error {
+	last := time.Now().Add(permitPatience)
+	if l.StopAt.Before(last) {
+		last = l.StopAt
+	}
+	for {
+		if held := u.hold(ctx, *l); held != nil {
 			return held
 		}
-		held := r.admit(ctx, l)
+		held := u.admit(ctx, l)
 		if held == nil {
 			return nil
 		}
-		if time.Since(asked)+held.wait > permitPatience {
+		if time.Now().Add(held.wait).After(last) {
 			return held
 		}
 		if backoff.Wait(ctx, held.wait) != nil {
@@ -91,21 +95,21 @@ func (r *Runner) permit(ctx context.Context, l *leg) error {
 
 // admit asks once for leave to make the call. It returns nil when it may be
 // made: then it must be settled.
-func (r *Runner) admit(ctx context.Context, l *leg) *shut {
-	if r.cfg.Lanes == nil {
+func (u *run) admit(ctx context.Context, l *leg) *shut {
+	if u.cfg.Lanes == nil {
 		return nil
 	}
-	ask := lane.Ask{Lane: r.cfg.laneOf(l.Work), Call: l.Call}
-	if r.cfg.Tokens != nil {
-		l.estimate = r.cfg.Tokens.Estimate(ask.Target, l.Endpoint, l.Body)
+	ask := lane.Ask{Lane: u.cfg.laneOf(targetOf(l.Work)), Call: l.Call}
+	if u.cfg.Tokens != nil {
+		l.estimate = u.cfg.Tokens.Estimate(ask.Target, l.Endpoint, l.Body)
 		ask.Input, ask.Output = l.estimate.Input, l.estimate.Output
 	}
 	var v lane.Verdict
-	err := within(ctx, settleTimeout, func(ctx context.Context) (err error) {
-		v, err = r.cfg.Lanes.Admit(ctx, ask)
+	err := l.within(ctx, settleTimeout, func(ctx context.Context) (err error) {
+		v, err = u.cfg.Lanes.Admit(ctx, ask)
 		return err
 	})
-	r.reportLanes(ctx, err)
+	u.reportLanes(ctx, err)
 	switch {
 	case err != nil:
 		return &shut{reason: lane.Rebuilding, wait: lanesAway}
@@ -113,7 +117,7 @@ func (r *Runner) admit(ctx context.Context, l *leg) *shut {
 		return &shut{reason: v.Reason, wait: v.For}
 	}
 	l.permit = v.Permit
-	r.permits.add(v.Permit)
+	u.permits.add(v.Permit)
 	return nil
 }
 
@@ -174,9 +178,8 @@ func (r *Runner) reportLanes(ctx context.Context, err error) {
 	}
 }
 
-// laneOf names the lane of the work's target.
-func (c Config) laneOf(w jobs.Work) lane.Lane {
-	t := jobs.Target{Provider: w.Provider, Model: w.Model}
+// laneOf names the lane of a target.
+func (c Config) laneOf(t jobs.Target) lane.Lane {
 	if c.Pool == nil {
 		return lane.Lane{Pool: t.Provider, Target: t.String()}
 	}

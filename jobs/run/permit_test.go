@@ -190,6 +190,43 @@ func TestALongWaitIsGivenBack(t *testing.T) {
 	}
 }
 
+// TestNoWaitForALaneOutlastsTheDeadline: neither for leave nor for word of it.
+func TestNoWaitForALaneOutlastsTheDeadline(t *testing.T) {
+	t.Parallel()
+	for name, those := range map[string]func() run.Lanes{
+		"leave": func() run.Lanes {
+			l := &lanes{}
+			l.shutFor(2500*time.Millisecond, lane.RateLimit)
+			return l
+		},
+		"word": func() run.Lanes { return &mute{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t, func(c *run.Config) { c.Lanes = those() })
+				g.work.StopAt = time.Now().Add(time.Second)
+				var ended time.Time
+				g.rescheduled = func(jobs.Rescheduling) error { ended = time.Now(); return nil }
+				g.take()
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if r := g.rescheduling(); ended.After(g.work.StopAt) || r.Tries != 0 || len(under(g, &g.requested)) != 0 {
+					t.Errorf("given back %+v at %v, want it uncalled by %v", r, ended, g.work.StopAt)
+				}
+			})
+		})
+	}
+}
+
+// mute never says whether a call may be made.
+type mute struct{ lanes }
+
+func (m *mute) Admit(ctx context.Context, _ lane.Ask) (lane.Verdict, error) {
+	<-ctx.Done()
+	return lane.Verdict{}, ctx.Err()
+}
+
 // TestNothingIsSentUnasked: while nobody knows whether a call may be made, none is,
 // and that is said once.
 func TestNothingIsSentUnasked(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers"
 )
 
@@ -25,24 +24,17 @@ func (f finisher) succeeded() bool { return f.failure == nil && f.held == nil }
 // target beside it: a hedge. The first success wins; the other is cancelled,
 // waited for and recorded. Somebody who listens decides it earlier: the first
 // token they are shown does.
-func (r *Runner) race(ctx context.Context, route jobs.Route, first leg, s *stage) (leg, attempt) {
-	target, late, ok := r.hedge(route, first)
+func (u *run) race(ctx context.Context, first leg) (leg, attempt) {
+	late, ok := u.hedgeAfter(first)
 	if !ok {
-		return first, r.send(ctx, route, first, func(c providers.Chunk) { s.show(first.n, c) })
+		voice := u.stage.voice(first.n)
+		return first, u.send(ctx, first, func(c providers.Chunk) { voice.say(c) })
 	}
-	c := &course{run: r, route: route, stage: s, started: make(chan struct{}), shown: make(chan int, 2), done: make(chan finisher, 2)}
+	c := &course{run: u, spoke: make(chan struct{}), shown: make(chan int, 2), done: make(chan finisher, 2)}
 	stopFirst := c.start(ctx, first)
 	defer stopFirst(nil)
-	timer := time.NewTimer(late)
-	defer timer.Stop()
-	select {
-	case f := <-c.done:
-		return f.leg, f.attempt
-	case <-c.started:
-	case <-ctx.Done():
-	case <-timer.C:
-		rival := first
-		if r.hedges.take(route) && r.begin(ctx, route, &rival, target) {
+	if c.silentFor(ctx, late) {
+		if rival, ok := c.rival(ctx, first); ok {
 			stopRival := c.start(ctx, rival)
 			defer stopRival(nil)
 			return c.finish(ctx, first, stopFirst, stopRival)
@@ -52,25 +44,36 @@ func (r *Runner) race(ctx context.Context, route jobs.Route, first leg, s *stage
 	return f.leg, f.attempt
 }
 
+// hedgeAfter returns how late the call's first token is when a second call may be
+// made, if it may. Every call that might be hedged counts for the budget.
+func (u *run) hedgeAfter(l leg) (time.Duration, bool) {
+	if _, another := u.next(l.Work); !another || u.route.HedgeBudget <= 0 || u.cfg.HedgeAfter == nil || l.permit.Probe {
+		return 0, false
+	}
+	u.hedges.count(u.route)
+	return u.cfg.HedgeAfter(targetOf(l.Work), u.route.HedgeBudget)
+}
+
 // course is one race.
 type course struct {
-	run   *Runner
-	route jobs.Route
-	stage *stage
-	// started is closed at the first piece of any call.
-	started chan struct{}
-	once    sync.Once
-	// shown holds the number of a call of which somebody has seen a piece.
+	*run
+	// spoke is closed at the first token of any call.
+	spoke chan struct{}
+	once  sync.Once
+	// shown holds the number of a call of which somebody has seen a token.
 	shown chan int
 	done  chan finisher
 }
 
 func (c *course) start(ctx context.Context, l leg) context.CancelCauseFunc {
 	ctx, stop := context.WithCancelCause(ctx)
+	voice := c.stage.voice(l.n)
 	go func() {
-		a := c.run.send(ctx, c.route, l, func(piece providers.Chunk) {
-			c.once.Do(func() { close(c.started) })
-			if c.stage.show(l.n, piece) {
+		a := c.send(ctx, l, func(piece providers.Chunk) {
+			if piece.Token {
+				c.once.Do(func() { close(c.spoke) })
+			}
+			if voice.say(piece) {
 				select {
 				case c.shown <- l.n:
 				default:
@@ -80,6 +83,47 @@ func (c *course) start(ctx context.Context, l leg) context.CancelCauseFunc {
 		c.done <- finisher{l, a}
 	}()
 	return stop
+}
+
+// silentFor waits so long, or until the call needs no hedge. It reports whether it
+// may need one.
+func (c *course) silentFor(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-c.spoke:
+	case <-ctx.Done():
+	case f := <-c.done:
+		c.done <- f
+	case <-timer.C:
+	}
+	return c.silent(ctx)
+}
+
+// silent reports whether the call is under way and has brought no token.
+func (c *course) silent(ctx context.Context) bool {
+	select {
+	case <-c.spoke:
+		return false
+	default:
+		return len(c.done) == 0 && ctx.Err() == nil
+	}
+}
+
+// rival returns a second call beside first, to be made at once. It is none when the
+// budget has none left, when it has no leave, or when first has spoken or ended
+// while leave was asked for. Only what is made is spent.
+func (c *course) rival(ctx context.Context, first leg) (leg, bool) {
+	target, another := c.next(first.Work)
+	if !another || !c.hedges.left(c.route) {
+		return leg{}, false
+	}
+	rival, ok := c.begin(ctx, first, target)
+	if ok && !(c.silent(ctx) && c.hedges.take(c.route)) {
+		c.withdraw(ctx, rival, errOutrun)
+		return leg{}, false
+	}
+	return rival, ok
 }
 
 // finish waits for both calls. It returns the one that counts, with the tries of
@@ -113,8 +157,8 @@ func (c *course) finish(
 		won, lost = lost, won
 	}
 	d := lost.lost()
-	c.run.closeCall(ctx, lost.leg, d, Outrun)
-	won.Tries, won.n = first.Tries+d.tries, max(won.n, lost.n)
+	c.closeCall(ctx, lost.leg, d, Outrun)
+	won.Tries = first.Tries + d.tries
 	return won.leg, won.attempt
 }
 
@@ -147,21 +191,4 @@ func (f finisher) lost() decision {
 		}
 	}
 	return d
-}
-
-// hedge returns the target of a second call and how long the first has until then,
-// if there may be one. Every call that might be hedged counts for the budget.
-func (r *Runner) hedge(route jobs.Route, l leg) (target int, late time.Duration, ok bool) {
-	if route.HedgeBudget <= 0 || r.cfg.HedgeAfter == nil || l.permit.Probe {
-		return 0, 0, false
-	}
-	r.hedges.count(route)
-	for i := 1; i < len(route.Targets); i++ {
-		target = (l.Target + i) % len(route.Targets)
-		if t := route.Targets[target]; l.providers[t.Provider] != nil {
-			late, ok = r.cfg.HedgeAfter(jobs.Target{Provider: l.Provider, Model: l.Model}, route.HedgeBudget)
-			return target, late, ok
-		}
-	}
-	return 0, 0, false
 }

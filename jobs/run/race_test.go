@@ -2,6 +2,7 @@ package run_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,13 +17,22 @@ import (
 
 // hedged makes calls of the route default be hedged after a second, as often as
 // there are calls.
-func hedged(c *run.Config) {
-	first, second := jobs.Target{Provider: "first", Model: "m1"}, jobs.Target{Provider: "second", Model: "m2"}
-	c.Catalog = jobs.NewCatalog([]jobs.Route{{
-		Name: "default", Targets: []jobs.Target{first, second}, MaxAttempts: 5, HedgeBudget: 1,
-		Timeouts: providers.Timeouts{Total: 10 * time.Minute},
-	}}, nil, jobs.Route{})
-	c.HedgeAfter = func(t jobs.Target, _ float64) (time.Duration, bool) { return time.Second, t == first }
+func hedged(c *run.Config) { hedgedBy(1, "m1", "m2")(c) }
+
+// hedgedBy does so with a budget and the given models, the first of which may be
+// hedged.
+func hedgedBy(budget float64, models ...string) func(*run.Config) {
+	providerOf := map[string]string{"m1": "first", "m2": "second", "m3": "second"}
+	var targets []jobs.Target
+	for _, m := range models {
+		targets = append(targets, jobs.Target{Provider: providerOf[m], Model: m})
+	}
+	return func(c *run.Config) {
+		c.Catalog = jobs.NewCatalog([]jobs.Route{{
+			Name: "default", Targets: targets, MaxAttempts: 5, HedgeBudget: budget, Timeouts: providers.Timeouts{Total: 10 * time.Minute},
+		}}, nil, jobs.Route{})
+		c.HedgeAfter = func(t jobs.Target, _ float64) (time.Duration, bool) { return time.Second, t == targets[0] }
+	}
 }
 
 // after is a call that brings its first piece after a time, and then all of it
@@ -103,6 +113,138 @@ func TestWhatIsNotLateIsNotHedged(t *testing.T) {
 				g := race(t, first, succeeding)
 				if n := len(under(g, &g.requested)); n != 1 {
 					t.Errorf("%d calls, want one", n)
+				}
+			})
+		})
+	}
+}
+
+// opening is a call that says that its answer has begun, does so after a time, and is
+// over after another.
+func opening(first, rest time.Duration) func(context.Context, providers.Request) (providers.Response, error) {
+	return func(ctx context.Context, req providers.Request) (providers.Response, error) {
+		role(ctx, `"role of `+req.Model+`"`)
+		return after(first, rest)(ctx, req)
+	}
+}
+
+// TestARoleIsNoToken: what says that an answer has begun and nothing of it keeps no
+// hedge from being made, nor from being shown.
+func TestARoleIsNoToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &recorded{heard: true}
+		g := race(t, opening(20*time.Second, 0), opening(time.Second, time.Second), s.live)
+		if o := g.outcome(); o.Call.Provider != "second" || !slices.Equal(s.pieces, []string{`"role of m2"`, `"m2"`}) {
+			t.Errorf("outcome %+v, shown %q; want the hedge's alone, from its role on", o, s.pieces)
+		}
+	})
+}
+
+// TestAThoughtIsAToken though there may be no words for it.
+func TestAThoughtIsAToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &recorded{heard: true}
+		g := race(t, func(ctx context.Context, req providers.Request) (providers.Response, error) {
+			tell(ctx, providers.Chunk{Token: true})
+			return after(20*time.Second, 0)(ctx, req)
+		}, succeeding, s.live)
+		if n := len(under(g, &g.requested)); n != 1 || !slices.Equal(s.pieces, []string{`"m1"`}) {
+			t.Errorf("%d calls, shown %q; want one, and its text", n, s.pieces)
+		}
+	})
+}
+
+// TestAHedgeIsNotMadeInVain: when the first call has spoken, or is over, by the time
+// there is leave for another, that is given back.
+func TestAHedgeIsNotMadeInVain(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]func(context.Context, providers.Request) (providers.Response, error){
+		"its first token is there": after(1200*time.Millisecond, 30*time.Second),
+		"it is over":               later(1200*time.Millisecond, providers.Error{Class: providers.BadRequest}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l := &lanes{}
+				g := race(t, first, succeeding, l.configure, func(c *run.Config) { c.Store = slowStore{c.Store} })
+				if n := len(under(g, &g.requested)); n != 1 {
+					t.Errorf("%d calls, want one", n)
+				}
+				if !slices.ContainsFunc(l.settled, func(s settled) bool { return s.Unsent && s.Target == "second/m2" }) {
+					t.Errorf("settled %+v, want the hedge's leave given back", l.settled)
+				}
+				if c := under(g, &g.closed); len(c) != 1 || c[0].Status != jobs.CallCancelled || c[0].Latency != 0 {
+					t.Errorf("closed %+v, want the call that was not made", c)
+				}
+			})
+		})
+	}
+}
+
+// slowStore takes half a second to open a call.
+type slowStore struct{ jobs.RunStore }
+
+func (s slowStore) OpenCall(ctx context.Context, worker uuid.UUID, c jobs.Call) error {
+	time.Sleep(500 * time.Millisecond)
+	return s.RunStore.OpenCall(ctx, worker, c)
+}
+
+// TestAHedgeThatIsNotMadeIsNotSpent: a call earns half a hedge. The second of three
+// has one to spend; where it gets no leave, the third has it still.
+func TestAHedgeThatIsNotMadeIsNotSpent(t *testing.T) {
+	t.Parallel()
+	for _, refused := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			l, run := &lanes{}, 0
+			l.admit = func(a lane.Ask) (lane.Verdict, error) {
+				return lane.Verdict{Admitted: !refused || run == 3 || a.Pool == "first", Reason: lane.Capacity, For: time.Second}, nil
+			}
+			g := newRig(t, hedgedBy(0.5, "m1", "m2"), l.configure)
+			g.work.Route, g.call = "default", byModel(after(20*time.Second, 0), succeeding)
+			for run = 1; run <= 3; run++ {
+				g.note(func() { g.requested = nil })
+				g.take()
+				time.Sleep(time.Minute)
+				synctest.Wait()
+			}
+			if n := len(under(g, &g.requested)); refused && n != 2 || !refused && n != 1 {
+				t.Errorf("refused %v: %d calls in the third run, want the hedge where it was not spent", refused, n)
+			}
+		})
+	}
+}
+
+// TestNoTargetIsCalledTwiceInARun: neither by failover after a hedge nor the other way
+// round.
+func TestNoTargetIsCalledTwiceInARun(t *testing.T) {
+	t.Parallel()
+	down := providers.Error{Class: providers.Overloaded}
+	for name, c := range map[string]struct {
+		models []string
+		call   func(context.Context, providers.Request) (providers.Response, error)
+		want   []string
+	}{
+		"a hedge, then failover": {[]string{"m1", "m2", "m3"}, later(3*time.Second, down), []string{"m1", "m2", "m3"}},
+		"failover to what is slow": {
+			[]string{"m2", "m1"}, byModel(failing(down), later(3*time.Second, down)), []string{"m1", "m2"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t, hedgedBy(1, c.models...))
+				g.work.Route, g.call = "default", c.call
+				g.take()
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				var got []string
+				for _, r := range under(g, &g.requested) {
+					got = append(got, r.Model)
+				}
+				if !slices.Equal(got, c.want) || g.rescheduling().Tries != len(c.want) {
+					t.Errorf("called %v, then %+v; want %v, each a try", got, g.rescheduling(), c.want)
 				}
 			})
 		})

@@ -166,8 +166,13 @@ type chunks struct{}
 
 // piece tells of a piece of the answer, from within a call.
 func piece(ctx context.Context, data string) {
-	ctx.Value(chunks{}).(func(providers.Chunk))(providers.Chunk{Data: json.RawMessage(data)})
+	tell(ctx, providers.Chunk{Data: json.RawMessage(data), Token: true})
 }
+
+func tell(ctx context.Context, c providers.Chunk) { ctx.Value(chunks{}).(func(providers.Chunk))(c) }
+
+// role tells of a piece that says nothing of the answer.
+func role(ctx context.Context, data string) { tell(ctx, providers.Chunk{Data: json.RawMessage(data)}) }
 
 // hang is a call that goes on until it is cancelled.
 func hang(ctx context.Context, _ providers.Request) (providers.Response, error) {

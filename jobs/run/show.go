@@ -22,32 +22,63 @@ type Stream interface {
 }
 
 // stage shows the pieces of one call of a run to those who listen: of the first
-// that brings any.
+// that brings a token.
 type stage struct {
 	stream Stream
 	// shown is the number of the call that is shown, zero before there is one.
 	shown atomic.Int64
 }
 
-func (r *Runner) stage(t jobs.Task) *stage {
+func (r *Runner) newStage(t jobs.Task) *stage {
 	if r.cfg.Live == nil {
 		return &stage{}
 	}
 	return &stage{stream: r.cfg.Live(t)}
 }
 
-// show shows a piece of the given call, unless another is shown. It reports
-// whether somebody listens who has seen it.
-func (s *stage) show(call int, c providers.Chunk) (seen bool) {
-	if s.stream == nil || !s.shown.CompareAndSwap(0, int64(call)) && s.shown.Load() != int64(call) {
-		return false
-	}
-	s.stream.Add(bytes.Clone(c.Data))
-	return s.stream.Heard()
-}
-
 func (s *stage) end(ctx context.Context) {
 	if s.stream != nil {
 		s.stream.End(context.WithoutCancel(ctx))
 	}
+}
+
+// maxHeld bounds the pieces that are held back.
+const maxHeld = 16
+
+// voice shows the pieces of one call. Those before its first token are held back
+// until then: a call that has said nothing yet keeps no other from the stage. It
+// is for one goroutine.
+type voice struct {
+	stage *stage
+	call  int64
+	held  []json.RawMessage
+}
+
+func (s *stage) voice(call int) *voice { return &voice{stage: s, call: int64(call)} }
+
+// say shows a piece, unless another call is shown. It reports whether somebody
+// listens who has seen it.
+func (v *voice) say(c providers.Chunk) (seen bool) {
+	s := v.stage
+	if s.stream == nil {
+		return false
+	}
+	if c.Data != nil {
+		v.held = append(v.held, bytes.Clone(c.Data))
+	}
+	shown := s.shown.Load()
+	if shown == 0 && (c.Token || len(v.held) >= maxHeld) && s.shown.CompareAndSwap(0, v.call) {
+		shown = v.call
+	}
+	switch {
+	case shown == v.call:
+		for _, piece := range v.held {
+			s.stream.Add(piece)
+		}
+		v.held = nil
+		return s.stream.Heard()
+	case shown != 0:
+		v.held = nil
+	}
+	return false
 }
