@@ -74,8 +74,9 @@ var (
 	// ErrStale says that a task's fence is past, or that it is another's: the
 	// worker must change nothing.
 	ErrStale = errors.New("stale task")
-	// ErrProlonged says that a job with a later deadline has attached: see
-	// [Outcome.StopAt].
+	// ErrProlonged says that a job has attached for which the outcome is none: one
+	// with a later deadline, see [Outcome.StopAt], or one that would not degrade,
+	// see [Outcome.Degraded].
 	ErrProlonged = errors.New("execution was prolonged")
 )
 

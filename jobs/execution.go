@@ -46,6 +46,9 @@ type Release struct {
 	Fence    int64
 	Provider string
 	Model    string
+	// Degraded says that it is a lesser target. Such a release is made only if all
+	// jobs of the execution would degrade.
+	Degraded bool
 }
 
 // Outstanding counts the releases of a tenant that a provider has not finished.
@@ -79,6 +82,8 @@ type Work struct {
 	Target   int
 	Provider string
 	Model    string
+	// Degraded is that of the [Release].
+	Degraded bool
 	// Tries is how many were used up before this run.
 	Tries int
 	// StopAt is the latest deadline of its jobs: the run ends by then.
@@ -111,6 +116,10 @@ type Outcome struct {
 	// later deadline has attached, nothing is written and the store answers
 	// [ErrProlonged]. It is set when a run gives up only for want of time.
 	StopAt time.Time
+	// Degraded says that the run was of a lesser target. The outcome is conditional,
+	// too: when a job has attached that would not degrade, nothing is written and the
+	// store answers [ErrProlonged]. A result of such a run is not copied for later jobs.
+	Degraded bool
 }
 
 // Rescheduling gives an execution back to be released again.

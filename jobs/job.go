@@ -43,6 +43,11 @@ type Job struct {
 	// AnswerOf is the execution whose result is the job's when its own brought
 	// none and a stale one served; nil otherwise.
 	AnswerOf uuid.UUID
+	// OnUnavailable is what the job wants when no target of its route can be called.
+	OnUnavailable OnUnavailable
+	// Degraded says that the answer is one that [OnUnavailableDegrade] allowed: an
+	// old one, or that of a lesser target.
+	Degraded bool
 	// Ephemeral says that the request and the answer are dropped once the answer
 	// was delivered, or soon after the end: see [EphemeralHold].
 	Ephemeral bool
@@ -76,6 +81,8 @@ const (
 	CodeExpired   = "expired"
 	CodeCancelled = "cancelled"
 	CodePoisoned  = "poisoned"
+	// CodeUnavailable says that no target could be called: see [OnUnavailableFail].
+	CodeUnavailable = "unavailable"
 	// CodeErased says that the data is gone for good: its key was erased. A job
 	// that had succeeded before has it as well, in place of its result.
 	CodeErased = "erased"

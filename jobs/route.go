@@ -46,6 +46,11 @@ type Route struct {
 	// HedgeBudget is which part of the calls may be second ones, made because the
 	// first token of the first was late; zero: none.
 	HedgeBudget float64
+	// OnUnavailable is what jobs want that do not say: see [OnUnavailable].
+	OnUnavailable OnUnavailable
+	// Degraded are lesser targets, called for jobs that would degrade while none of
+	// Targets can be; in order.
+	Degraded []Target
 }
 
 // Catalog knows what a caller's model may name. It is safe for use by many

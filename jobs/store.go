@@ -81,7 +81,7 @@ type ReadStore interface {
 // DispatchStore is what the dispatcher needs.
 type DispatchStore interface {
 	// Routes lists the routes that have live executions, but for those all of
-	// whose executions wait for a time.
+	// whose executions wait for a time and have no job for GiveUp to look at.
 	Routes(ctx context.Context) ([]string, error)
 	// Unpark makes known to Routes and Ready up to limit executions that were
 	// given back until a time that has come by now, the longest due first. They
@@ -95,6 +95,13 @@ type DispatchStore interface {
 	// a time are listed from their Unpark on. What it costs depends neither on
 	// how many are queued nor on how many wait.
 	Ready(ctx context.Context, q ReadyQuery) ([]Candidate, error)
+	// GiveUp does what the jobs of a route want none of whose targets can be called,
+	// but for those whose execution is released and those that are due to expire. One
+	// that would fail does so with u.Why, or with a stale answer that it may take;
+	// one that would degrade is answered by the newest result of its hash that may be
+	// copied, if there is one, and is not looked at again if there is none. Others
+	// are left alone. What it costs does not depend on how many those are.
+	GiveUp(ctx context.Context, u Unserved) (GivenUp, error)
 	// Outstanding counts what is released and not finished.
 	Outstanding(ctx context.Context) ([]Outstanding, error)
 	// Release releases each under its next fence and returns those that it
@@ -190,7 +197,7 @@ type ControlStore interface {
 // Submission is a validated job on its way into the store.
 type Submission struct {
 	// Job has ID, Tenant, Endpoint, Model, Priority, Deadline, CreatedAt,
-	// RequestHash, Metadata, User and Ephemeral set.
+	// RequestHash, Metadata, User, OnUnavailable and Ephemeral set.
 	Job     Job
 	Request Request
 	// Execution is the id of the execution to make, if one is made: a UUIDv7.
@@ -219,6 +226,18 @@ func (s Submission) StaleAfter() time.Time {
 	}
 	return s.Job.CreatedAt.Add(-s.StaleIfError)
 }
+
+// UnservedRoute returns the route of which it is for GiveUp that nothing can be
+// called; empty when the job waits anyway.
+func (s Submission) UnservedRoute() string {
+	if s.Job.OnUnavailable == OnUnavailableWait {
+		return ""
+	}
+	return s.Request.Route
+}
+
+// Degradable reports whether the job would degrade.
+func (s Submission) Degradable() bool { return s.Job.OnUnavailable == OnUnavailableDegrade }
 
 // Request is what an execution asks of a provider.
 type Request struct {
@@ -287,6 +306,8 @@ type ReadyQuery struct {
 	AfterTenant string
 	Tenants     int
 	PerTenant   int
+	// Degradable selects those all of whose jobs would degrade.
+	Degradable bool
 }
 
 // Worker is a process that runs executions.

@@ -57,6 +57,9 @@ type NewJob struct {
 	StaleIfError time.Duration
 	// NoStore keeps the answer from being copied for later jobs.
 	NoStore bool
+	// OnUnavailable is what to do when no target can be called; nil: what the route
+	// says.
+	OnUnavailable *OnUnavailable
 	// Ephemeral drops request and answer once the answer was delivered, or
 	// [EphemeralHold] after the end. It implies NoStore.
 	Ephemeral bool
@@ -118,6 +121,7 @@ func (s *Service) revalidate(ctx context.Context, n NewJob, served Job, at time.
 		Priority: PriorityLow, Metadata: map[string]string{"refreshes": served.ID.String()},
 		IdempotencyKey: refreshKey + served.RequestHash + at.Format(" 2006-01-02T15:04"),
 		Fingerprint:    sha256.Sum256([]byte(served.RequestHash)),
+		OnUnavailable:  new(OnUnavailableWait),
 	})
 }
 
@@ -140,7 +144,7 @@ func (s *Service) replay(ctx context.Context, n NewJob, at time.Time, invalid er
 
 // submission validates n, gives ids and takes the hash.
 func (s *Service) submission(n NewJob, at time.Time) (Submission, error) {
-	request, model, err := s.request(n)
+	request, route, model, err := s.request(n)
 	if err != nil {
 		return Submission{}, err
 	}
@@ -159,7 +163,7 @@ func (s *Service) submission(n NewJob, at time.Time) (Submission, error) {
 		Job: Job{
 			ID: newID(), Tenant: n.Tenant, Endpoint: request.Endpoint, Model: model, Priority: n.Priority,
 			Deadline: deadline, CreatedAt: at, RequestHash: hash, Metadata: n.Metadata, User: n.User,
-			Ephemeral: n.Ephemeral,
+			Ephemeral: n.Ephemeral, OnUnavailable: route.OnUnavailable,
 		},
 		Request:   request,
 		Execution: newID(),
@@ -167,6 +171,9 @@ func (s *Service) submission(n NewJob, at time.Time) (Submission, error) {
 		MaxAge:    n.MaxAge + n.StaleWhileRevalidate,
 		CopyFirst: n.StaleWhileRevalidate > 0,
 		NoStore:   n.NoStore || n.Ephemeral,
+	}
+	if n.OnUnavailable != nil {
+		sub.Job.OnUnavailable = *n.OnUnavailable
 	}
 	if n.StaleIfError > 0 {
 		sub.StaleIfError = n.MaxAge + n.StaleIfError
@@ -188,31 +195,30 @@ type body struct {
 }
 
 // request reads n's body and finds the route of its model.
-func (s *Service) request(n NewJob) (r Request, model string, err error) {
+func (s *Service) request(n NewJob) (r Request, route Route, model string, err error) {
 	fields, err := canonicalBody(n.Request)
 	if err != nil {
-		return Request{}, "", err
+		return Request{}, Route{}, "", err
 	}
 	b, err := readBody(fields)
 	if err != nil {
-		return Request{}, "", err
+		return Request{}, Route{}, "", err
 	}
 	r = Request{Endpoint: n.Endpoint, Body: n.Request, Sample: n.Sample}
 	if r.Endpoint == "" {
 		r.Endpoint = providers.ChatCompletions
 	}
 	if err := b.validate(r.Endpoint); err != nil {
-		return Request{}, "", err
+		return Request{}, Route{}, "", err
 	}
-	route, err := s.catalog.Resolve(*b.Model)
-	if err != nil {
-		return Request{}, "", err
+	if route, err = s.catalog.Resolve(*b.Model); err != nil {
+		return Request{}, Route{}, "", err
 	}
 	if err := s.carried(route, r); err != nil {
-		return Request{}, "", err
+		return Request{}, Route{}, "", err
 	}
 	r.Route, r.Cost = route.Name, b.cost(r.Endpoint, s.input(r))
-	return r, *b.Model, nil
+	return r, route, *b.Model, nil
 }
 
 // readBody decodes field by field, so that a field of the wrong type is named.

@@ -157,7 +157,7 @@ func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 	p.service = jobs.NewService(p.store, p.signals, catalog, options...)
 	p.dispatcher, err = dispatch.New(dispatch.Config{
 		Store: p.store, Queue: tasks, Catalog: catalog, Pools: pools, Holder: holder, Observer: o.dispatch(),
-		Lanes: p.lanes, Weight: p.latencies.weight,
+		Signals: p.signals, Lanes: p.lanes, Weight: p.latencies.weight,
 	})
 	if err != nil {
 		return err

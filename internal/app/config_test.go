@@ -152,6 +152,18 @@ func TestWrongConfigurationNamesTheKey(t *testing.T) {
 			RoleEmbedded, nil, "providers: {a: {type: openai}}\nroutes: {r: {targets: [a/b, a/c], patience: -1s}}",
 			"routes.r.patience", "expected a duration",
 		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nroutes: {r: {targets: [a/b], on_unavailable: retry}}",
+			"routes.r.on_unavailable", "wait, fail or degrade",
+		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nroutes: {r: {targets: [a/b], degraded: [a/c, a/b]}}",
+			"routes.r.degraded", `other targets than those in targets, got "a/b"`,
+		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nroutes: {r: {targets: [a/b], degraded: [b/c]}}",
+			"routes.r.degraded", `"b/c"`,
+		},
 		{RoleEmbedded, nil, "providers: {a: {type: cohere}}", "providers.a.type", `"cohere"`},
 		{RoleEmbedded, nil, "providers: {A: {type: openai}}", "providers.A", "a-z"},
 		{

@@ -116,6 +116,12 @@ type RouteConfig struct {
 	// Hedge makes a second call, to the next target, when the first token is late;
 	// absent: never.
 	Hedge HedgeConfig `yaml:"hedge"`
+	// OnUnavailable is what jobs want that do not say, when no target can be called:
+	// wait, which is the default, fail or degrade.
+	OnUnavailable string `yaml:"on_unavailable"`
+	// Degraded are lesser targets, provider/model, for jobs that would rather degrade
+	// than wait; absent: none.
+	Degraded []string `yaml:"degraded"`
 	// Targets are provider/model, at least one.
 	Targets []string `yaml:"targets"`
 	// Timeout bounds one call; 0: 10 minutes.
@@ -355,12 +361,11 @@ func (r RouteConfig) validate(name string, providers map[string]ProviderConfig) 
 	if len(r.Targets) == 0 {
 		return wrong(key+".targets", "expected at least one provider/model")
 	}
-	for _, t := range r.Targets {
-		provider, model, _ := strings.Cut(t, "/")
-		if _, ok := providers[provider]; !ok || model == "" {
-			return wrong(key+".targets", "expected provider/model with one of the providers %s, got %q",
-				strings.Join(slices.Sorted(maps.Keys(providers)), ", "), t)
-		}
+	if err := validateTargets(key+".targets", r.Targets, providers); err != nil {
+		return err
+	}
+	if err := r.validateUnavailable(key, providers); err != nil {
+		return err
 	}
 	if r.Timeout < 0 {
 		return wrong(key+".timeout", "expected a duration such as 60s, got %s", r.Timeout)
@@ -394,9 +399,7 @@ func (r RouteConfig) route(name string) jobs.Route {
 	if r.Patience != nil {
 		route.Patience = *r.Patience
 	}
-	for _, t := range r.Targets {
-		provider, model, _ := strings.Cut(t, "/")
-		route.Targets = append(route.Targets, jobs.Target{Provider: provider, Model: model})
-	}
+	route.Targets, route.Degraded = targetsOf(r.Targets), targetsOf(r.Degraded)
+	route.OnUnavailable, _ = jobs.ParseOnUnavailable(r.OnUnavailable) // validated; nothing is wait
 	return route
 }

@@ -52,7 +52,8 @@ func (f *File) limits() map[string]lane.Limits {
 func (f *File) targets() []jobs.Target {
 	all := make(map[jobs.Target]bool)
 	for name, r := range f.Routes {
-		for _, t := range r.route(name).Targets {
+		route := r.route(name)
+		for _, t := range slices.Concat(route.Targets, route.Degraded) {
 			all[t] = true
 		}
 	}

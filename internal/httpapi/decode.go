@@ -68,7 +68,7 @@ var (
 		"store":          (*decoder).store,
 		"metadata":       (*decoder).metadata,
 		"user":           (*decoder).user,
-		"on_unavailable": (*decoder).unsupported,
+		"on_unavailable": (*decoder).onUnavailable,
 		"webhook":        (*decoder).unsupported,
 	}
 	cacheFields = map[string]field{
@@ -120,6 +120,16 @@ func (d *decoder) priority(pointer string, raw json.RawMessage) {
 		d.fail(pointer, "must be high, normal or low")
 	}
 	d.job.Priority = p
+}
+
+func (d *decoder) onUnavailable(pointer string, raw json.RawMessage) {
+	var word string
+	_ = json.Unmarshal(raw, &word)
+	o, ok := jobs.ParseOnUnavailable(word)
+	if !ok {
+		d.fail(pointer, "must be wait, fail or degrade")
+	}
+	d.job.OnUnavailable = &o
 }
 
 func (d *decoder) deadline(pointer string, raw json.RawMessage) {

@@ -32,6 +32,8 @@ func TestDecodeJob(t *testing.T) {
 		"deadline":                 {`,"deadline":"2030-01-31T13:00:00+01:00"`, jobs.NewJob{Deadline: noon}},
 		"dedupe said":              {`,"dedupe":true,"priority":"normal"`, jobs.NewJob{}},
 		"a whole number, oddly":    {`,"sample":2.0e0`, jobs.NewJob{Sample: 2}},
+		"fail":                     {`,"on_unavailable":"fail"`, jobs.NewJob{OnUnavailable: new(jobs.OnUnavailableFail)}},
+		"wait, whatever the route": {`,"on_unavailable":"wait"`, jobs.NewJob{OnUnavailable: new(jobs.OnUnavailableWait)}},
 		"not to be kept":           {`,"store":false`, jobs.NewJob{Ephemeral: true}},
 		"to be kept":               {`,"store":true`, jobs.NewJob{}},
 		"stale if error":           {`,"cache":{"stale_if_error":"1h"}`, jobs.NewJob{StaleIfError: time.Hour}},
@@ -98,7 +100,7 @@ func TestDecodeJobRefuses(t *testing.T) {
 		"unknown null":     {`{"request":{},"mode":null}`, []string{"/mode", "not a known field"}},
 		"unknown in cache": {`{"request":{},"cache":{"ttl":"1s"}}`, []string{"/cache/ttl", "not a known field"}},
 		"webhook":          {`{"request":{},"webhook":"x"}`, []string{"/webhook", "not supported by this version"}},
-		"on_unavailable":   {`{"request":{},"on_unavailable":"wait"}`, []string{"/on_unavailable", "not supported by this version"}},
+		"on_unavailable":   {`{"request":{},"on_unavailable":"retry"}`, []string{"/on_unavailable", "wait, fail or degrade"}},
 		"store": {
 			`{"request":{},"store":"no"}`,
 			[]string{"/store", "true or false"},

@@ -42,6 +42,8 @@ type jobJSON struct {
 	CostUSD      *jobs.USD         `json:"cost_usd"`
 	Metadata     map[string]string `json:"metadata"`
 	Store        bool              `json:"store"`
+	Unavailable  string            `json:"on_unavailable"`
+	Degraded     bool              `json:"degraded"`
 	Result       json.RawMessage   `json:"result"`
 	Error        *errorJSON        `json:"error"`
 }
@@ -66,7 +68,7 @@ func encodeJob(j jobs.Job) jobJSON {
 		CreatedAt: j.CreatedAt.UTC(), StartedAt: timeJSON(j.StartedAt), FinishedAt: timeJSON(j.FinishedAt),
 		RequestHash: j.RequestHash, Deduplicated: j.Deduplicated, Cached: j.Cached, Tries: j.Tries,
 		Provider: orNull(j.Provider), Usage: encodeUsage(j.Usage), CostUSD: j.CostUSD,
-		Metadata: j.Metadata, Store: !j.Ephemeral, Result: j.Result,
+		Metadata: j.Metadata, Store: !j.Ephemeral, Unavailable: j.OnUnavailable.String(), Degraded: j.Degraded, Result: j.Result,
 	}
 	if out.Metadata == nil {
 		out.Metadata = map[string]string{}

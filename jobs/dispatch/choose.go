@@ -10,6 +10,9 @@ import (
 // choose returns the target that a candidate is to be released to, and whether it
 // lets it through now. One that has failed over begins with the target it went to.
 func (d *Dispatcher) choose(w *window, r route, c jobs.Candidate) (jobs.Target, bool) {
+	if r.degraded {
+		c.Target = 0 // the index is of other targets
+	}
 	if r.mode == jobs.ActiveActive && (c.Target <= 0 || c.Target >= len(r.targets)) {
 		return d.weigh(w, r)
 	}
@@ -17,7 +20,8 @@ func (d *Dispatcher) choose(w *window, r route, c jobs.Candidate) (jobs.Target, 
 }
 
 // inOrder returns the first target that lets the candidate through, as far as those
-// before it are not worth waiting for; else the one that is.
+// before it are not worth waiting for; else the one that is. Nobody waits for what
+// an operator keeps.
 func inOrder(w *window, r route, c jobs.Candidate, now time.Time) (jobs.Target, bool) {
 	first := max(0, c.Target)
 	waited := hasWaited(c, r.patience, now)
@@ -26,7 +30,7 @@ func inOrder(w *window, r route, c jobs.Candidate, now time.Time) (jobs.Target, 
 		if w.through(t) > 0 {
 			return t, true
 		}
-		if shut, is := w.closed[t]; !waited && (!is || shut.until.Sub(now) <= r.patience) {
+		if shut, is := w.closed[t]; !waited && (!is || !shut.byHuman() && shut.until.Sub(now) <= r.patience) {
 			return t, false
 		}
 	}

@@ -34,6 +34,9 @@ type Config struct {
 	Store   jobs.DispatchStore
 	Queue   jobs.Queue
 	Catalog *jobs.Catalog
+	// Signals tell who waits for jobs that end for want of a target; nil: they find
+	// out at their next look.
+	Signals jobs.Signals
 	// Pools gives, by provider, how many releases may be outstanding at once
 	// over the whole fleet: at least 1. A provider that is not in it gets none.
 	// [Dispatcher.Resize] changes them.
@@ -81,6 +84,11 @@ type Dispatcher struct {
 	// waiting whether any were left then.
 	unparkAt time.Time
 	waiting  bool
+	// spells are those of targets that are shut, opensAt when the next of what is
+	// shut may be open or out of patience, and looked when lanes were last asked.
+	spells  map[jobs.Target]spell
+	opensAt time.Time
+	looked  time.Time
 	// tried is when something was released last to a lane that recovers.
 	tried   map[jobs.Target]time.Time
 	reports reports
@@ -106,7 +114,7 @@ func New(cfg Config) (*Dispatcher, error) {
 		cfg: cfg, wake: make(chan struct{}, 1),
 		pools: make(map[string]*pool, len(cfg.Pools)), looks: make(map[lookKey]*look),
 		reports: reports{routes: make(map[string]time.Time)}, flows: newFlows(),
-		tried: make(map[jobs.Target]time.Time),
+		tried: make(map[jobs.Target]time.Time), spells: make(map[jobs.Target]spell),
 	}
 	if err := checkPools(cfg.Pools); err != nil {
 		return nil, err
@@ -180,6 +188,9 @@ func (d *Dispatcher) turn(ctx context.Context, due *time.Time) (time.Duration, e
 			return 0, err
 		}
 		*due = earlier(*due, d.unparkAt)
+		if d.opensAt.After(now) {
+			*due = earlier(*due, d.opensAt)
+		}
 	}
 	if err := d.tell(ctx); err != nil {
 		return 0, err

@@ -40,6 +40,11 @@ type fleet struct {
 	most       map[string]int
 	log        []running
 	flows      []jobs.Flow
+	// givenUp is what was asked to give up, and giveUp says what became of it.
+	givenUp []jobs.Unserved
+	giveUp  func(jobs.Unserved) jobs.GivenUp
+	// degradable are those that may be released to a lesser target.
+	degradable map[uuid.UUID]bool
 	// slow is how long it takes to count what is outstanding; passes, when that
 	// was asked.
 	slow   time.Duration
@@ -65,7 +70,7 @@ func newFleet(t *testing.T) *fleet {
 		t: t, ready: make(map[jobs.ReadyQuery]map[string][]jobs.Candidate), runAt: make(map[uuid.UUID]time.Time),
 		where:    make(map[uuid.UUID]jobs.Candidate),
 		released: make(map[uuid.UUID]running), leases: make(map[string]lease), most: make(map[string]int),
-		onTask: func(jobs.Task) {},
+		onTask: func(jobs.Task) {}, giveUp: func(jobs.Unserved) jobs.GivenUp { return jobs.GivenUp{} },
 	}
 }
 
@@ -137,7 +142,7 @@ func (f *fleet) Ready(_ context.Context, q jobs.ReadyQuery) ([]jobs.Candidate, e
 			if n == q.PerTenant {
 				break
 			}
-			if _, waits := f.runAt[c.Execution]; !waits {
+			if _, waits := f.runAt[c.Execution]; !waits && (!q.Degradable || f.degradable[c.Execution]) {
 				found = append(found, c)
 				n++
 			}
@@ -147,6 +152,13 @@ func (f *fleet) Ready(_ context.Context, q jobs.ReadyQuery) ([]jobs.Candidate, e
 		}
 	}
 	return found, nil
+}
+
+func (f *fleet) GiveUp(_ context.Context, u jobs.Unserved) (jobs.GivenUp, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.givenUp = append(f.givenUp, u)
+	return f.giveUp(u), f.query()
 }
 
 func (f *fleet) Unpark(_ context.Context, now time.Time, limit int) (n int, next time.Time, err error) {

@@ -28,23 +28,24 @@ type closed struct {
 	why jobs.WaitingOn
 	// until is when that ends at the earliest.
 	until time.Time
+	// reason is the lane's; empty when it is open and a limit is used up.
+	reason lane.Reason
 }
 
-// lanes narrows the room down to what the lanes of the routes' targets let
-// through. Without lanes nobody asks for leave, and there is nothing to narrow.
-func (d *Dispatcher) lanes(ctx context.Context, w *window, routes []route) error {
-	if d.cfg.Lanes == nil {
-		return nil
-	}
+// lanes narrows the room down to what the lanes of the targets let through, of
+// those that were not asked for before. Without lanes nobody asks for leave, and
+// there is nothing to narrow.
+func (d *Dispatcher) lanes(ctx context.Context, w *window, asked []jobs.Target) error {
 	var targets []jobs.Target
 	var all []lane.Lane
-	for _, r := range routes {
-		for _, t := range r.targets {
-			if _, seen := w.lanes[t]; !seen && w.pools[t.Provider] != nil {
-				w.lanes[t] = lane.Unbounded
-				targets, all = append(targets, t), append(all, d.laneOf(t))
-			}
+	for _, t := range asked {
+		if _, seen := w.lanes[t]; !seen && w.pools[t.Provider] != nil {
+			w.lanes[t] = lane.Unbounded
+			targets, all = append(targets, t), append(all, d.laneOf(t))
 		}
+	}
+	if d.cfg.Lanes == nil || len(targets) == 0 {
+		return nil
 	}
 	rooms, err := d.cfg.Lanes.Room(ctx, ahead*d.cfg.Pace.Poll, all...)
 	if rooms == nil && err != nil {
@@ -58,7 +59,25 @@ func (d *Dispatcher) lanes(ctx context.Context, w *window, routes []route) error
 			d.tryOut(w, targets[i], now)
 		}
 	}
+	d.noteShut(w, targets, now)
 	return nil
+}
+
+// opens returns when the next thing happens that only the clock tells of: a lane
+// that routes wait for may be open, or they are out of patience with it. It is the
+// zero time when nothing will.
+func (d *Dispatcher) opens(w *window, routes []route, now time.Time) (at time.Time) {
+	for _, r := range routes {
+		for _, t := range r.targets {
+			c := w.closed[t]
+			for _, then := range []time.Time{c.until, d.spells[t].since.Add(r.patience)} {
+				if c.shut() && then.After(now) && (at.IsZero() || then.Before(at)) {
+					at = later(then, now.Add(unparkPause))
+				}
+			}
+		}
+	}
+	return at
 }
 
 // tryOut keeps releases from a lane that recovers as long as those made last may
@@ -97,7 +116,7 @@ func (w *window) narrow(t jobs.Target, r lane.Room, now time.Time) {
 	switch r.Reason {
 	case "", lane.Capacity: // calls under way are outstanding releases: they are counted
 	default:
-		w.lanes[t], w.closed[t] = 0, closed{why: waitingOnLane(r.Reason), until: now.Add(r.For)}
+		w.lanes[t], w.closed[t] = 0, closed{why: waitingOnLane(r.Reason), until: now.Add(r.For), reason: r.Reason}
 		return
 	}
 	if r.Recovering {

@@ -20,6 +20,8 @@ import (
 type lanes struct {
 	mu    sync.Mutex
 	rooms map[string]lane.Room
+	// opens are those that are gated until a time.
+	opens map[string]time.Time
 	away  error
 	asked int
 }
@@ -36,6 +38,9 @@ func (l *lanes) Room(_ context.Context, _ time.Duration, all ...lane.Lane) ([]la
 		rooms[i] = open()
 		if r, ok := l.rooms[one.Target]; ok {
 			rooms[i] = r
+		}
+		if wait := time.Until(l.opens[one.Target]); wait > 0 {
+			rooms[i] = shut(lane.RateLimit, wait)
 		}
 		rooms[i].Lane = one
 	}
@@ -58,6 +63,16 @@ func (l *lanes) set(target string, r lane.Room) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.rooms[target] = r
+}
+
+// until gates a target until a time.
+func (l *lanes) until(target string, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.opens == nil {
+		l.opens = make(map[string]time.Time)
+	}
+	l.opens[target] = at
 }
 
 // twoTargets makes route "r" of a/m and b/m, in a mode.

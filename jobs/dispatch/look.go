@@ -37,6 +37,8 @@ type item struct {
 	jobs.Candidate
 	target jobs.Target
 	open   bool
+	// degraded says that it is a lesser target.
+	degraded bool
 }
 
 // before orders a tenant's own items: by deadline, then age. Ids are UUIDv7.
@@ -47,6 +49,7 @@ func (it item) before(other item) int {
 type lookKey struct {
 	route    string
 	priority jobs.Priority
+	degraded bool
 }
 
 // look is what is remembered of the last query for a route and priority.
@@ -77,13 +80,15 @@ func (l *look) saw(tenants int, all bool) {
 
 // look adds to v what is ready on a route.
 func (d *Dispatcher) look(ctx context.Context, w *window, r route, v *view) error {
-	d.flows.look(r)
+	if !r.degraded {
+		d.flows.look(r)
+	}
 	for _, priority := range jobs.Priorities() {
-		l := d.remembered(lookKey{r.name, priority})
+		l := d.remembered(lookKey{r.name, priority, r.degraded})
 		q := jobs.ReadyQuery{
 			Route: r.name, Priority: priority, Now: time.Now().UTC(),
 			Tenants:   min(manyTenants, max(fewTenants, 8*w.room(r))),
-			PerTenant: perTenant(w.room(r), l.tenants),
+			PerTenant: perTenant(w.room(r), l.tenants), Degradable: r.degraded,
 		}
 		p, err := d.page(ctx, q, l, d.anchor(w, r).ring(priority).last)
 		if err != nil {
@@ -98,7 +103,9 @@ func (d *Dispatcher) look(ctx context.Context, w *window, r route, v *view) erro
 				return err
 			}
 		}
-		d.flows.saw(r, p)
+		if !r.degraded { // or it would seem that there are no others
+			d.flows.saw(r, p)
+		}
 		d.add(v, w, r, p)
 	}
 	return nil
@@ -218,7 +225,7 @@ func (d *Dispatcher) add(v *view, w *window, r route, p page) {
 		if len(perTenant[c.Tenant]) == 0 {
 			order = append(order, c.Tenant)
 		}
-		it := item{Candidate: c}
+		it := item{Candidate: c, degraded: r.degraded}
 		it.target, it.open = d.choose(w, r, c)
 		perTenant[c.Tenant] = append(perTenant[c.Tenant], it)
 	}

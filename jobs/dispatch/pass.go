@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/providers/lane"
 )
 
 const (
@@ -22,9 +23,9 @@ const (
 )
 
 // pass releases what may run now. It returns true when there is reason to make
-// another at once. A pass that finds every pool full is one query; one that
-// finds nothing live is two. One more each Pace.Poll asks for executions
-// whose time has come.
+// another at once. A pass that finds every pool full is one query, but for one each
+// Pace.Poll, which gives up what is unserved all the same; one that finds nothing
+// live is two. One more each Pace.Poll asks for executions whose time has come.
 func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
 	start := time.Now()
 	d.resize()
@@ -38,16 +39,17 @@ func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	d.flows.window(w, start)
-	if w.full() {
+	if w.full() && start.Sub(d.looked) < d.cfg.Pace.Poll {
 		return false, nil
 	}
-	routes, err := d.routes(ctx, w)
+	d.looked = start
+	routes, again, err := d.routes(ctx, w)
 	defer func() {
 		d.flows.passed(time.Now())
 		d.triedOut(w, time.Now())
 	}()
 	if err != nil || len(routes) == 0 {
-		return false, err
+		return again, err
 	}
 	released := 0
 	for looked, n := 0, 0; looked < len(routes) || (more && n < maxRounds); looked, n = looked+maxRoutes, n+1 {
@@ -64,16 +66,26 @@ func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
 	if released > 0 {
 		d.cfg.Observer.pass(time.Since(start), released)
 	}
-	return more, nil
+	return more || again, nil
 }
 
 // route is a route that can be served, under the name executions have.
 type route struct {
 	name    string
 	targets []jobs.Target
-	mode    jobs.Mode
+	// lesser are the targets for what degrades while no other can be called, and
+	// degraded says that they are in the place of targets.
+	lesser   []jobs.Target
+	degraded bool
+	mode     jobs.Mode
 	// patience is how long a candidate waits for a target before the next.
 	patience time.Duration
+}
+
+// held reports whether an operator holds all of the route: by a pause of its first
+// target.
+func (r route) held(w *window) bool {
+	return r.mode != jobs.ActiveActive && !r.degraded && w.closed[r.targets[0]].reason == lane.Paused
 }
 
 // target returns the route's target of that index. An index that the
@@ -85,13 +97,14 @@ func (r route) target(i int) jobs.Target {
 	return r.targets[i]
 }
 
-// routes returns the routes that have live executions and a pool with room.
-// Executions of a route that cannot be served stay where they are, until the
-// route is back or their deadline.
-func (d *Dispatcher) routes(ctx context.Context, w *window) ([]route, error) {
+// routes returns the routes that have live executions and a pool with room, and
+// gives up what is unserved: more says that some of it is left. Executions of a
+// route that cannot be served stay where they are, until the route is back or
+// their deadline.
+func (d *Dispatcher) routes(ctx context.Context, w *window) (_ []route, more bool, err error) {
 	names, err := d.cfg.Store.Routes(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list live routes: %w", err)
+		return nil, false, fmt.Errorf("list live routes: %w", err)
 	}
 	slices.Sort(names)
 	var live []route
@@ -103,11 +116,19 @@ func (d *Dispatcher) routes(ctx context.Context, w *window) ([]route, error) {
 		}
 		live = append(live, r)
 	}
-	if err := d.lanes(ctx, w, live); err != nil {
-		return nil, err
+	var targets []jobs.Target
+	for _, r := range live {
+		targets = append(targets, r.targets...)
+	}
+	if err := d.lanes(ctx, w, targets); err != nil {
+		return nil, false, err
 	}
 	d.flows.routes(live, w)
-	return slices.DeleteFunc(live, func(r route) bool { return w.room(r) == 0 }), nil
+	if more, err = d.giveUpAll(ctx, w, live); err != nil {
+		return nil, false, err
+	}
+	d.opensAt = d.opens(w, live, time.Now())
+	return slices.DeleteFunc(live, func(r route) bool { return w.room(r) == 0 }), more, nil
 }
 
 func (d *Dispatcher) resolve(name string) (route, error) {
@@ -117,7 +138,7 @@ func (d *Dispatcher) resolve(name string) (route, error) {
 		return route{}, fmt.Errorf("route %q has live executions, and neither it nor a provider of it is configured; "+
 			"they wait until their deadline: configure it again or cancel their jobs", name)
 	}
-	return route{name: name, targets: r.Targets, mode: r.Mode, patience: r.Patience}, nil
+	return route{name: name, targets: r.Targets, lesser: r.Degraded, mode: r.Mode, patience: r.Patience}, nil
 }
 
 // round looks at what is ready, shares the room out and releases. It returns
@@ -167,6 +188,7 @@ func (d *Dispatcher) release(ctx context.Context, w *window, chosen []item) (int
 	for i, it := range chosen {
 		releases[i] = jobs.Release{
 			Execution: it.Execution, Fence: it.Fence, Provider: it.target.Provider, Model: it.target.Model,
+			Degraded: it.degraded,
 		}
 		items[it.Execution] = it
 	}

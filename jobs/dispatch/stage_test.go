@@ -48,8 +48,9 @@ type begun struct {
 	n  int
 }
 
-// newStage returns a running stage with so many places, all of them a worker's.
-func newStage(t *testing.T, places int) *stage {
+// newStage returns a running stage with so many places, all of them a worker's. Its
+// route has a target and a lesser one.
+func newStage(t *testing.T, places int, changes ...func(*dispatch.Config)) *stage {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "p.db"), Relaxed: true})
 	if err != nil {
@@ -58,26 +59,30 @@ func newStage(t *testing.T, places int) *stage {
 	queue := queuetest.New()
 	catalog := jobs.NewCatalog([]jobs.Route{{
 		Name: "default", Targets: []jobs.Target{{Provider: "sim", Model: "m"}}, MaxAttempts: 5,
-		Timeouts: jobs.DefaultTimeouts(),
+		Timeouts: jobs.DefaultTimeouts(), Degraded: []jobs.Target{{Provider: "lesser", Model: "m"}},
 	}}, nil, jobs.Route{})
 	s := &stage{
 		t: t, store: store, queue: queue, service: jobs.NewService(store, queue, catalog),
 		rnd: rand.New(rand.NewPCG(1, 2)), took: rand.New(rand.NewPCG(3, 4)), begun: make(map[uuid.UUID]begun),
 	}
-	s.start(catalog, places)
+	s.start(catalog, places, changes...)
 	return s
 }
 
-func (s *stage) start(catalog *jobs.Catalog, places int) {
+func (s *stage) start(catalog *jobs.Catalog, places int, changes ...func(*dispatch.Config)) {
 	s.t.Helper()
-	id := uuid.Must(uuid.NewV7())
-	dispatcher, err := dispatch.New(dispatch.Config{
-		Store: s.store, Queue: s.queue, Catalog: catalog, Pools: map[string]int{"sim": places}, Holder: id,
-	})
+	id, pools := uuid.Must(uuid.NewV7()), map[string]int{"sim": places, "lesser": places}
+	cfg := dispatch.Config{
+		Store: s.store, Queue: s.queue, Signals: s.queue, Catalog: catalog, Pools: pools, Holder: id,
+	}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	dispatcher, err := dispatch.New(cfg)
 	s.must(err)
 	runner, err := run.New(run.Config{
 		Store: s.store, Queue: s.queue, Signals: s.queue, Catalog: catalog, Worker: jobs.Worker{ID: id, Name: "w"},
-		Providers: map[string]providers.Provider{"sim": s}, Concurrency: map[string]int{"sim": places},
+		Providers: map[string]providers.Provider{"sim": s, "lesser": s}, Concurrency: pools,
 		DrainTimeout: time.Second, FlushTimeout: time.Second,
 	})
 	s.must(err)

@@ -76,8 +76,11 @@ func (w *window) full() bool {
 }
 
 // room counts the free places of all providers that r may use, where it has a
-// target that lets something through.
+// target that lets something through and is not held.
 func (w *window) room(r route) int {
+	if r.held(w) {
+		return 0
+	}
 	n, seen := 0, make(map[string]bool, len(r.targets))
 	for _, t := range r.targets {
 		if !seen[t.Provider] && w.through(t) > 0 {

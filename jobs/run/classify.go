@@ -40,8 +40,10 @@ type decision struct {
 	result   json.RawMessage
 	jobError *jobs.JobError
 	at       time.Time
-	// stopAt, if set, makes the end conditional on no later deadline.
-	stopAt time.Time
+	// stopAt, if set, makes the end conditional on no later deadline, and degraded on
+	// no job that would not degrade.
+	stopAt   time.Time
+	degraded bool
 
 	runAt     time.Time
 	waitingOn jobs.WaitingOn
@@ -55,11 +57,15 @@ type decision struct {
 func (d *decision) outcome() jobs.Outcome {
 	return jobs.Outcome{
 		Task: d.task, Call: d.call, Status: d.status, Result: d.result, Error: d.jobError,
-		Tries: d.tries, At: d.at, StopAt: d.stopAt,
+		Tries: d.tries, At: d.at, StopAt: d.stopAt, Degraded: d.degraded,
 	}
 }
 
+// rescheduling begins with the first target again after a lesser one.
 func (d *decision) rescheduling() jobs.Rescheduling {
+	if d.degraded {
+		d.target = 0
+	}
 	return jobs.Rescheduling{
 		Task: d.task, Call: d.call, RunAt: d.runAt, WaitingOn: d.waitingOn, Tries: d.tries, Target: d.target,
 	}
@@ -67,7 +73,10 @@ func (d *decision) rescheduling() jobs.Rescheduling {
 
 // decide says what becomes of the execution.
 func (u *run) decide(w jobs.Work, a attempt) decision {
-	d := decision{task: w.Task, call: callOf(w, a), gap: a.gap, at: a.ended, target: w.Target}
+	d := decision{task: w.Task, call: callOf(w, a), gap: a.gap, at: a.ended, target: w.Target, degraded: w.Degraded}
+	if d.degraded { // it runs again at once if the outcome is not for all of its jobs
+		d.runAt, d.waitingOn = a.ended, jobs.WaitingOnCapacity
+	}
 	switch {
 	case a.held != nil:
 		d.giveBack(w, a)

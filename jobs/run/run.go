@@ -36,15 +36,22 @@ func (r *Runner) newRun(w jobs.Work) *run {
 	}
 }
 
-// routeOf returns the policies of the work's route. If this process does not
-// know it, the target chosen by the dispatcher is called with the defaults.
+// routeOf returns the policies of the work's route, with its lesser targets for work
+// that is degraded. What this process does not know is the target chosen by the
+// dispatcher, called with the defaults.
 func (r *Runner) routeOf(w jobs.Work) jobs.Route {
-	if route, err := r.cfg.Catalog.Resolve(w.Route); err == nil {
-		return route
+	chosen := []jobs.Target{targetOf(w)}
+	route, err := r.cfg.Catalog.Resolve(w.Route)
+	if err != nil {
+		return jobs.Route{Name: w.Route, Targets: chosen, MaxAttempts: defaultMaxAttempts, Timeouts: jobs.DefaultTimeouts()}
 	}
-	return jobs.Route{
-		Name: w.Route, Targets: []jobs.Target{targetOf(w)}, MaxAttempts: defaultMaxAttempts, Timeouts: jobs.DefaultTimeouts(),
+	if w.Degraded {
+		route.Targets = route.Degraded
 	}
+	if len(route.Targets) == 0 {
+		route.Targets = chosen
+	}
+	return route
 }
 
 func targetOf(w jobs.Work) jobs.Target { return jobs.Target{Provider: w.Provider, Model: w.Model} }

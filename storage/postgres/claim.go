@@ -71,11 +71,11 @@ func take(t *txn, claims []jobs.Claim) {
 func readWork(t *txn, claims []jobs.Claim, results []group.Result[jobs.Work]) {
 	const query = `
 		SELECT c.n, r.priority, q.tenant, q.hash, req.endpoint, req.body, q.route, q.target, r.provider, r.model,
-			q.tries, q.stop_at
+			r.degraded, q.tries, q.stop_at
 		FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[])
 			WITH ORDINALITY AS c (execution_id, fence, worker, call_id, n)
 		CROSS JOIN LATERAL (
-			SELECT r.priority, r.provider, r.model FROM releases r
+			SELECT r.priority, r.provider, r.model, r.degraded FROM releases r
 			WHERE r.execution_id = c.execution_id AND r.fence = c.fence AND r.worker = c.worker AND r.call_id = c.call_id
 			OFFSET 0
 		) r
@@ -88,7 +88,7 @@ func readWork(t *txn, claims []jobs.Claim, results []group.Result[jobs.Work]) {
 		var body []byte
 		var w jobs.Work
 		err := rows.Scan(&n, &w.Task.Priority, &w.Tenant, &w.RequestHash, &w.Endpoint, &body, &w.Route, &w.Target,
-			&w.Provider, &w.Model, &w.Tries, &w.StopAt)
+			&w.Provider, &w.Model, &w.Degraded, &w.Tries, &w.StopAt)
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,8 @@ type executionState struct {
 	settling  bool
 	// resultFence is the fence of the result, nil when there is none.
 	resultFence *int64
+	// degradable says that all of the live jobs would degrade.
+	degradable bool
 	// jobs are the live ones in the order of their ids, at most a share of a
 	// chunk; more says that there are others.
 	jobs []liveJob
@@ -56,7 +58,7 @@ func (s *Store) share(n int) int { return min(s.chunk, max(s.chunk/n, leastShare
 func (s *Store) lockStates(ctx context.Context, t *txn, ids []uuid.UUID) (map[uuid.UUID]*executionState, error) {
 	const query = `
 		SELECT k.id, q.tenant, q.hash, q.id IS NOT NULL, q.fence, q.tries, q.stop_at, q.started_at, q.payer_job_id,
-			q.no_store, q.settling, r.fence
+			q.no_store, q.settling, r.fence, ` + allDegrade + `
 		FROM unnest($1::uuid[]) AS k (id)
 		LEFT JOIN LATERAL (SELECT * FROM queue q WHERE q.id = k.id OFFSET 0) q ON true
 		LEFT JOIN LATERAL (SELECT r.fence FROM results r WHERE r.execution_id = k.id OFFSET 0) r ON true
@@ -105,7 +107,7 @@ func scanState(rows pgx.Rows) (*executionState, error) {
 		noStore, settling *bool
 	)
 	err := rows.Scan(&e.id, &tenant, &hash, &e.live, &fence, &tries, &stopAt, &e.startedAt, &payer, &noStore, &settling,
-		&e.resultFence)
+		&e.resultFence, &e.degradable)
 	e.tenant, e.hash, e.fence, e.tries = orZero(tenant), orZero(hash), orZero(fence), orZero(tries)
 	e.stopAt, e.payer, e.noStore, e.settling = orZero(stopAt), orZero(payer), orZero(noStore), orZero(settling)
 	return &e, err
@@ -121,6 +123,8 @@ type ending struct {
 	err    *jobs.JobError
 	key    uuid.UUID
 	at     time.Time
+	// degraded says that a lesser target brought it.
+	degraded bool
 	// provider and model are those of the last call.
 	provider, model string
 	usage           usage
@@ -140,9 +144,10 @@ func (e *ending) ends() []jobEnd {
 			job: j.id, execution: e.id, tenant: e.tenant, status: e.status, err: e.err, at: e.at, startedAt: e.startedAt,
 			tries: e.allTries, provider: e.provider, usage: e.usage, pays: j.id == payer,
 			hash: e.hash, staleAfter: j.staleAfter, ephemeral: j.ephemeral,
+			degraded: e.degraded && e.status == jobs.StatusSucceeded,
 		}
 		if e.expired(j) {
-			end.status, end.err, end.usage = jobs.StatusExpired, errExpired(), usage{}
+			end.status, end.err, end.usage, end.degraded = jobs.StatusExpired, errExpired(), usage{}, false
 		}
 		return end
 	})
@@ -258,10 +263,11 @@ func leaveQueue(t *txn, endings []*ending) {
 func insertResults(t *txn, endings []*ending) {
 	const insert = `
 		INSERT INTO results (execution_id, tenant, hash, fence, status, body, error_code, error_message, provider, model,
-			input_tokens, output_tokens, cached_tokens, reasoning_tokens, tries, cacheable, finished_at, key_id)
+			input_tokens, output_tokens, cached_tokens, reasoning_tokens, tries, cacheable, finished_at, key_id,
+			degraded)
 		SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bytea[], $7::text[],
 			$8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
-			$15::integer[], $16::boolean[], $17::timestamptz[], $18::uuid[])`
+			$15::integer[], $16::boolean[], $17::timestamptz[], $18::uuid[], $19::boolean[])`
 	t.exec(insert,
 		column(endings, func(e *ending) uuid.UUID { return e.id }),
 		column(endings, func(e *ending) string { return e.tenant }),
@@ -278,9 +284,10 @@ func insertResults(t *txn, endings []*ending) {
 		column(endings, func(e *ending) *int64 { return e.usage.cached }),
 		column(endings, func(e *ending) *int64 { return e.usage.reasoning }),
 		column(endings, func(e *ending) int { return e.allTries }),
-		column(endings, func(e *ending) bool { return e.status == jobs.StatusSucceeded && !e.noStore }),
+		column(endings, func(e *ending) bool { return e.status == jobs.StatusSucceeded && !e.noStore && !e.degraded }),
 		column(endings, func(e *ending) time.Time { return e.at }),
-		column(endings, func(e *ending) *uuid.UUID { return orNull(e.key) }))
+		column(endings, func(e *ending) *uuid.UUID { return orNull(e.key) }),
+		column(endings, func(e *ending) bool { return e.degraded }))
 }
 
 func errorCode(e *jobs.JobError) *string {

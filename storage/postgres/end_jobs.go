@@ -29,6 +29,9 @@ type jobEnd struct {
 	usage     usage
 	// pays says that the known costs of the execution's calls are the job's.
 	pays bool
+	// degraded says that the answer is one that only [jobs.OnUnavailableDegrade]
+	// allows.
+	degraded bool
 	// answer is the other execution whose result answers the job, nil when none
 	// does, and answeredAt when that one finished.
 	answer     uuid.UUID
@@ -62,13 +65,14 @@ func endSome(t *txn, ends []jobEnd) {
 				(SELECT sum(c.cost_usd) FROM calls c WHERE c.execution_id = v.execution_id) END,
 			error_code = v.error_code, error_message = v.error_message,
 			answer_of = v.answer_of, cached = v.answer_of IS NOT NULL,
-			age_us = coalesce(greatest(extract(epoch FROM j.created_at - v.answered_at) * 1000000, 0), 0)
+			age_us = coalesce(greatest(extract(epoch FROM j.created_at - v.answered_at) * 1000000, 0), 0),
+			degraded = v.degraded
 		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::integer[], $7::text[],
 				$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::text[], $14::text[],
-				$15::uuid[], $16::timestamptz[])
+				$15::uuid[], $16::timestamptz[], $17::boolean[])
 			AS v (id, execution_id, status, at, started_at, tries, provider,
 				input_tokens, output_tokens, cached_tokens, reasoning_tokens, pays, error_code, error_message,
-				answer_of, answered_at)
+				answer_of, answered_at, degraded)
 		WHERE j.id = v.id AND j.id = ANY ($1) AND j.status = 'queued'`
 	const leave = `
 		DELETE FROM live_jobs WHERE ctid = ANY (ARRAY (
@@ -92,7 +96,8 @@ func endSome(t *txn, ends []jobEnd) {
 		column(ends, func(e jobEnd) *string { return errorCode(e.err) }),
 		column(ends, func(e jobEnd) *string { return errorMessage(e.err) }),
 		column(ends, func(e jobEnd) *uuid.UUID { return orNull(e.answer) }),
-		column(ends, func(e jobEnd) *time.Time { return e.answeredAt }))
+		column(ends, func(e jobEnd) *time.Time { return e.answeredAt }),
+		column(ends, func(e jobEnd) bool { return e.degraded }))
 	t.exec(leave, executions, ids)
 	insertEvents(t, column(ends, func(e jobEnd) jobs.Event { return eventOf(e.tenant, e.job, e.status, e.at) }))
 }

@@ -99,6 +99,8 @@ func decideOutcome(o jobs.Outcome, state *executionState) group.Result[finished]
 		return group.Result[finished]{Err: jobs.ErrStale}
 	case !o.StopAt.IsZero() && state.stopAt.After(o.StopAt):
 		return group.Result[finished]{Err: jobs.ErrProlonged}
+	case o.Degraded && !state.degradable:
+		return group.Result[finished]{Err: jobs.ErrProlonged}
 	default:
 		return group.Result[finished]{}
 	}
@@ -107,6 +109,7 @@ func decideOutcome(o jobs.Outcome, state *executionState) group.Result[finished]
 func endingOf(o jobs.Outcome, state *executionState) *ending {
 	return &ending{
 		executionState: state, by: o.Task.Fence, status: o.Status, body: o.Result, err: o.Error, key: o.KeyID, at: o.At,
+		degraded: o.Degraded,
 		provider: o.Call.Provider, model: o.Call.Model, usage: usageOfCall(o.Call), allTries: state.tries + o.Tries,
 	}
 }

@@ -21,7 +21,8 @@ const (
 		j.started_at, j.finished_at, j.hash, j.deduplicated, j.cached, j.age_us, j.tries, j.provider,
 		j.input_tokens, j.output_tokens, j.cached_tokens, j.reasoning_tokens, (j.cost_usd * 1000000000)::bigint,
 		j.metadata, j.end_user, j.error_code, j.error_message,
-		j.answer_of, j.ephemeral, j.dropped_at, r.worker IS NOT NULL OR q.settling, q.visible_at < 'infinity' AND q.visible_at > $1, q.waiting_on,
+		j.answer_of, j.ephemeral, j.dropped_at, j.on_unavailable, j.degraded,
+		r.worker IS NOT NULL OR q.settling, q.visible_at < 'infinity' AND q.visible_at > $1, q.waiting_on,
 		q.tries, q.provider, q.started_at`
 	jobTables = `
 		LEFT JOIN LATERAL (
@@ -125,7 +126,8 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 		&j.ID, &j.Tenant, &j.ExecutionID, &j.Status, &j.Endpoint, &j.Model, &j.Priority, &j.Deadline, &j.CreatedAt,
 		&started, &finished, &j.RequestHash, &j.Deduplicated, &j.Cached, &ageMicroseconds, &j.Tries, &j.Provider,
 		&u.input, &u.output, &u.cached, &u.reasoning, &cost, &metadata, &j.User, &code, &message,
-		&answerOf, &j.Ephemeral, &dropped, &l.running, &l.waiting, &l.waitingOn, &l.tries, &l.provider, &l.startedAt,
+		&answerOf, &j.Ephemeral, &dropped, &j.OnUnavailable, &j.Degraded,
+		&l.running, &l.waiting, &l.waitingOn, &l.tries, &l.provider, &l.startedAt,
 	}
 	if withResult {
 		into = append(into, &result)

@@ -13,6 +13,8 @@ import (
 // leaver is a live job that ends while its execution may go on.
 type leaver struct {
 	execution, job uuid.UUID
+	// degrades says that the newest stored answer is the job's, however old.
+	degrades bool
 }
 
 // left is what the leavers left behind.
@@ -56,12 +58,15 @@ func leave(
 		if d.settling && !settling {
 			continue
 		}
+		if d.degrades {
+			d.staleAfter = &anyAge
+		}
 		last[d.execution] = len(ends)
 		l.ended = append(l.ended, d.job)
 		ends = append(ends, jobEnd{
 			job: d.job, execution: d.execution, tenant: d.tenant, status: status, err: why, at: at,
 			startedAt: d.startedAt, tries: d.tries, provider: d.provider, hash: d.hash, staleAfter: d.staleAfter,
-			ephemeral: d.ephemeral,
+			ephemeral: d.ephemeral, degraded: d.degrades,
 		})
 	}
 	if len(ends) == 0 {
@@ -85,8 +90,8 @@ func leave(
 func lockDepartures(ctx context.Context, t *txn, leavers []leaver) ([]departure, error) {
 	const query = `
 		SELECT l.execution_id, l.job_id, l.tenant, q.hash, q.started_at, q.tries, q.provider, q.payer_job_id, q.settling,
-			l.stale_after, l.ephemeral
-		FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS v (execution_id, job_id, n)
+			l.stale_after, l.ephemeral, v.degrades
+		FROM unnest($1::uuid[], $2::uuid[], $3::boolean[]) WITH ORDINALITY AS v (execution_id, job_id, degrades, n)
 		CROSS JOIN LATERAL (
 			SELECT * FROM live_jobs l WHERE l.execution_id = v.execution_id AND l.job_id = v.job_id OFFSET 0
 		) l
@@ -98,10 +103,11 @@ func lockDepartures(ctx context.Context, t *txn, leavers []leaver) ([]departure,
 	t.each(func(rows pgx.Rows) error {
 		var d departure
 		err := rows.Scan(&d.execution, &d.job, &d.tenant, &d.hash, &d.startedAt, &d.tries, &d.provider, &d.payer, &d.settling,
-			&d.staleAfter, &d.ephemeral)
+			&d.staleAfter, &d.ephemeral, &d.degrades)
 		all = append(all, d)
 		return err
-	}, query, executions, column(leavers, func(l leaver) uuid.UUID { return l.job }))
+	}, query, executions, column(leavers, func(l leaver) uuid.UUID { return l.job }),
+		column(leavers, func(l leaver) bool { return l.degrades }))
 	return all, t.flush(ctx)
 }
 
@@ -141,9 +147,11 @@ func goOn(ctx context.Context, t *txn, ids []uuid.UUID) ([]jobs.Task, error) {
 		WHERE NOT gone.settling`
 	const reorder = `
 		UPDATE queue q SET deadline = s.deadline, stop_at = s.stop_at, priority = s.priority,
+			degradable = s.degradable,
 			payer_job_id = CASE WHEN s.payer_stays THEN q.payer_job_id ELSE s.oldest END
 		FROM queue old CROSS JOIN LATERAL (
 			SELECT min(l.deadline) AS deadline, max(l.deadline) AS stop_at, min(l.priority) AS priority,
+				bool_and(l.on_unavailable = 2) AS degradable,
 				bool_or(l.job_id = old.payer_job_id) AS payer_stays, (array_agg(l.job_id ORDER BY l.job_id))[1] AS oldest
 			FROM live_jobs l WHERE l.execution_id = old.id
 		) s

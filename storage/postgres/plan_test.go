@@ -134,6 +134,8 @@ func TestPlansHoldForABacklog(t *testing.T) {
 		t.Fatal(err)
 	}
 	ready := prepare(t, s, "ready", readyQuery, "default", int16(0), time.Now(), "", 32, 8)
+	lesser := prepare(t, s, "lesser", degradableQuery, "default", int16(0), time.Now(), "", 32, 8)
+	unserved := prepare(t, s, "unserved", unservedQuery, "default", time.Now(), 500)
 	unpark := prepare(t, s, "unpark", unparkQuery, time.Now(), 500)
 	due := prepare(t, s, "due", unparkQuery, time.Now().Add(24*time.Hour), 500)
 	front := prepare(t, s, "front", prospectQuery, id, time.Now(), jobs.MaxAhead)
@@ -152,7 +154,7 @@ func TestPlansHoldForABacklog(t *testing.T) {
 		statement prepared
 		buffers   int
 	}{
-		{"ready", ready, 2000}, {"front", front, 30}, {"back", back, 10_000}, {"unpark", unpark, 10}, {"due", due, 20_000}, {"job", job, 30}, {"several", several, 30}, {"find", find, 30}, {"lock", lock, 10},
+		{"ready", ready, 2000}, {"lesser", lesser, 10}, {"unserved", unserved, 10}, {"front", front, 30}, {"back", back, 10_000}, {"unpark", unpark, 10}, {"due", due, 20_000}, {"job", job, 30}, {"several", several, 30}, {"find", find, 30}, {"lock", lock, 10},
 	} {
 		plan := c.statement.plan()
 		// Of releases there is no more than a window.
@@ -344,6 +346,7 @@ func everything(t *testing.T, s *Store) {
 	}
 	must(s.Prospect(ctx, submit("e").ExecutionID, time.Now()))
 	must(nil, s.SetFlows(ctx, []jobs.Flow{{Tenant: "acme", Route: name}}, time.Now()))
+	must(s.GiveUp(ctx, jobs.Unserved{Route: name, At: time.Now(), Limit: 500}))
 	must(s.Expire(ctx, time.Now(), 100))
 	must(s.Settle(ctx))
 	must(nil, s.Delete(ctx, "acme", cancelled.ID))

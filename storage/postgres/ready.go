@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,16 +12,21 @@ import (
 // readyQuery walks the index from tenant to tenant that has something ready, and
 // takes the head of each: it reads as many rows as it returns, and those released
 // in between, however many are queued or wait for a time.
-const readyQuery = `
+var (
+	readyQuery      = fmt.Sprintf(readyOf, "")
+	degradableQuery = fmt.Sprintf(readyOf, " AND q.degradable")
+)
+
+const readyOf = `
 	WITH RECURSIVE t (tenant, n) AS (
 		(SELECT q.tenant, 1 FROM queue q
-			WHERE q.route = $1 AND q.priority = $2 AND q.tenant > $4 AND q.parked_until IS NULL AND q.visible_at <= $3
+			WHERE q.route = $1 AND q.priority = $2 AND q.tenant > $4 AND q.parked_until IS NULL AND q.visible_at <= $3%[1]s
 			ORDER BY q.tenant LIMIT 1)
 		UNION ALL
 		SELECT next.tenant, t.n + 1
 		FROM t CROSS JOIN LATERAL (
 			SELECT q.tenant FROM queue q
-			WHERE q.route = $1 AND q.priority = $2 AND q.tenant > t.tenant AND q.parked_until IS NULL AND q.visible_at <= $3
+			WHERE q.route = $1 AND q.priority = $2 AND q.tenant > t.tenant AND q.parked_until IS NULL AND q.visible_at <= $3%[1]s
 			ORDER BY q.tenant LIMIT 1
 		) next
 		WHERE t.n < $5
@@ -28,7 +34,7 @@ const readyQuery = `
 	SELECT head.id, t.tenant, head.target, head.fence, head.deadline, head.cost
 	FROM t CROSS JOIN LATERAL (
 		SELECT q.id, q.target, q.fence, q.deadline, q.cost FROM queue q
-		WHERE q.route = $1 AND q.priority = $2 AND q.tenant = t.tenant AND q.parked_until IS NULL AND q.visible_at <= $3
+		WHERE q.route = $1 AND q.priority = $2 AND q.tenant = t.tenant AND q.parked_until IS NULL AND q.visible_at <= $3%[1]s
 		ORDER BY q.deadline, q.id LIMIT $6
 	) head
 	ORDER BY t.n, head.deadline, head.id`
@@ -36,7 +42,11 @@ const readyQuery = `
 // Ready lists executions that may be released: see [jobs.DispatchStore].
 func (s *Store) Ready(ctx context.Context, q jobs.ReadyQuery) (ready []jobs.Candidate, err error) {
 	err = s.bounded(ctx, "list what is ready", func(ctx context.Context) error {
-		rows, err := s.pool.Query(ctx, readyQuery,
+		query := readyQuery
+		if q.Degradable {
+			query = degradableQuery
+		}
+		rows, err := s.pool.Query(ctx, query,
 			q.Route, int16(q.Priority), q.Now, q.AfterTenant, q.Tenants, q.PerTenant)
 		if err != nil {
 			return err
@@ -62,7 +72,9 @@ func (s *Store) Routes(ctx context.Context) (routes []string, err error) {
 				ORDER BY q.route LIMIT 1
 			) next
 		)
-		SELECT route FROM r`
+		SELECT route FROM r
+		UNION
+		SELECT * FROM (` + unservedRoutes + `) u`
 	err = s.bounded(ctx, "list routes", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, query)
 		if err != nil {

@@ -15,12 +15,14 @@ func (s *Store) Release(ctx context.Context, releases []jobs.Release, at time.Ti
 	const release = `
 		WITH moved AS (
 			UPDATE queue q SET fence = q.fence + 1, visible_at = 'infinity', waiting_on = ''
-			FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS v (id, fence, provider, model)
+			FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $6::boolean[])
+				AS v (id, fence, provider, model, degraded)
 			WHERE q.id = v.id AND q.id = ANY ($1) AND q.fence = v.fence AND q.visible_at <= $5
-			RETURNING q.id, q.fence, q.priority, q.tenant, v.provider, v.model
+				AND (NOT v.degraded OR ` + allDegrade + `)
+			RETURNING q.id, q.fence, q.priority, q.tenant, v.provider, v.model, v.degraded
 		)
-		INSERT INTO releases (execution_id, fence, provider, model, priority, tenant, released_at)
-		SELECT id, fence, provider, model, priority, tenant, $5 FROM moved
+		INSERT INTO releases (execution_id, fence, provider, model, priority, tenant, released_at, degraded)
+		SELECT id, fence, provider, model, priority, tenant, $5, degraded FROM moved
 		RETURNING execution_id, fence, provider, priority`
 	releases, _ = distinct(releases, func(r jobs.Release) uuid.UUID { return r.Execution })
 	if len(releases) == 0 {
@@ -34,7 +36,8 @@ func (s *Store) Release(ctx context.Context, releases []jobs.Release, at time.Ti
 			column(releases, func(r jobs.Release) int64 { return r.Fence }),
 			column(releases, func(r jobs.Release) string { return r.Provider }),
 			column(releases, func(r jobs.Release) string { return r.Model }),
-			at)
+			at,
+			column(releases, func(r jobs.Release) bool { return r.Degraded }))
 		return nil
 	})
 	if err != nil {

@@ -91,7 +91,7 @@ func (s *Store) settleChunk(ctx context.Context, t *txn, id uuid.UUID) (ended []
 func readEnding(ctx context.Context, t *txn, state *executionState) (*ending, error) {
 	const query = `
 		SELECT fence, status, body, error_code, error_message, finished_at, provider, model, tries,
-			input_tokens, output_tokens, cached_tokens, reasoning_tokens
+			degraded, input_tokens, output_tokens, cached_tokens, reasoning_tokens
 		FROM results WHERE execution_id = $1`
 	var found *ending
 	t.each(func(rows pgx.Rows) error {
@@ -99,7 +99,7 @@ func readEnding(ctx context.Context, t *txn, state *executionState) (*ending, er
 		var code, message *string
 		var body []byte
 		err := rows.Scan(append([]any{
-			&e.by, &e.status, &body, &code, &message, &e.at, &e.provider, &e.model, &e.allTries,
+			&e.by, &e.status, &body, &code, &message, &e.at, &e.provider, &e.model, &e.allTries, &e.degraded,
 		}, e.usage.into()...)...)
 		if err != nil {
 			return err

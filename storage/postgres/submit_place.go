@@ -66,7 +66,7 @@ func placements(open []*submission) []*placement {
 	return all
 }
 
-// topPriority, deadline, stopAt and noStore are those of all members together.
+// topPriority, deadline, stopAt, noStore and degradable are those of all members together.
 func (p *placement) topPriority() jobs.Priority {
 	return slices.MinFunc(p.members, func(a, b *submission) int {
 		return cmp.Compare(a.Job.Priority, b.Job.Priority)
@@ -81,18 +81,23 @@ func (p *placement) noStore() bool {
 	return slices.ContainsFunc(p.members, func(m *submission) bool { return m.NoStore })
 }
 
+func (p *placement) degradable() bool {
+	return !slices.ContainsFunc(p.members, func(m *submission) bool { return !m.Degradable() })
+}
+
 func byDeadline(a, b *submission) int { return a.Job.Deadline.Compare(b.Job.Deadline) }
 
 // insertExecutions makes the executions that are not there and locks those that
 // are. One that was there and is gone when its lock is had stays without an id.
 func insertExecutions(ctx context.Context, t *txn, all []*placement) error {
 	const insert = `
-		INSERT INTO queue (id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store)
-		SELECT id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store
+		INSERT INTO queue (id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store,
+			degradable)
+		SELECT id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store, degradable
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::bigint[],
-				$8::timestamptz[], $9::timestamptz[], $10::uuid[], $11::boolean[])
+				$8::timestamptz[], $9::timestamptz[], $10::uuid[], $11::boolean[], $12::boolean[])
 			WITH ORDINALITY AS v (id, tenant, dedupe_key, hash, route, priority, cost,
-				deadline, stop_at, payer_job_id, no_store, n)
+				deadline, stop_at, payer_job_id, no_store, degradable, n)
 		ORDER BY n
 		ON CONFLICT (dedupe_key, tenant) DO NOTHING
 		RETURNING id`
@@ -131,7 +136,8 @@ func insertExecutions(ctx context.Context, t *txn, all []*placement) error {
 		column(all, (*placement).deadline),
 		column(all, (*placement).stopAt),
 		column(all, func(p *placement) uuid.UUID { return first(p).Job.ID }),
-		column(all, (*placement).noStore))
+		column(all, (*placement).noStore),
+		column(all, (*placement).degradable))
 	t.each(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var key, tenant string
@@ -147,16 +153,19 @@ func insertExecutions(ctx context.Context, t *txn, all []*placement) error {
 }
 
 // raise brings executions that others made up to the priority and the deadlines
-// of the jobs that attach. One that is released to a queue of lower priority,
-// and that no worker has claimed, becomes ready again.
+// of the jobs that attach. One that is released to a queue of lower priority, or to
+// a lesser target that not all of them would take, and that no worker has claimed,
+// becomes ready again.
 func raise(t *txn, places []*placement) {
 	const update = `
 		WITH v AS (
-			SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::timestamptz[], $4::timestamptz[], $5::boolean[])
-				AS v (id, priority, deadline, stop_at, no_store)
+			SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::timestamptz[], $4::timestamptz[], $5::boolean[],
+					$7::boolean[])
+				AS v (id, priority, deadline, stop_at, no_store, degradable)
 		), taken AS (
 			DELETE FROM releases r USING v
-			WHERE r.execution_id = v.id AND r.execution_id = ANY ($1) AND r.worker IS NULL AND v.priority < r.priority
+			WHERE r.execution_id = v.id AND r.execution_id = ANY ($1) AND r.worker IS NULL
+				AND (v.priority < r.priority OR r.degraded AND NOT v.degradable)
 			RETURNING r.execution_id
 		)
 		UPDATE queue q SET
@@ -164,10 +173,11 @@ func raise(t *txn, places []*placement) {
 			deadline = least(q.deadline, v.deadline),
 			stop_at = greatest(q.stop_at, v.stop_at),
 			no_store = q.no_store OR v.no_store,
+			degradable = q.degradable AND v.degradable,
 			visible_at = CASE WHEN taken.execution_id IS NULL THEN q.visible_at ELSE 'epoch' END
 		FROM v LEFT JOIN taken ON taken.execution_id = v.id
 		WHERE q.id = v.id AND q.id = ANY ($1)
-		RETURNING q.id, q.visible_at <= $6`
+		RETURNING q.id, q.visible_at <= $6, taken.execution_id IS NOT NULL`
 	attached := map[uuid.UUID]*placement{}
 	var found []*placement
 	now := time.Time{}
@@ -184,13 +194,13 @@ func raise(t *txn, places []*placement) {
 	}
 	t.each(func(rows pgx.Rows) error {
 		var id uuid.UUID
-		var visible bool
-		if err := rows.Scan(&id, &visible); err != nil {
+		var visible, taken bool
+		if err := rows.Scan(&id, &visible, &taken); err != nil {
 			return err
 		}
 		p := attached[id]
 		for _, m := range p.members {
-			m.done.Ready = visible && m.Job.Priority < p.priority
+			m.done.Ready = visible && (taken || m.Job.Priority < p.priority)
 		}
 		return nil
 	}, update,
@@ -199,7 +209,8 @@ func raise(t *txn, places []*placement) {
 		column(found, (*placement).deadline),
 		column(found, (*placement).stopAt),
 		column(found, (*placement).noStore),
-		now)
+		now,
+		column(found, (*placement).degradable))
 }
 
 func maxTime(a, b time.Time) time.Time {

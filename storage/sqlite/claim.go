@@ -40,14 +40,14 @@ func workOf(ctx context.Context, t *statements, c jobs.Claim) (work jobs.Work, t
 		body         []byte
 	)
 	ok, err := found(t.row(ctx, `
-		SELECT q.tenant, q.hash, q.target, q.tries, q.stop_at, q.route, r.provider, r.model, r.priority, r.worker, r.call_id,
+		SELECT q.tenant, q.hash, q.target, q.tries, q.stop_at, q.route, r.provider, r.model, r.degraded, r.priority, r.worker, r.call_id,
 			req.endpoint, req.body
 		FROM queue q
 		JOIN releases r ON r.execution_id = q.id AND r.fence = q.fence
 		JOIN requests req ON req.execution_id = q.id
 		WHERE q.id = ? AND q.fence = ?`,
 		id(c.Task.Execution), c.Task.Fence).
-		Scan(&work.Tenant, &work.RequestHash, &work.Target, &work.Tries, &stopAt, &work.Route, &work.Provider, &work.Model,
+		Scan(&work.Tenant, &work.RequestHash, &work.Target, &work.Tries, &stopAt, &work.Route, &work.Provider, &work.Model, &work.Degraded,
 			&work.Task.Priority, &worker, &call, &work.Endpoint, &body))
 	if err != nil {
 		return jobs.Work{}, false, err

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"slices"
 
 	"github.com/penstock-dev/penstock/jobs"
 )
@@ -10,7 +11,7 @@ import (
 // It steps from route to route in the index, however many executions each has.
 func (s *Store) Routes(ctx context.Context) ([]string, error) {
 	return read(ctx, s, "list routes", func(ctx context.Context, q *statements) ([]string, error) {
-		return all(ctx, q, scanString, `
+		routes, err := all(ctx, q, scanString, `
 			WITH RECURSIVE step(route) AS (
 				SELECT min(route) FROM queue WHERE parked_until = 0
 				UNION ALL
@@ -18,6 +19,13 @@ func (s *Store) Routes(ctx context.Context) ([]string, error) {
 				FROM step WHERE route IS NOT NULL
 			)
 			SELECT route FROM step WHERE route IS NOT NULL`)
+		if err != nil {
+			return nil, err
+		}
+		unserved, err := all(ctx, q, scanString, unservedRoutes)
+		routes = append(routes, unserved...)
+		slices.Sort(routes)
+		return slices.Compact(routes), err
 	})
 }
 
@@ -54,7 +62,7 @@ func nextTenant(ctx context.Context, q *statements, query jobs.ReadyQuery, after
 	var tenant string
 	ok, err := found(q.row(ctx, `
 		SELECT tenant FROM queue
-		WHERE route = ? AND priority = ? AND tenant > ? AND parked_until = 0 AND visible_at <= ?
+		WHERE route = ? AND priority = ? AND tenant > ? AND parked_until = 0 AND visible_at <= ?`+only(query)+`
 		ORDER BY tenant LIMIT 1`,
 		query.Route, int(query.Priority), after, micros(query.Now)).Scan(&tenant))
 	return tenant, ok, err
@@ -63,9 +71,17 @@ func nextTenant(ctx context.Context, q *statements, query jobs.ReadyQuery, after
 func headsOf(ctx context.Context, q *statements, query jobs.ReadyQuery, tenant string) ([]jobs.Candidate, error) {
 	return all(ctx, q, scanCandidate, `
 		SELECT id, tenant, route, target, fence, priority, deadline, cost FROM queue
-		WHERE route = ? AND priority = ? AND tenant = ? AND parked_until = 0 AND visible_at <= ?
+		WHERE route = ? AND priority = ? AND tenant = ? AND parked_until = 0 AND visible_at <= ?`+only(query)+`
 		ORDER BY deadline, id LIMIT +?`,
 		query.Route, int(query.Priority), tenant, micros(query.Now), query.PerTenant)
+}
+
+// only is what a query selects beside what is ready.
+func only(q jobs.ReadyQuery) string {
+	if q.Degradable {
+		return " AND degradable"
+	}
+	return ""
 }
 
 func scanCandidate(row scanner) (jobs.Candidate, error) {

@@ -70,6 +70,9 @@ type end struct {
 	// staleAfter says which results may answer the job if its execution brings
 	// none, in microseconds; 0: no other may.
 	staleAfter int64
+	// degraded says that the answer is one that only [jobs.OnUnavailableDegrade]
+	// allows.
+	degraded bool
 }
 
 // endJob writes a job's end and tells of it. The job is no longer one of its
@@ -82,10 +85,11 @@ func (e execution) endJob(ctx context.Context, t *statements, job uuid.UUID, how
 	_, err = t.exec(ctx, `
 		UPDATE jobs SET status = ?, finished_at = ?, tries = ?, provider = ?, cost_usd = ?, error_code = ?, error_message = ?,
 			started_at = CASE WHEN ?8 > 0 THEN max(?8, created_at) ELSE 0 END,
-			answer_of = ?9, cached = ?9 IS NOT NULL, age = CASE WHEN ?9 IS NULL THEN 0 ELSE max(created_at - ?10, 0) END
-		WHERE id = ?11 AND status = 'queued'`,
+			answer_of = ?9, cached = ?9 IS NOT NULL, age = CASE WHEN ?9 IS NULL THEN 0 ELSE max(created_at - ?10, 0) END,
+			degraded = ?11
+		WHERE id = ?12 AND status = 'queued'`,
 		string(how.status), how.at, e.tries, cmp.Or(stale.provider, e.provider), amount(how.cost),
-		how.failure.Code, how.failure.Message, e.startedAt, stale.execution, stale.finishedAt, id(job))
+		how.failure.Code, how.failure.Message, e.startedAt, stale.execution, stale.finishedAt, how.degraded, id(job))
 	if err != nil {
 		return err
 	}

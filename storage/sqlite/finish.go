@@ -54,6 +54,11 @@ func (s *Store) finish(ctx context.Context, t *statements, o jobs.Outcome) (verd
 	if !o.StopAt.IsZero() && e.stopAt > micros(o.StopAt) {
 		return verdict{err: jobs.ErrProlonged}, nil
 	}
+	if o.Degraded {
+		if ok, err := degradable(ctx, t, e.id); err != nil || !ok {
+			return verdict{err: jobs.ErrProlonged}, err
+		}
+	}
 	if err := recordCall(ctx, t, o.Task, o.Call); err != nil {
 		return verdict{}, err
 	}
@@ -88,7 +93,7 @@ func (s *Store) endWith(ctx context.Context, t *statements, e execution, r resul
 	if e.payer, err = e.payerAt(ctx, t, r.at); err != nil {
 		return verdict{}, err
 	}
-	ended, more, err := s.endChunk(ctx, t, e, r.status, r.at)
+	ended, more, err := s.endChunk(ctx, t, e, r.end())
 	if err != nil {
 		return verdict{}, err
 	}
@@ -112,7 +117,7 @@ func (e execution) payerAt(ctx context.Context, t *statements, at int64) (uuid.U
 // endChunk ends up to a chunk of the execution's jobs, in the order of their
 // ids, each as its own deadline shapes it, and reports whether any are left.
 func (s *Store) endChunk(
-	ctx context.Context, t *statements, e execution, status jobs.Status, at int64,
+	ctx context.Context, t *statements, e execution, usual end,
 ) (ended []uuid.UUID, more bool, err error) {
 	type liveJob struct {
 		id                   uuid.UUID
@@ -129,9 +134,10 @@ func (s *Store) endChunk(
 		chunk = chunk[:s.chunk]
 	}
 	for _, j := range chunk {
-		how := end{status: status, at: at, staleAfter: j.staleAfter}
-		if j.deadline <= at {
-			how.status, how.failure = jobs.StatusExpired, failureExpired
+		how := usual
+		how.staleAfter = j.staleAfter
+		if j.deadline <= how.at {
+			how.status, how.failure, how.degraded = jobs.StatusExpired, failureExpired, false
 		}
 		if how.cost, err = e.costOf(ctx, t, j.id); err != nil {
 			return nil, false, err

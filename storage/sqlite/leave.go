@@ -27,6 +27,9 @@ func (e execution) leave(ctx context.Context, t *statements, leaving []uuid.UUID
 	}
 	for i, job := range leaving {
 		how.cost, how.staleAfter = new(jobs.USD), staleAfter[i]
+		if how.degraded {
+			how.staleAfter = anyAge
+		}
 		if abandoned {
 			if how.cost, err = e.costOf(ctx, t, job); err != nil {
 				return false, err
@@ -46,17 +49,18 @@ func (e execution) leave(ctx context.Context, t *statements, leaving []uuid.UUID
 // remaining jobs have. It reports true when none remain.
 func (e execution) adjust(ctx context.Context, t *statements) (bool, error) {
 	var remaining int
-	var priority, deadline, stopAt *int64
+	var priority, deadline, stopAt, degradable *int64
 	err := t.row(ctx, `
-		SELECT count(*), min(priority), min(deadline), max(deadline) FROM live_jobs WHERE execution_id = ?`, id(e.id)).
-		Scan(&remaining, &priority, &deadline, &stopAt)
+		SELECT count(*), min(priority), min(deadline), max(deadline), min(on_unavailable = ?)
+		FROM live_jobs WHERE execution_id = ?`, int(jobs.OnUnavailableDegrade), id(e.id)).
+		Scan(&remaining, &priority, &deadline, &stopAt, &degradable)
 	if err != nil || remaining == 0 {
 		return true, err
 	}
 	_, err = t.exec(ctx, `
 		UPDATE queue SET priority = ?, deadline = ?, stop_at = ?, payer_job_id = (
-			SELECT job_id FROM live_jobs WHERE execution_id = ?4 ORDER BY job_id <> ?5, job_id LIMIT 1)
+			SELECT job_id FROM live_jobs WHERE execution_id = ?4 ORDER BY job_id <> ?5, job_id LIMIT 1), degradable = ?6
 		WHERE id = ?4`,
-		*priority, *deadline, *stopAt, id(e.id), id(e.payer))
+		*priority, *deadline, *stopAt, id(e.id), id(e.payer), *degradable)
 	return false, err
 }

@@ -27,7 +27,7 @@ const (
 			WHERE a.route = q.route AND a.priority = q.priority AND a.tenant = q.tenant AND a.parked_until = 0
 				AND (a.deadline, a.id) < (q.deadline, q.id) LIMIT +?3)`
 	ofReleases = `
-		SELECT count(*) FROM releases r JOIN queue a ON a.id = r.execution_id
+		SELECT count(*) FROM releases r CROSS JOIN queue a ON a.id = r.execution_id
 		WHERE r.tenant = q.tenant AND a.route = q.route`
 
 	selectProspect = `

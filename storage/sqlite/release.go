@@ -29,16 +29,16 @@ func release(ctx context.Context, t *statements, r jobs.Release, at time.Time) (
 	task := jobs.Task{Execution: r.Execution, Fence: r.Fence + 1, Provider: r.Provider}
 	var tenant string
 	ok, err := found(t.row(ctx, `
-		UPDATE queue SET fence = fence + 1, visible_at = ?, waiting_on = ''
-		WHERE id = ? AND fence = ? AND visible_at <= ?
+		UPDATE queue SET fence = fence + 1, visible_at = ?1, waiting_on = ''
+		WHERE id = ?2 AND fence = ?3 AND visible_at <= ?4 AND (NOT ?5 OR `+allDegrade+`?2))
 		RETURNING priority, tenant`,
-		int64(never), id(r.Execution), r.Fence, micros(at)).Scan(&task.Priority, &tenant))
+		int64(never), id(r.Execution), r.Fence, micros(at), r.Degraded).Scan(&task.Priority, &tenant))
 	if err != nil || !ok {
 		return jobs.Task{}, false, err
 	}
 	_, err = t.exec(ctx, `
-		INSERT INTO releases (execution_id, fence, provider, model, priority, tenant, released_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		id(r.Execution), task.Fence, r.Provider, r.Model, int(task.Priority), tenant, micros(at))
+		INSERT INTO releases (execution_id, fence, provider, model, priority, tenant, released_at, degraded)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		id(r.Execution), task.Fence, r.Provider, r.Model, int(task.Priority), tenant, micros(at), r.Degraded)
 	return task, err == nil, err
 }

@@ -19,12 +19,19 @@ type result struct {
 	usage  usage
 	// at is in microseconds.
 	at int64
+	// degraded says that a lesser target brought it.
+	degraded bool
+}
+
+// end is how the execution's jobs end by it.
+func (r result) end() end {
+	return end{status: r.status, at: r.at, degraded: r.degraded && r.status == jobs.StatusSucceeded}
 }
 
 func resultOf(e execution, o jobs.Outcome) result {
 	r := result{
 		fence: e.fence, status: o.Status, body: o.Result, key: o.KeyID, model: o.Call.Model,
-		usage: usageOf(o.Call.Usage), at: micros(o.At),
+		usage: usageOf(o.Call.Usage), at: micros(o.At), degraded: o.Degraded,
 	}
 	if o.Error != nil {
 		r.error = *o.Error
@@ -44,14 +51,16 @@ func refused(e execution, why jobs.JobError, at int64) result {
 }
 
 // insertResult keeps the result. It may be copied for later jobs if it is a
-// success and none of the execution's jobs was against it.
+// success of a target that is no lesser one, and none of the execution's jobs was
+// against it.
 func insertResult(ctx context.Context, t *statements, e execution, r result) error {
-	cacheable := r.status == jobs.StatusSucceeded && !e.noStore
+	cacheable := r.status == jobs.StatusSucceeded && !e.noStore && !r.degraded
 	_, err := t.exec(ctx, `
 		INSERT INTO results (execution_id, tenant, hash, fence, status, body, error_code, error_message, provider, model,
-			input_tokens, output_tokens, cached_tokens, reasoning_tokens, tries, cacheable, finished_at, key_id)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			input_tokens, output_tokens, cached_tokens, reasoning_tokens, tries, cacheable, finished_at, key_id,
+			degraded)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id(e.id), e.tenant, e.hash, r.fence, string(r.status), r.body, r.error.Code, r.error.Message, e.provider, r.model,
-		r.usage.input, r.usage.output, r.usage.cached, r.usage.reasoning, e.tries, cacheable, r.at, keyID(r.key))
+		r.usage.input, r.usage.output, r.usage.cached, r.usage.reasoning, e.tries, cacheable, r.at, keyID(r.key), r.degraded)
 	return err
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 
 	"github.com/google/uuid"
-
-	"github.com/penstock-dev/penstock/jobs"
 )
 
 // beginSettling marks an execution whose result is there but whose jobs have
@@ -71,13 +69,13 @@ func (s *Store) settleChunk(ctx context.Context, t *statements, executionID uuid
 	if err != nil || !ok || !e.settling {
 		return verdict{}, err
 	}
-	var status jobs.Status
-	var at int64
-	err = t.row(ctx, `SELECT status, finished_at FROM results WHERE execution_id = ?`, id(e.id)).Scan(&status, &at)
+	var r result
+	err = t.row(ctx, `SELECT status, finished_at, degraded FROM results WHERE execution_id = ?`, id(e.id)).
+		Scan(&r.status, &r.at, &r.degraded)
 	if err != nil {
 		return verdict{}, errors.Join(errors.New("read the result to settle with"), err)
 	}
-	ended, more, err := s.endChunk(ctx, t, e, status, at)
+	ended, more, err := s.endChunk(ctx, t, e, r.end())
 	if err != nil || more {
 		return verdict{ended: ended, more: more}, err
 	}

@@ -26,16 +26,28 @@ func (e execution) answerStale(ctx context.Context, t *statements, how *end) (st
 	if how.staleAfter == 0 || how.status != jobs.StatusFailed && how.status != jobs.StatusExpired {
 		return staleAnswer{}, nil
 	}
+	a, err := e.stored(ctx, t, how.staleAfter)
+	if err != nil || a.execution == nil {
+		return staleAnswer{}, err
+	}
+	how.status, how.failure = jobs.StatusSucceeded, jobs.JobError{}
+	return a, nil
+}
+
+// anyAge is the staleAfter of a job that takes a result however old.
+const anyAge = 1
+
+// stored looks for the newest result of the execution's hash that finished after
+// the given time, in microseconds.
+func (e execution) stored(ctx context.Context, t *statements, after int64) (a staleAnswer, err error) {
 	var execution []byte
-	var a staleAnswer
 	ok, err := found(t.row(ctx, `
 		SELECT execution_id, finished_at, provider FROM results
 		WHERE hash = ? AND tenant = ? AND finished_at > ? AND `+copyable+`
-		ORDER BY finished_at DESC LIMIT 1`, e.hash, e.tenant, how.staleAfter).
+		ORDER BY finished_at DESC LIMIT 1`, e.hash, e.tenant, after).
 		Scan(&execution, &a.finishedAt, &a.provider))
-	if err != nil || !ok {
-		return staleAnswer{}, err
+	if err == nil && ok {
+		a.execution = execution
 	}
-	a.execution, how.status, how.failure = execution, jobs.StatusSucceeded, jobs.JobError{}
-	return a, nil
+	return a, err
 }

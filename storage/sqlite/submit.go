@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/penstock-dev/penstock/jobs"
 )
@@ -66,7 +65,7 @@ func create(ctx context.Context, t *statements, sub jobs.Submission) (jobs.Submi
 	if err := insertDrop(ctx, t, j, j.Deadline); err != nil {
 		return jobs.Submitted{}, err
 	}
-	if err := insertLive(ctx, t, j, sub.StaleAfter()); err != nil {
+	if err := insertLive(ctx, t, j, sub); err != nil {
 		return jobs.Submitted{}, err
 	}
 	return jobs.Submitted{Job: j, Ready: true}, nil
@@ -79,11 +78,12 @@ func insertJob(ctx context.Context, t *statements, j jobs.Job) error {
 	}
 	_, err = t.exec(ctx, `
 		INSERT INTO jobs (id, tenant, execution_id, status, endpoint, model, priority, deadline, created_at,
-			finished_at, hash, deduplicated, cached, age, tries, provider, cost_usd, metadata, end_user, ephemeral)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			finished_at, hash, deduplicated, cached, age, tries, provider, cost_usd, metadata, end_user, ephemeral,
+			on_unavailable)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id(j.ID), j.Tenant, id(j.ExecutionID), string(j.Status), j.Endpoint, j.Model, int(j.Priority), micros(j.Deadline),
 		micros(j.CreatedAt), micros(j.FinishedAt), j.RequestHash, j.Deduplicated, j.Cached, j.Age.Microseconds(),
-		j.Tries, j.Provider, amount(j.CostUSD), metadata, j.User, j.Ephemeral)
+		j.Tries, j.Provider, amount(j.CostUSD), metadata, j.User, j.Ephemeral, int(j.OnUnavailable))
 	return err
 }
 
@@ -102,17 +102,20 @@ func insertExecution(ctx context.Context, t *statements, sub jobs.Submission) er
 		key = sub.Execution.String()
 	}
 	_, err := t.exec(ctx, `
-		INSERT INTO queue (id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)`,
+		INSERT INTO queue (id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store,
+			degradable)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)`,
 		id(sub.Execution), j.Tenant, key, j.RequestHash, sub.Request.Route, int(j.Priority), sub.Request.Cost,
-		micros(j.Deadline), id(j.ID), sub.NoStore)
+		micros(j.Deadline), id(j.ID), sub.NoStore, sub.Degradable())
 	return err
 }
 
 // insertLive makes the job one of its execution's unfinished jobs.
-func insertLive(ctx context.Context, t *statements, j jobs.Job, staleAfter time.Time) error {
+func insertLive(ctx context.Context, t *statements, j jobs.Job, sub jobs.Submission) error {
 	_, err := t.exec(ctx, `
-		INSERT INTO live_jobs (execution_id, job_id, tenant, priority, deadline, stale_after) VALUES (?, ?, ?, ?, ?, ?)`,
-		id(j.ExecutionID), id(j.ID), j.Tenant, int(j.Priority), micros(j.Deadline), micros(staleAfter))
+		INSERT INTO live_jobs (execution_id, job_id, tenant, priority, deadline, stale_after, on_unavailable, unserved_route)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		id(j.ExecutionID), id(j.ID), j.Tenant, int(j.Priority), micros(j.Deadline), micros(sub.StaleAfter()),
+		int(j.OnUnavailable), sub.UnservedRoute())
 	return err
 }

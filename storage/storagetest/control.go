@@ -165,6 +165,7 @@ func RunInterrupted(t *testing.T, open func(t *testing.T, chunk int) jobs.Store)
 		{"a deadline that passes meanwhile changes nothing", settlingDoesNotExpire},
 		{"cancelling meanwhile ends each job once", settlingIsCancelled},
 		{"a repeated finish goes on", repeatedFinishGoesOn},
+		{"what is settled is as degraded as the rest", settlesDegraded},
 	}, func(t *testing.T) jobs.Store {
 		t.Helper()
 		return open(t, 2)

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) jobs.Store) {
 		{"race", append(raceRules(), upkeepRaceRules()...)},
 		{"cache", cacheRules()},
 		{"stale", staleRules()},
+		{"unavailable", unavailableRules()},
 		{"ephemeral", ephemeralRules()},
 		{"retain", retainRules()},
 		{"idempotency", idempotencyRules()},

@@ -1,0 +1,145 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/providers/lane"
+)
+
+const (
+	// giveUpBatch is how many jobs are given up at once, and endedIDs how many ids
+	// there are in a signal.
+	giveUpBatch = 500
+	endedIDs    = 512
+	// namedTargets bounds how many targets a message names.
+	namedTargets = 10
+)
+
+// spell is how long a target has been shut: since when, as of the last look.
+type spell struct{ since, seen time.Time }
+
+// shut reports whether the target is closed by what is not ours: its provider or
+// an operator. A limit of our own that is used up, or places that are taken, are
+// worth waiting for.
+func (c closed) shut() bool {
+	switch c.reason {
+	case lane.Breaker, lane.RateLimit, lane.Paused, lane.Drained:
+		return true
+	default:
+		return false
+	}
+}
+
+// byHuman reports whether an operator did it: nobody knows until when.
+func (c closed) byHuman() bool { return c.reason == lane.Paused || c.reason == lane.Drained }
+
+// say tells a tenant why.
+func (c closed) say() string {
+	switch c.reason {
+	case lane.Paused:
+		return "an operator has paused it"
+	case lane.Drained:
+		return "an operator has drained it"
+	case lane.RateLimit:
+		return "its provider asked to wait until " + c.until.UTC().Format(time.RFC3339)
+	default:
+		return "its calls have failed; it is tried again at " + c.until.UTC().Format(time.RFC3339)
+	}
+}
+
+// noteShut keeps since when targets are shut. What nobody looked at meanwhile may
+// have been open.
+func (d *Dispatcher) noteShut(w *window, targets []jobs.Target, now time.Time) {
+	for _, t := range targets {
+		before, was := d.spells[t]
+		switch {
+		case !w.closed[t].shut():
+			delete(d.spells, t)
+		case !was || now.Sub(before.seen) > ahead*d.cfg.Pace.Poll:
+			d.spells[t] = spell{now, now}
+		default:
+			d.spells[t] = spell{before.since, now}
+		}
+	}
+}
+
+// unserved reports whether no target of r can be called, for longer than r has
+// patience: it has lasted for so long, or is known to. Then it says why.
+func (d *Dispatcher) unserved(w *window, r route, now time.Time) (why string, yes bool) {
+	targets := r.targets
+	if r.held(w) {
+		targets = targets[:1]
+	}
+	var reasons []string
+	for _, t := range targets {
+		if w.pools[t.Provider] == nil {
+			continue // it is not configured
+		}
+		c := w.closed[t]
+		lasts := now.Sub(d.spells[t].since) >= r.patience || c.until.Sub(now) > r.patience
+		if !c.shut() || !lasts {
+			return "", false
+		}
+		if reasons = append(reasons, t.String()+": "+c.say()); len(reasons) == namedTargets {
+			break
+		}
+	}
+	return "no target can be called: " + strings.Join(reasons, "; "), true
+}
+
+// giveUp does what jobs of r want if none of its targets can be called, and returns
+// the route that is then to be served: for those that would degrade, one of its
+// lesser targets. It reports whether there are more to give up; until those are
+// done nothing is called.
+func (d *Dispatcher) giveUp(ctx context.Context, w *window, r route, now time.Time) (_ route, more bool, err error) {
+	why, yes := d.unserved(w, r, now)
+	if !yes {
+		return r, false, nil
+	}
+	got, err := d.cfg.Store.GiveUp(ctx, jobs.Unserved{
+		Route: r.name, At: now.UTC(), Limit: giveUpBatch, Why: jobs.JobError{Code: jobs.CodeUnavailable, Message: why},
+	})
+	if err != nil {
+		return r, false, fmt.Errorf("give up jobs of route %q, which is unserved: %w", r.name, err)
+	}
+	d.ended(ctx, got.Ended)
+	if got.More || len(r.lesser) == 0 {
+		return r, got.More, nil
+	}
+	if err := d.lanes(ctx, w, r.lesser); err != nil {
+		return r, false, err
+	}
+	return route{name: r.name, targets: r.lesser, patience: r.patience, degraded: true}, false, nil
+}
+
+// giveUpAll is giveUp for each of the routes, in their place.
+func (d *Dispatcher) giveUpAll(ctx context.Context, w *window, routes []route) (more bool, err error) {
+	now := time.Now()
+	for i, r := range routes {
+		var again bool
+		if routes[i], again, err = d.giveUp(ctx, w, r, now); err != nil {
+			return false, err
+		}
+		more = more || again
+	}
+	return more, nil
+}
+
+// ended tells who waits for jobs that they have ended.
+func (d *Dispatcher) ended(ctx context.Context, ids []uuid.UUID) {
+	if d.cfg.Signals == nil || len(ids) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
+	defer cancel()
+	for some := range slices.Chunk(ids, endedIDs) {
+		_ = d.cfg.Signals.Send(ctx, jobs.Signal{Kind: jobs.SignalEnded, Jobs: some}) // lost, it costs a look
+	}
+}

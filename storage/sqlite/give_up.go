@@ -1,0 +1,99 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// unservedRoutes lists the routes that have jobs for GiveUp, stepping from one to
+// the next in their index.
+const unservedRoutes = `
+	WITH RECURSIVE step(route) AS (
+		SELECT min(unserved_route) FROM live_jobs WHERE unserved_route > ''
+		UNION ALL
+		SELECT (SELECT min(unserved_route) FROM live_jobs WHERE unserved_route > '' AND unserved_route > step.route)
+		FROM step WHERE route IS NOT NULL
+	)
+	SELECT route FROM step WHERE route IS NOT NULL`
+
+// allDegrade, with the id of an execution and a parenthesis behind it, says that
+// none of its live jobs would do anything else.
+const allDegrade = `NOT EXISTS (SELECT 1 FROM live_jobs l WHERE l.on_unavailable <> 2 AND l.execution_id = `
+
+// degradable reports whether all live jobs of the execution would degrade.
+func degradable(ctx context.Context, t *statements, execution uuid.UUID) (ok bool, err error) {
+	return ok, t.row(ctx, `SELECT `+allDegrade+`?)`, id(execution)).Scan(&ok)
+}
+
+// unserved is a job that GiveUp looks at.
+type unserved struct {
+	due
+	wants jobs.OnUnavailable
+}
+
+// GiveUp does what jobs want that cannot be served: see [jobs.DispatchStore]. Most
+// looks find none: those do not wait for the one writer.
+func (s *Store) GiveUp(ctx context.Context, u jobs.Unserved) (jobs.GivenUp, error) {
+	list := func(ctx context.Context, q *statements) ([]unserved, error) { return unservedJobs(ctx, q, u) }
+	if some, err := read(ctx, s, "look for unserved jobs", list); err != nil || len(some) == 0 {
+		return jobs.GivenUp{}, err
+	}
+	return change(ctx, s, "give up", func(ctx context.Context, t *statements) (got jobs.GivenUp, err error) {
+		some, err := list(ctx, t)
+		if err != nil {
+			return jobs.GivenUp{}, err
+		}
+		for _, j := range some {
+			ended, err := giveUp(ctx, t, j, u)
+			if err != nil {
+				return jobs.GivenUp{}, err
+			}
+			if ended {
+				got.Ended = append(got.Ended, j.job)
+			}
+		}
+		got.More = len(some) == u.Limit
+		return got, nil
+	})
+}
+
+func unservedJobs(ctx context.Context, q *statements, u jobs.Unserved) ([]unserved, error) {
+	return all(ctx, q, func(row scanner) (j unserved, err error) {
+		return j, row.Scan(&j.execution, &j.job, &j.wants)
+	}, `
+		SELECT l.execution_id, l.job_id, l.on_unavailable FROM live_jobs l CROSS JOIN queue q ON q.id = l.execution_id
+		WHERE l.unserved_route > '' AND l.unserved_route = ? AND l.deadline > ? AND q.visible_at < ? AND NOT q.settling
+		ORDER BY l.job_id LIMIT +?`, u.Route, micros(u.At), int64(never), u.Limit)
+}
+
+// giveUp reports whether the job has ended.
+func giveUp(ctx context.Context, t *statements, j unserved, u jobs.Unserved) (bool, error) {
+	e, ok, err := executionByID(ctx, t, j.execution)
+	if err != nil {
+		return false, err
+	}
+	if !ok {
+		return false, fmt.Errorf("live job %s has no execution", j.job)
+	}
+	how := end{status: jobs.StatusFailed, failure: u.Why, at: micros(u.At)}
+	if how.degraded = j.wants == jobs.OnUnavailableDegrade; how.degraded {
+		if a, err := e.stored(ctx, t, anyAge); err != nil || a.execution == nil {
+			return false, e.lookNoMore(ctx, t, j.job, err)
+		}
+	}
+	_, err = e.leave(ctx, t, []uuid.UUID{j.job}, how)
+	return err == nil, err
+}
+
+// lookNoMore notes that nothing stored answers the job, unless that is not known.
+func (e execution) lookNoMore(ctx context.Context, t *statements, job uuid.UUID, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `UPDATE live_jobs SET unserved_route = '' WHERE execution_id = ? AND job_id = ?`, id(e.id), id(job))
+	return err
+}
