@@ -81,7 +81,9 @@ var hints = scenario{
 		}
 		cell := func(who contender) string {
 			early, throttled := of(who)
-			return fmt.Sprintf("%s of %s (%s hints)", grouped(early), grouped(len(worlds[who.name].calls)), grouped(throttled))
+			passed := len(worlds[who.name].calls) - throttled
+			return fmt.Sprintf("%s of %s (%s hints), %.0f %% of the quota used", grouped(early), grouped(len(worlds[who.name].calls)),
+				grouped(throttled), 100*float64(passed)/length.Minutes()/60)
 		}
 		early, told := of(penstock)
 		return []row{{

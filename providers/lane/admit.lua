@@ -25,6 +25,12 @@ if hold then return {hold, poll} end
 local gate = num(pool.gate)
 if gate > now then return {"rate_limit", int(gate - now)} end
 
+-- When the gate has opened, nobody knows how much the provider lets through. The first call is alone for
+-- a second, and each that follows comes sooner than the one before it: twice as many with each second
+-- in which nobody is told to wait again. After PACED calls there is no such bound.
+local PACED, paced, step = 256, tonumber(pool.paced), 0
+if paced then step = 1000000 * math.log((paced + 2) / (paced + 1)) / math.log(2) end
+
 local function full(key, most) return not charged and count(key, now) >= most end
 
 local probe, open = "", num(lane.open_until)
@@ -54,13 +60,19 @@ end
 -- A limit that is not used up takes a call of any size, and is then used up for as long as that
 -- lasts: for a minute at most, whatever was estimated. What uses none of it does not wait for it.
 if not charged then
-  local use, list, wait, cost = uses(1, num(ARGV[2]), num(ARGV[3])), meters(pool, lane, bounds, now), 0, 0
+  local use, list = uses(1, num(ARGV[2]), num(ARGV[3])), meters(pool, lane, bounds, now)
+  local wait, cost = paced and num(pool.pace_next) - now or 0, step
   for _, m in ipairs(list) do
     local left = m.full - now - ARGV[5]
     if use[m.name] > 0 and left > wait then wait, cost = left, math.min(m.each * use[m.name], MINUTE) end
   end
   if wait > 0 then return {"rate_limit", int(turn(wait, cost))} end
   for _, m in ipairs(list) do charge(m, math.min(m.each * use[m.name], MINUTE), now) end
+  if paced and paced + 1 < PACED then
+    redis.call("HSET", KEYS[1], "paced", paced + 1, "pace_next", int(now + step))
+  elseif paced then
+    redis.call("HDEL", KEYS[1], "paced", "pace_next")
+  end
 end
 
 if probe == "probe" then redis.call("HSET", KEYS[2], "prober", call, "probe_until", int(now + ARGV[9])) end

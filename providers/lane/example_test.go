@@ -19,16 +19,13 @@ func ExampleLanes_Admit() {
 	defer server.Close()
 	ctx, to := context.Background(), lane.Lane{Pool: "openai", Target: "openai/gpt-5-mini"}
 	lanes, err := lane.New(server.Client(), new(lanetest.Store), lane.Config{
-		Limits: map[string]lane.Limits{"openai": {RequestsPerMinute: 500, Concurrency: 200}},
+		Limits: map[string]lane.Limits{"openai": {Concurrency: 200}},
 	})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	v, err := lanes.Admit(ctx, lane.Ask{Lane: to, Call: uuid.New()})
-	for ; err == nil && !v.Admitted; v, err = lanes.Admit(ctx, lane.Ask{Lane: to, Call: uuid.New()}) {
-		time.Sleep(v.For) // its limits are used up at first: nobody knows what was sent before
-	}
 	fmt.Println(v.Admitted, err)
 
 	_, err = lanes.Settle(ctx, v.Permit, lane.Result{Class: providers.RateLimited, Hint: 20 * time.Second})

@@ -18,6 +18,8 @@ const (
 	poll = 250 * time.Millisecond
 	// believed is how long limits count that a provider told of.
 	believed = 15 * time.Minute
+	// unhinted is for how long a provider is left alone that did not say.
+	unhinted = time.Second
 	// grace is how much longer a probe is let through alone than it may last.
 	grace = 15 * time.Second
 )

@@ -20,6 +20,13 @@ local function hash(key)
   return fields
 end
 
+-- shut shuts the pool's gate for so long at least. When it opens, calls are let through by and by.
+local function shut(pool, wait, now)
+  local gate = now + wait
+  if wait <= 0 or gate <= num(pool.gate) then return end
+  redis.call("HSET", KEYS[1], "gate", int(gate), "paced", 0, "pace_next", int(gate))
+end
+
 -- limits returns requests, input and output tokens a minute, and concurrency, as
 -- the operator says, else as "r i o c" in configured says.
 local function limits(pool, configured)

@@ -46,7 +46,7 @@ func TestInvariant6NoCallBeforeAHint(t *testing.T) {
 		var mu sync.Mutex
 		var shut time.Time // until when the recorded hints shut the gate
 		worker := func(lanes *lane.Lanes, n int) {
-			for i := range 150 {
+			for i := range 80 {
 				a := lane.Ask{Lane: here, Call: newCall(g.t)}
 				g.store.Begin(here, a.Call)
 				mu.Lock()
@@ -106,7 +106,7 @@ func TestConcurrencyThroughLoss(t *testing.T) {
 			for range 8 {
 				lanes := g.join(cfg)
 				all.Go(func() {
-					for range 50 {
+					for range 30 {
 						a := lane.Ask{Lane: here, Call: newCall(g.t)}
 						g.store.Begin(here, a.Call)
 						v, err := lanes.Admit(g.t.Context(), a)

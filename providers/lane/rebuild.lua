@@ -38,7 +38,8 @@ if not pool.built then
   put(KEYS[1], "limits", ARGV[5])
   pool.limits = ARGV[5] ~= "" and ARGV[5] or nil
   put(KEYS[1], "hold", ARGV[3])
-  redis.call("HSET", KEYS[1], "gate", int(math.max(num(pool.gate), now + ARGV[2])), "built", 1)
+  shut(pool, num(ARGV[2]), now)
+  redis.call("HSET", KEYS[1], "built", 1)
   meter()
   permits()
 end

@@ -149,9 +149,16 @@ func (g *rig) flush() {
 // time.
 func (g *rig) admitWithin(d time.Duration) lane.Permit {
 	g.t.Helper()
+	return g.admitFor(d, lane.Ask{Lane: here})
+}
+
+// admitFor is admitWithin for another lane, or with tokens.
+func (g *rig) admitFor(d time.Duration, a lane.Ask) lane.Permit {
+	g.t.Helper()
 	late := time.Now().Add(d)
 	for {
-		v := g.ask(here)
+		a.Call = newCall(g.t)
+		v := g.askFor(a)
 		if v.Admitted {
 			return v.Permit
 		}

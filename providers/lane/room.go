@@ -58,6 +58,7 @@ func (v view) room(configured Limits, burst, horizon time.Duration) Room {
 	limits, _ := v.limits(configured)
 	r.Health = v.lastMinute().health()
 	r.Slots = free(limits.Concurrency, v.inPool)
+	r.Requests = v.paced(horizon)
 	for _, m := range v.meters(limits) {
 		left := m.room(v.now, burst, horizon)
 		switch m.name {
@@ -83,6 +84,22 @@ func (v view) room(configured Limits, burst, horizon time.Duration) Room {
 		r.Reason, r.For = Capacity, poll
 	}
 	return r
+}
+
+// paced returns how many calls are let through up to the horizon because the gate
+// was shut: see admit.lua.
+func (v view) paced(horizon time.Duration) int64 {
+	const all = 256
+	before, left := v.pool.int("paced"), horizon-v.until(v.pool, "pace_next")
+	sum := float64(before+1) * math.Exp2(left.Seconds())
+	switch {
+	case v.pool["paced"] == "", sum >= all:
+		return Unbounded
+	case left < 0:
+		return 0
+	default:
+		return int64(sum) - before
+	}
 }
 
 func free(most, used int64) int64 {

@@ -92,8 +92,11 @@ func TestRoomSaysWhyThereIsNone(t *testing.T) {
 		}
 		g.opened()
 		expect(lane.Breaker, 500*time.Millisecond)
-		<-time.After(510 * time.Millisecond)
-		if r := g.room(time.Second, here); r.Reason != "" || r.Slots != 1 {
+		r := g.room(time.Second, here)
+		for begun := time.Now(); r.Reason == lane.Breaker && time.Since(begun) < time.Minute; r = g.room(time.Second, here) {
+			<-time.After(r.For)
+		}
+		if r.Reason != "" || r.Slots != 1 {
 			g.t.Errorf("half open: got %+v, want a slot", r)
 		}
 		p := g.probe()

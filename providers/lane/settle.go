@@ -56,7 +56,7 @@ func (l *Lanes) settle(ctx context.Context, p Permit, r Result, e ending) (Settl
 	}
 	told, empty := quotaOf(r.Quota)
 	got, err := settleScript.Run(ctx, l.redis, keys,
-		p.Call.String(), string(r.outcome()), input, output, micros(r.Hint), l.configured(p.Pool).String(),
+		p.Call.String(), string(r.outcome()), input, output, micros(r.shuts()), l.configured(p.Pool).String(),
 		micros(l.cfg.Burst), idle.Milliseconds(), told, empty, micros(believed),
 		micros(l.cfg.FirstOpening), micros(l.cfg.LongestOpening), e.word, e.next.Number, micros(e.next.For)).Int64Slice()
 	if err != nil {
@@ -97,6 +97,16 @@ func (r Result) outcome() outcome {
 	default:
 		return outcomeOK
 	}
+}
+
+// shuts returns for how long the gate is shut in Redis. A provider that says "not
+// now" and not how long is given a moment. The store does not hear of that: it is
+// no hint.
+func (r Result) shuts() time.Duration {
+	if r.Class == providers.RateLimited && r.Hint == 0 {
+		return unhinted
+	}
+	return r.Hint
 }
 
 // tokens returns what the call used; -1 when that is not known.

@@ -19,13 +19,6 @@ local SLOT, SLOTS, VOLUME, RAMPED, FORGIVEN = 5000000, 12, 20, 32, 10 * MINUTE
 local call, outcome = ARGV[1], ARGV[2]
 local now, pool, lane = clock(), hash(KEYS[1]), hash(KEYS[2])
 
--- A gate is kept also where nothing is built, and whatever became of the permit.
-local function shut(wait)
-  if wait <= 0 then return end
-  redis.call("HSET", KEYS[1], "gate", int(math.max(num(pool.gate), now + wait)))
-  redis.call("PEXPIRE", KEYS[1], ARGV[8])
-end
-
 -- finish ends the probe, if it is this call.
 local function finish(meaning)
   if meaning == "" or lane.prober ~= call then return end
@@ -65,23 +58,23 @@ local function learn()
   end
 end
 
--- note adds the call to the window, and forgets what is older.
+-- note adds the call to the window. The first of a slot forgets what is older.
 local function note()
-  local slot, used = math.floor(now / SLOT), {input = num(ARGV[3]), output = num(ARGV[4]), [outcome] = 1}
+  local slot, used, first = math.floor(now / SLOT), {input = num(ARGV[3]), output = num(ARGV[4]), [outcome] = 1}, false
   for what, n in pairs(used) do
-    if n > 0 then redis.call("HINCRBY", KEYS[6], slot .. ":" .. what, n) end
+    if n > 0 then first = redis.call("HINCRBY", KEYS[6], slot .. ":" .. what, n) == n or first end
   end
   redis.call("PEXPIRE", KEYS[6], SLOTS * SLOT / 1000)
-  for _, field in ipairs(redis.call("HKEYS", KEYS[6])) do
+  for _, field in ipairs(first and redis.call("HKEYS", KEYS[6]) or {}) do
     if num(string.match(field, "%d+")) <= slot - SLOTS then redis.call("HDEL", KEYS[6], field) end
   end
 end
 
 -- seen returns the calls of the last slots, and how many of them were bad, since the breaker last
 -- moved.
-local function seen(window, slots)
+local function seen(slots)
   local ok, bad = 0, 0
-  for field, value in pairs(window) do
+  for field, value in pairs(hash(KEYS[6])) do
     local at, what = string.match(field, "(%d+):(%a+)")
     if num(at) > math.floor(now / SLOT) - slots and at * SLOT >= num(lane.changed) then
       if what == "ok" then ok = ok + value elseif what == "bad" then bad = bad + value end
@@ -103,9 +96,8 @@ end
 local function judge()
   local normal, known, row = num(lane.normal), num(lane.known), num(lane.row)
   row = outcome == "bad" and row + 1 or 0
-  local window = hash(KEYS[6])
   local most = known < 200 and 5 or math.max(5, math.ceil(math.log(1e-6) / math.log(normal)))
-  local trips = row >= most or worse(normal, seen(window, SLOTS)) or worse(normal, seen(window, 2))
+  local trips = row >= most or row > 0 and (worse(normal, seen(SLOTS)) or worse(normal, seen(2)))
   if row <= 1 then
     normal, known = normal + (row - normal) / (known + 50), math.min(known + 1, 2000)
   end
@@ -136,7 +128,9 @@ local function open()
   return {1, number, int(length), down()}
 end
 
-shut(num(ARGV[5]))
+-- A gate is kept also where nothing is built, and whatever became of the permit.
+shut(pool, num(ARGV[5]), now)
+redis.call("PEXPIRE", KEYS[1], ARGV[8])
 finish(ARGV[14])
 local permit = hash(KEYS[5])
 if redis.call("DEL", KEYS[5]) == 0 then return {0, 0, 0, 0} end
