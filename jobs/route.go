@@ -37,8 +37,11 @@ type Route struct {
 	Mode    Mode
 	// MaxAttempts bounds tries, not calls: at least 1.
 	MaxAttempts int
-	Timeouts    providers.Timeouts
-	// Adaptive shortens Timeouts to what the target's calls took lately.
+	// Timeouts bound a call; ProviderTimeouts, by provider, in the place of its zero
+	// fields.
+	Timeouts         providers.Timeouts
+	ProviderTimeouts map[string]providers.Timeouts
+	// Adaptive shortens these to what the target's calls took lately.
 	Adaptive bool
 	// Patience is how long a request waits for a target that lets nothing through
 	// before the next one is called.
@@ -51,6 +54,11 @@ type Route struct {
 	// Degraded are lesser targets, called for jobs that would degrade while none of
 	// Targets can be; in order.
 	Degraded []Target
+}
+
+// TimeoutsOf returns what bounds a call to the target.
+func (r Route) TimeoutsOf(t Target) providers.Timeouts {
+	return r.Timeouts.Or(r.ProviderTimeouts[t.Provider])
 }
 
 // Catalog knows what a caller's model may name. It is safe for use by many

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/providers"
 )
 
 func TestACatalogIsReplacedAsAWhole(t *testing.T) {
@@ -34,5 +35,21 @@ func TestACatalogIsReplacedAsAWhole(t *testing.T) {
 	}
 	if old.Targets[0].Provider != "a" {
 		t.Errorf("a route in hand changed: %v", old)
+	}
+}
+
+// TestARoutesTimeoutsComeBeforeItsProviders: each of the four by itself.
+func TestARoutesTimeoutsComeBeforeItsProviders(t *testing.T) {
+	t.Parallel()
+	r := jobs.Route{
+		Timeouts:         providers.Timeouts{FirstToken: 2, Total: 4},
+		ProviderTimeouts: map[string]providers.Timeouts{"a": {Connect: 10, FirstToken: 20, Stall: 30}},
+	}
+	for provider, want := range map[string]providers.Timeouts{
+		"a": {Connect: 10, FirstToken: 2, Stall: 30, Total: 4}, "b": r.Timeouts,
+	} {
+		if got := r.TimeoutsOf(jobs.Target{Provider: provider, Model: "m"}); got != want {
+			t.Errorf("provider %s: got %+v, want %+v", provider, got, want)
+		}
 	}
 }

@@ -4,6 +4,7 @@
 package providers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -58,6 +59,14 @@ type Timeouts struct {
 	Stall time.Duration
 	// Total bounds the whole call.
 	Total time.Duration
+}
+
+// Or returns t with other's fields in the place of those that are zero.
+func (t Timeouts) Or(other Timeouts) Timeouts {
+	return Timeouts{
+		Connect: cmp.Or(t.Connect, other.Connect), FirstToken: cmp.Or(t.FirstToken, other.FirstToken),
+		Stall: cmp.Or(t.Stall, other.Stall), Total: cmp.Or(t.Total, other.Total),
+	}
 }
 
 // Chunk is a piece of an answer under way: a JSON object in the streaming form

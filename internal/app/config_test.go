@@ -222,6 +222,18 @@ func TestWrongConfigurationNamesTheKey(t *testing.T) {
 			RoleEmbedded, nil, "providers: {a: {type: openai}}\nredaction: {rules: [{pattern: a}], timeout: 1s}",
 			"redaction", "belong to url",
 		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: simulated, timeouts: {connect: -1s}}}",
+			"providers.a.timeouts.connect", "60s",
+		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: simulated}}\nroutes: {r: {targets: [a/m], timeouts: {between_tokens: -1s}}}",
+			"routes.r.timeouts.between_tokens", "60s",
+		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: simulated}}\nroutes: {r: {targets: [a/m], timeout: 1s, timeouts: {total: 1s}}}",
+			"routes.r.timeout", "one of them",
+		},
 		{RoleEmbedded, []string{"PENSTOCK_SECRET_KEY", "hunter2!"}, "", "PENSTOCK_SECRET_KEY", "openssl rand -base64 32"},
 		{RoleEmbedded, []string{"PENSTOCK_SECRET_KEY", "aHVudGVyMg=="}, "", "PENSTOCK_SECRET_KEY", "entry 1 has 7 bytes"},
 	} {

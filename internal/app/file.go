@@ -77,6 +77,8 @@ type ProviderConfig struct {
 	// Limits are what the provider's own are, for the whole fleet; absent: none but
 	// those that it tells of.
 	Limits LimitsConfig `yaml:"limits"`
+	// Timeouts bound its calls, where their route does not say otherwise.
+	Timeouts TimeoutsConfig `yaml:"timeouts"`
 	// Latency is the median time to the first token of a simulated provider;
 	// absent: 250ms.
 	Latency *time.Duration `yaml:"latency"`
@@ -124,10 +126,12 @@ type RouteConfig struct {
 	Degraded []string `yaml:"degraded"`
 	// Targets are provider/model, at least one.
 	Targets []string `yaml:"targets"`
-	// Timeout bounds one call; 0: 10 minutes.
-	Timeout time.Duration `yaml:"timeout"`
+	// Timeouts bound one call, before those of its provider; Timeout is short for
+	// their total.
+	Timeouts TimeoutsConfig `yaml:"timeouts"`
+	Timeout  time.Duration  `yaml:"timeout"`
 	// AdaptiveTimeouts bounds calls by what others to the same target took lately,
-	// within Timeout and the usual bounds of its parts.
+	// within these bounds.
 	AdaptiveTimeouts bool `yaml:"adaptive_timeouts"`
 	// MaxAttempts bounds the calls that failed in a way that counts; 0: 5.
 	MaxAttempts int `yaml:"max_attempts"`
@@ -232,9 +236,6 @@ func (f *File) fillDefaults() {
 		if r.MaxAttempts == 0 {
 			r.MaxAttempts = defaultMaxAttempts
 		}
-		if r.Timeout == 0 {
-			r.Timeout = jobs.DefaultTimeouts().Total
-		}
 		f.Routes[name] = r
 	}
 	if f.DrainTimeout == 0 {
@@ -287,6 +288,9 @@ func (p ProviderConfig) validate(name string) error {
 		return wrong(key+".concurrency", "expected 1 to %d, got %d", maxConcurrency, p.Concurrency)
 	}
 	if err := p.Limits.validate(key + ".limits"); err != nil {
+		return err
+	}
+	if err := p.Timeouts.validate(key + ".timeouts"); err != nil {
 		return err
 	}
 	if p.MaxTokens != 0 && p.Type != "anthropic" {
@@ -370,6 +374,12 @@ func (r RouteConfig) validate(name string, providers map[string]ProviderConfig) 
 	if r.Timeout < 0 {
 		return wrong(key+".timeout", "expected a duration such as 60s, got %s", r.Timeout)
 	}
+	if r.Timeout > 0 && r.Timeouts.Total > 0 {
+		return wrong(key+".timeout", "is short for timeouts.total; expected one of them")
+	}
+	if err := r.Timeouts.validate(key + ".timeouts"); err != nil {
+		return err
+	}
 	if r.MaxAttempts < 0 || r.MaxAttempts > 100 {
 		return wrong(key+".max_attempts", "expected 1 to 100, got %d", r.MaxAttempts)
 	}
@@ -382,20 +392,22 @@ func (f *File) catalog() *jobs.Catalog {
 	for name, p := range f.Providers {
 		models[name] = p.Models
 	}
+	timeouts := f.providerTimeouts()
 	routes := make([]jobs.Route, 0, len(f.Routes))
 	for name, r := range f.Routes {
-		routes = append(routes, r.route(name))
+		route := r.route(name)
+		route.ProviderTimeouts = timeouts
+		routes = append(routes, route)
 	}
-	defaults := RouteConfig{MaxAttempts: defaultMaxAttempts, Timeout: jobs.DefaultTimeouts().Total}
-	return jobs.NewCatalog(routes, models, defaults.route(""))
+	return jobs.NewCatalog(routes, models, jobs.Route{MaxAttempts: defaultMaxAttempts, ProviderTimeouts: timeouts})
 }
 
 func (r RouteConfig) route(name string) jobs.Route {
 	route := jobs.Route{
-		Name: name, Mode: r.Mode, MaxAttempts: r.MaxAttempts, Timeouts: jobs.DefaultTimeouts(),
+		Name: name, Mode: r.Mode, MaxAttempts: r.MaxAttempts, Timeouts: r.Timeouts.timeouts(),
 		HedgeBudget: r.Hedge.Budget, Adaptive: r.AdaptiveTimeouts,
 	}
-	route.Timeouts.Total = r.Timeout
+	route.Timeouts.Total = max(route.Timeouts.Total, r.Timeout)
 	if r.Patience != nil {
 		route.Patience = *r.Patience
 	}

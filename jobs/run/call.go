@@ -102,10 +102,11 @@ func (u *run) send(ctx context.Context, l leg, show func(providers.Chunk)) attem
 
 // timeouts returns those of the route, or what follows from what calls took.
 func (u *run) timeouts(l leg) providers.Timeouts {
+	most := u.route.TimeoutsOf(targetOf(l.Work))
 	if !u.route.Adaptive || u.cfg.Timeouts == nil {
-		return u.route.Timeouts
+		return most
 	}
-	return u.cfg.Timeouts(targetOf(l.Work), u.route.Timeouts, l.estimate)
+	return u.cfg.Timeouts(targetOf(l.Work), most, l.estimate)
 }
 
 // blame returns cause if the call failed as a cancelled call does. A failure of
