@@ -21,7 +21,9 @@ func TestAdaptiveTimeoutsAreForRoutesThatWantThem(t *testing.T) {
 			most := providers.Timeouts{FirstToken: time.Minute, Total: 10 * time.Minute}
 			g := newRig(t, func(c *run.Config) {
 				c.Catalog = jobs.NewCatalog([]jobs.Route{{
-					Name: "single", Targets: []jobs.Target{{Provider: "first", Model: "m1"}}, MaxAttempts: 5, Timeouts: most, Adaptive: adaptive,
+					Name: "single", Targets: []jobs.Target{{Provider: "first", Model: "m1"}}, MaxAttempts: 5, Adaptive: adaptive,
+					Timeouts:         providers.Timeouts{FirstToken: most.FirstToken},
+					ProviderTimeouts: map[string]providers.Timeouts{"first": {Total: most.Total}},
 				}}, nil, jobs.Route{})
 				c.Timeouts = func(target jobs.Target, bound providers.Timeouts, _ tokens.Estimate) providers.Timeouts {
 					if target.String() != "first/m1" || bound != most {

@@ -3,6 +3,7 @@ package run_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -55,6 +56,9 @@ type rig struct {
 	stop context.CancelFunc
 	done chan struct{}
 }
+
+// away is what a store says that is not reached.
+var away = jobs.Unavailable(errors.New("connection refused"))
 
 var answer = providers.Response{
 	Body: json.RawMessage(`{"id":"x"}`), HTTPStatus: 200, RequestID: "req_1", TimeToFirstToken: 300 * time.Millisecond,
