@@ -76,6 +76,8 @@ var fields = []struct {
 	{"modalities", only([]any{"text"})},
 	{"verbosity", only("medium")},
 	{"store", only(false)},
+	{"metadata", nothing},
+	{"logit_bias", nothing},
 }
 
 var fieldNames = func() (names []string) {
@@ -89,6 +91,9 @@ var fieldNames = func() (names []string) {
 func only(want any) func(*request, field.Value) error {
 	return func(_ *request, v field.Value) error { return v.Only(want) }
 }
+
+// nothing accepts what is empty.
+func nothing(_ *request, v field.Value) error { return v.Nothing() }
 
 // formatName is how refusals call the format.
 const formatName = "Messages"

@@ -85,6 +85,8 @@ var fields = []struct {
 	{"modalities", only([]any{"text"})},
 	{"verbosity", only("medium")},
 	{"store", only(false)},
+	{"metadata", nothing},
+	{"logit_bias", nothing},
 }
 
 var fieldNames = func() (names []string) {
@@ -97,6 +99,9 @@ var fieldNames = func() (names []string) {
 func only(want any) func(*request, field.Value) error {
 	return func(_ *request, v field.Value) error { return v.Only(want) }
 }
+
+// nothing accepts what is empty.
+func nothing(_ *request, v field.Value) error { return v.Nothing() }
 
 func number(low, high float64, of func(*generation) *json.RawMessage) func(*request, field.Value) error {
 	return func(r *request, v field.Value) (err error) {

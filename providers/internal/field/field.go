@@ -70,8 +70,8 @@ func (v Value) Members() (chat.Object, error) {
 }
 
 // Pick returns those of v's members that are known. One that is null counts as
-// absent. One that is not known is refused unless it is empty, which asks for
-// nothing.
+// absent. One that is not known is refused unless it is an empty text or array,
+// which asks for nothing. An empty object may ask for something by being there.
 func (v Value) Pick(members chat.Object, known ...string) (map[string]Value, error) {
 	values := make(map[string]Value, len(members))
 	for _, name := range slices.Sorted(maps.Keys(members)) {
@@ -81,8 +81,8 @@ func (v Value) Pick(members chat.Object, known ...string) (map[string]Value, err
 		}
 		if member := v.Child(name, raw); slices.Contains(known, name) {
 			values[name] = member
-		} else if !chat.IsEmpty(raw) {
-			return nil, member.Refuse("has no counterpart in %s", v.Format)
+		} else if !chat.IsEmpty(raw) || raw[0] == '{' {
+			return nil, member.refuseUnknown()
 		}
 	}
 	return values, nil
@@ -140,6 +140,16 @@ func (v Value) Only(want any) error {
 	}
 	return nil
 }
+
+// Nothing accepts what is empty, as an object too.
+func (v Value) Nothing() error {
+	if chat.IsEmpty(v.Raw) {
+		return nil
+	}
+	return v.refuseUnknown()
+}
+
+func (v Value) refuseUnknown() error { return v.Refuse("has no counterpart in %s", v.Format) }
 
 // Required is the text of a member of v that must be there and not empty.
 func (v Value) Required(members map[string]Value, name string) (string, error) {

@@ -219,7 +219,11 @@ func readBlock(block field.Value, told chat.Object, kinds []string) (bridge.Part
 		text, err := block.Required(members, "text")
 		return bridge.TextPart(text, block.At), err
 	}
-	members, err := block.Pick(told, "type", "source", "title")
+	known := []string{"type", "source"}
+	if kind == "document" {
+		known = append(known, "title")
+	}
+	members, err := block.Pick(told, known...)
 	if err != nil {
 		return bridge.Part{}, err
 	}
@@ -246,18 +250,23 @@ func readBlock(block field.Value, told chat.Object, kinds []string) (bridge.Part
 // readSource is where an image or a document is, as a URL. Documents of chat
 // completions come along.
 func readSource(v field.Value, kind string) (string, error) {
-	members, err := v.Object("type", "media_type", "data", "url")
+	told, err := v.Members()
 	if err != nil {
 		return "", err
 	}
-	from, err := v.Required(members, "type")
+	from, known := chat.Text(told["type"]), []string{"type", "media_type", "data"}
+	isURL := from == "url" && kind == "image"
+	if isURL {
+		known = []string{"type", "url"}
+	}
+	members, err := v.Pick(told, known...)
 	switch {
 	case err != nil:
 		return "", err
-	case from == "url" && kind == "image":
+	case isURL:
 		return v.Required(members, "url")
 	case from != "base64":
-		return "", members["type"].Refuse("must be base64, or url of an image, in chat completions")
+		return "", v.Child("type", nil).Refuse("must be base64, or url of an image, in chat completions")
 	}
 	mediaType, err := v.Required(members, "media_type")
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 // reader says a request to Messages as one for a chat completion.
 type reader struct {
 	bridge.Request
+
+	effort bool // output_config names one
 }
 
 // fields are those of a request to Messages that chat completions have a word
@@ -98,6 +100,7 @@ func (r *reader) readOutput(v field.Value) error {
 		return err
 	}
 	if effort, ok := members["effort"]; ok {
+		r.effort = true
 		r.Set("reasoning_effort", effort.Raw, effort)
 	}
 	if format, ok := members["format"]; ok {
@@ -137,12 +140,18 @@ func (r *reader) readFormat(v field.Value) error {
 
 // readThinking accepts that there is to be none: thoughts are not shown.
 func (r *reader) readThinking(v field.Value) error {
-	members, err := v.Object("type", "budget_tokens", "display")
+	told, err := v.Members()
 	if err != nil {
 		return err
 	}
-	if kind, err := v.Required(members, "type"); err != nil || kind != "disabled" {
+	if chat.Text(told["type"]) != "disabled" {
 		return v.Child("type", nil).Refuse("must be disabled: chat completions show no thoughts and have no budget for them")
+	}
+	if _, err := v.Pick(told, "type"); err != nil {
+		return err
+	}
+	if r.effort {
+		return v.Refuse("stands beside an effort: chat completions have one word for both")
 	}
 	r.Set("reasoning_effort", "none", v)
 	return nil

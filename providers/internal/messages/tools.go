@@ -46,11 +46,16 @@ func readTool(v field.Value) (bridge.Tool, error) {
 var choices = map[string]string{"auto": "auto", "any": "required", "none": "none"}
 
 func (r *reader) readToolChoice(v field.Value) error {
-	members, err := v.Object("type", "name", "disable_parallel_tool_use")
+	told, err := v.Members()
 	if err != nil {
 		return err
 	}
-	kind, err := v.Required(members, "type")
+	known := []string{"type", "disable_parallel_tool_use"}
+	kind := chat.Text(told["type"])
+	if kind == "tool" {
+		known = append(known, "name")
+	}
+	members, err := v.Pick(told, known...)
 	switch {
 	case err != nil:
 		return err
@@ -65,7 +70,7 @@ func (r *reader) readToolChoice(v field.Value) error {
 		}
 		r.Set("tool_choice", map[string]any{"type": "function", "function": map[string]any{"name": name}}, v)
 	case choices[kind] == "":
-		return members["type"].Refuse("must be auto, any, none or tool")
+		return v.Child("type", nil).Refuse("must be auto, any, none or tool")
 	default:
 		r.Set("tool_choice", choices[kind], v)
 	}
