@@ -3,6 +3,7 @@ package resilience
 import (
 	_ "embed"
 	"encoding/csv"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,6 +62,16 @@ func arrivals(length, every time.Duration) []arrival {
 			all = append(all, a)
 		}
 	}
+}
+
+// arrivalsFrom returns what arrivals has from a time on, for so long.
+func arrivalsFrom(start, length, every time.Duration) []arrival {
+	all := arrivals(start+length, every)
+	all = slices.DeleteFunc(all, func(a arrival) bool { return a.at < start })
+	for i := range all {
+		all[i].at -= start
+	}
+	return all
 }
 
 func TestArrivalsAreThoseOfTheTraceStretched(t *testing.T) {

@@ -31,15 +31,11 @@ var availability = scenario{
 // soon after, one in so many is played. It counts as so many.
 const calm = 24
 
-// attempts is max_attempts of the months' route: it is the deadline that is to
-// bound their jobs.
-const attempts = 50
-
 // joint is when all providers of the first month are down.
 var joint = incident{from: 4*day + 10*time.Hour, to: 4*day + 13*time.Hour}
 
 func month(seed uint64, count int, length time.Duration) setting {
-	s := setting{seed: seed, attempts: attempts, slowly: true}
+	s := setting{seed: seed, slowly: true}
 	var all []incident
 	for i := range count {
 		p := usual(string(rune('a' + i)))
@@ -86,6 +82,10 @@ type tally struct {
 	jobs, failed int
 	// hopeless are the jobs all of whose hour every provider was down.
 	hopeless int
+	// missed are the other jobs that failed, and chance is for how long at most a
+	// provider was there in the hour of one of them.
+	missed int
+	chance time.Duration
 }
 
 func (s *tally) add(w *world) {
@@ -96,11 +96,16 @@ func (s *tally) add(w *world) {
 	for _, j := range w.jobs {
 		weight := max(1, j.weight)
 		s.jobs += weight
+		chance := left(down, span{j.at, j.at + w.deadline})
+		if chance == 0 {
+			s.hopeless += weight
+		}
 		if j.failed(w.deadline) {
 			s.failed += weight
-		}
-		if covered(down, j.at, j.at+w.deadline) {
-			s.hopeless += weight
+			if chance > 0 {
+				s.missed += weight
+				s.chance = max(s.chance, chance)
+			}
 		}
 	}
 }
@@ -143,5 +148,9 @@ func (s *tally) String() string {
 	case available >= 0.995:
 		mark = "between them"
 	}
-	return fmt.Sprintf("%d; %.3f %%, %s", s.failed, 100*available, mark)
+	text := fmt.Sprintf("%s; %.3f %%, %s", grouped(s.failed), 100*available, mark)
+	if s.missed > 0 {
+		text += fmt.Sprintf("; %s had a provider, for %s at most", grouped(s.missed), s.chance.Round(time.Second))
+	}
+	return text
 }

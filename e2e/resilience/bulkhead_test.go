@@ -21,9 +21,9 @@ var hangs = scenario{
 	name: "hangs",
 	run: func(t *testing.T, short bool) []row {
 		t.Helper()
-		length := 30 * time.Minute
+		length := 20 * time.Minute
 		if short {
-			length = 10 * time.Minute
+			length = 5 * time.Minute
 		}
 		s := setting{seed: 1, providers: []provider{usual("a"), usual("b")}, arrivals: halves(arrivals(length, time.Second))}
 		alone := contest(t, s)
@@ -54,9 +54,9 @@ var degrades = scenario{
 	name: "degrades",
 	run: func(t *testing.T, short bool) []row {
 		t.Helper()
-		length := 30 * time.Minute
+		length := 20 * time.Minute
 		if short {
-			length = 10 * time.Minute
+			length = 8 * time.Minute
 		}
 		s := setting{seed: 1, providers: []provider{usual("a"), usual("b")}, arrivals: halves(arrivals(length, time.Second/2))}
 		calm := quantile(play(t, s, plain).answered("b/m"), 0.999)

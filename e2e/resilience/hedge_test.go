@@ -21,9 +21,9 @@ var hedging = scenario{
 	name: "hedging",
 	run: func(t *testing.T, short bool) []row {
 		t.Helper()
-		length := 40 * time.Minute
+		length := 30 * time.Minute
 		if short {
-			length = 8 * time.Minute
+			length = 6 * time.Minute
 		}
 		a, b := usual("a"), usual("b")
 		for _, p := range []*provider{&a, &b} {

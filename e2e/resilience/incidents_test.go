@@ -96,9 +96,13 @@ func within(spans []span, at time.Duration) bool {
 	return slices.ContainsFunc(spans, func(s span) bool { return s.from <= at && at < s.to })
 }
 
-// covered reports whether one of the spans holds all from one time to another.
-func covered(spans []span, from, to time.Duration) bool {
-	return slices.ContainsFunc(spans, func(s span) bool { return s.from <= from && to <= s.to })
+// left is how much of a time is in none of the spans, no two of which overlap.
+func left(spans []span, of span) time.Duration {
+	length := of.to - of.from
+	for _, s := range both(spans, []span{of}) {
+		length -= s.to - s.from
+	}
+	return length
 }
 
 func TestIncidentsAreAsOftenAndAsLongAsTheirRateSays(t *testing.T) {
@@ -151,8 +155,10 @@ func TestSpans(t *testing.T) {
 	if want := []span{{10, 15}, {35, 40}, {50, 55}}; !slices.Equal(joint, want) {
 		t.Errorf("both is %v, want %v", joint, want)
 	}
-	if !covered(a, 10, 40) || covered(a, 10, 41) || covered(a, 35, 55) {
-		t.Error("covered does not hold from end to end")
+	for of, want := range map[span]time.Duration{{10, 40}: 0, {10, 41}: 1, {35, 55}: 10, {0, 100}: 60} {
+		if got := left(a, of); got != want {
+			t.Errorf("%d is left of %v, want %d", got, of, want)
+		}
 	}
 	if !within(a, 10) || within(a, 40) {
 		t.Error("a span begins with its first moment and ends before its last")

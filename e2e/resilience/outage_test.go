@@ -14,9 +14,9 @@ var outage = scenario{
 	name: "outage",
 	run: func(t *testing.T, short bool) []row {
 		t.Helper()
-		from, to := 10*time.Minute, 94*time.Minute
+		from, to := 2*time.Minute, 86*time.Minute
 		if short {
-			to = 30 * time.Minute
+			to = 22 * time.Minute
 		}
 		a, b := usual("a"), usual("b")
 		a.incidents = []incident{{from: from, to: to, mode: failing}}
@@ -38,9 +38,9 @@ var totalOutage = scenario{
 	name: "total outage",
 	run: func(t *testing.T, short bool) []row {
 		t.Helper()
-		from, to := 10*time.Minute, 40*time.Minute
+		from, to := 2*time.Minute, 32*time.Minute
 		if short {
-			to = 20 * time.Minute
+			to = 17 * time.Minute
 		}
 		a, b := usual("a"), usual("b")
 		a.incidents = []incident{{from: from, to: to, mode: failing}}

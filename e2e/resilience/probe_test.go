@@ -15,7 +15,7 @@ var probes = scenario{
 	name: "probes",
 	run: func(t *testing.T, short bool) []row {
 		t.Helper()
-		length := time.Hour
+		length := 40 * time.Minute
 		if short {
 			length = 20 * time.Minute
 		}

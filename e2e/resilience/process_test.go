@@ -18,7 +18,7 @@ import (
 // passed. So the processes of a month are replaced, in good order, by ones with a
 // slower pace when all is well, and with a quicker one before there is trouble.
 var (
-	calmPace  = jobs.Pace{Beat: 20 * time.Minute, Poll: 20 * time.Minute}
+	calmPace  = jobs.Pace{Beat: time.Hour, Poll: time.Hour}
 	alertPace = jobs.Pace{Beat: 4 * time.Minute, Poll: 2 * time.Minute}
 )
 

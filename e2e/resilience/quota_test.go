@@ -16,7 +16,7 @@ var requestQuota = scenario{
 		t.Helper()
 		length := 30 * time.Minute
 		if short {
-			length = 10 * time.Minute
+			length = 6 * time.Minute
 		}
 		const perMinute = 60
 		a := usual("a")
@@ -59,17 +59,20 @@ var requestQuota = scenario{
 // Redis that loses all it holds.
 var hints = scenario{
 	name: "hints",
-	run: func(t *testing.T, _ bool) []row {
+	run: func(t *testing.T, short bool) []row {
 		t.Helper()
-		const length = 8 * time.Minute
+		length := 8 * time.Minute
+		if short {
+			length = 4 * time.Minute
+		}
 		a := usual("a")
 		a.requestsPerMinute, a.hint = 60, 5*time.Second
 		s := setting{
 			seed: 2, providers: []provider{a}, arrivals: arrivals(length, time.Minute/90),
 			deadline: 6 * time.Hour, until: length, processes: 8, untold: true,
 			meanwhile: func(f *fleet) {
-				for _, at := range []time.Duration{3 * time.Minute, 5 * time.Minute, 7 * time.Minute} {
-					f.w.sleepUntil(at)
+				for _, eighths := range []time.Duration{3, 5, 7} {
+					f.w.sleepUntil(eighths * length / 8)
 					f.flush()
 				}
 			},

@@ -14,11 +14,11 @@ var tokenQuota = scenario{
 	name: "output tokens a minute",
 	run: func(t *testing.T, short bool) []row {
 		t.Helper()
-		length := 40 * time.Minute
+		length := 30 * time.Minute
 		if short {
-			length = 15 * time.Minute
+			length = 9 * time.Minute
 		}
-		const perMinute = 12_000
+		const perMinute = 6_000
 		all := arrivals(length, time.Second)
 		demand := 0
 		for _, a := range all {

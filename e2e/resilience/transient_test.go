@@ -13,7 +13,7 @@ var firstTries = scenario{
 	name: "first tries",
 	run: func(t *testing.T, short bool) []row {
 		t.Helper()
-		length := 2 * time.Hour
+		length := 90 * time.Minute
 		if short {
 			length = 10 * time.Minute
 		}

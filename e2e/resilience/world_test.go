@@ -42,7 +42,7 @@ type setting struct {
 	// processes is how many processes Penstock has; default 1.
 	processes int
 	// slowly makes Penstock look about itself every two minutes in times of trouble,
-	// and every twenty otherwise: else a month would cost too much.
+	// and every hour otherwise: else a month would cost too much.
 	slowly  bool
 	trouble []span
 	// meanwhile, if set, is done to Penstock while it works.
