@@ -162,6 +162,9 @@ type Call struct {
 	// ReservedUSD and CostUSD are nil while not known.
 	ReservedUSD *USD
 	CostUSD     *USD
+	// ServedModel is what the provider says answered, at most [MaxServedModel] bytes;
+	// empty if it did not say.
+	ServedModel string
 	// ProviderRequestID is the provider's own name for the call, if it gave one.
 	ProviderRequestID string
 	// Partial is what arrived of an answer that failed, at most [MaxPartial]
@@ -171,6 +174,9 @@ type Call struct {
 	KeyID     uuid.UUID
 	CreatedAt time.Time
 }
+
+// MaxServedModel is how many bytes are kept of what a provider calls a model.
+const MaxServedModel = 128
 
 // MaxPartial is how many bytes are kept of an answer that did not arrive whole.
 const MaxPartial = 64 << 10

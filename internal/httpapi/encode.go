@@ -98,6 +98,7 @@ type callJSON struct {
 	Usage             *usageJSON `json:"usage"`
 	ReservedUSD       *jobs.USD  `json:"reserved_usd"`
 	CostUSD           *jobs.USD  `json:"cost_usd"`
+	ServedModel       *string    `json:"served_model"`
 	ProviderRequestID *string    `json:"provider_request_id"`
 	Partial           *string    `json:"partial"`
 	CreatedAt         time.Time  `json:"created_at"`
@@ -108,7 +109,7 @@ func encodeCall(c jobs.Call) callJSON {
 		ID: c.ID, Object: "call", RequestHash: c.RequestHash, Provider: c.Provider, Model: c.Model,
 		Status: orNull(string(c.Status)), ErrorClass: orNull(string(c.ErrorClass)), HTTPStatus: orNull(c.HTTPStatus),
 		Usage: encodeUsage(c.Usage), ReservedUSD: c.ReservedUSD, CostUSD: c.CostUSD,
-		ProviderRequestID: orNull(c.ProviderRequestID), Partial: orNull(c.Partial), CreatedAt: c.CreatedAt.UTC(),
+		ServedModel: orNull(c.ServedModel), ProviderRequestID: orNull(c.ProviderRequestID), Partial: orNull(c.Partial), CreatedAt: c.CreatedAt.UTC(),
 	}
 	if c.TimeToFirstToken != 0 {
 		ms := c.TimeToFirstToken.Milliseconds()

@@ -297,6 +297,7 @@ func TestCalls(t *testing.T) {
 				ErrorClass: providers.Truncated, HTTPStatus: 200, Latency: 1500*time.Millisecond + 900*time.Microsecond,
 				TimeToFirstToken: 300 * time.Microsecond, Usage: providers.Usage{Known: true, InputTokens: 3},
 				ReservedUSD: &reserved, CostUSD: &cost, ProviderRequestID: "req_1", Partial: "Rhi", CreatedAt: noon,
+				ServedModel: "gpt-5-mini-2030-01-31",
 			},
 			{ID: id, RequestHash: someHash, Provider: "local", Model: "m", CreatedAt: noon},
 		}, nil
@@ -304,10 +305,10 @@ func TestCalls(t *testing.T) {
 	const want = `{"data":[{"id":"0199f1a2-7c3e-7d4b-9a51-3f0c8e6b2d17","object":"call","request_hash":"` + someHash + `",` +
 		`"provider":"openai","model":"gpt-5-mini","status":"failure","error_class":"truncated","http_status":200,"latency_ms":1500,` +
 		`"ttft_ms":0,"usage":{"input_tokens":3,"output_tokens":0,"cached_tokens":0,"reasoning_tokens":0},"reserved_usd":0.01,` +
-		`"cost_usd":0.0025,"provider_request_id":"req_1","partial":"Rhi","created_at":"2030-01-31T12:00:00Z"},` +
+		`"cost_usd":0.0025,"served_model":"gpt-5-mini-2030-01-31","provider_request_id":"req_1","partial":"Rhi","created_at":"2030-01-31T12:00:00Z"},` +
 		`{"id":"0199f1a2-7c3e-7d4b-9a51-3f0c8e6b2d17","object":"call","request_hash":"` + someHash + `","provider":"local","model":"m",` +
 		`"status":null,"error_class":null,"http_status":null,"latency_ms":null,"ttft_ms":null,"usage":null,"reserved_usd":null,` +
-		`"cost_usd":null,"provider_request_id":null,"partial":null,"created_at":"2030-01-31T12:00:00Z"}],` +
+		`"cost_usd":null,"served_model":null,"provider_request_id":null,"partial":null,"created_at":"2030-01-31T12:00:00Z"}],` +
 		`"next_cursor":null,"has_more":false}` + "\n"
 	if a := h.do("GET", jobPath+"/calls", ""); a.status != 200 || a.body != want {
 		t.Errorf("%d\ngot  %s\nwant %s", a.status, a.body, want)

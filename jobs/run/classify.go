@@ -205,7 +205,7 @@ func callOf(w jobs.Work, a attempt) jobs.Call {
 	} else if a.held == nil {
 		c.Status, c.HTTPStatus = jobs.CallSuccess, a.response.HTTPStatus
 		c.TimeToFirstToken, c.Usage = a.response.TimeToFirstToken, a.response.Usage
-		c.ProviderRequestID = a.response.RequestID
+		c.ProviderRequestID, c.ServedModel = a.response.RequestID, safe(a.response.Model, jobs.MaxServedModel)
 	}
 	if a.held != nil {
 		c.Status, c.ErrorClass = jobs.CallCancelled, providers.Cancelled

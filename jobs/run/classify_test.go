@@ -33,7 +33,7 @@ func TestSuccessIsRecordedWhole(t *testing.T) {
 		want := jobs.Call{
 			ID: under(g, &g.claims)[0].Call, Execution: g.work.Task.Execution, Fence: 3, Tenant: "acme", RequestHash: "hash",
 			Provider: "first", Model: "m1", Status: jobs.CallSuccess, HTTPStatus: 200, Latency: 2 * time.Second,
-			TimeToFirstToken: 300 * time.Millisecond, Usage: answer.Usage, ProviderRequestID: "req_1",
+			TimeToFirstToken: 300 * time.Millisecond, Usage: answer.Usage, ProviderRequestID: "req_1", ServedModel: "m1-2026-01-31",
 			CreatedAt: under(g, &g.claims)[0].At,
 		}
 		if o.Call != want {
@@ -422,6 +422,22 @@ func TestInvariant11AnswerThatIsNotJSONIsAFailure(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWhatAProviderSaysOfItsModelIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.call = func(context.Context, providers.Request) (providers.Response, error) {
+			long := answer
+			long.Model = strings.Repeat("ü", 200)
+			return long, nil
+		}
+		g.take()
+		if got := g.outcome().Call.ServedModel; got != strings.Repeat("ü", jobs.MaxServedModel/2) {
+			t.Errorf("kept %q, want the first %d bytes", got, jobs.MaxServedModel)
+		}
+	})
 }
 
 func TestWhatIsKeptIsBounded(t *testing.T) {

@@ -61,7 +61,7 @@ type rig struct {
 var away = jobs.Unavailable(errors.New("connection refused"))
 
 var answer = providers.Response{
-	Body: json.RawMessage(`{"id":"x"}`), HTTPStatus: 200, RequestID: "req_1", TimeToFirstToken: 300 * time.Millisecond,
+	Body: json.RawMessage(`{"id":"x"}`), HTTPStatus: 200, RequestID: "req_1", Model: "m1-2026-01-31", TimeToFirstToken: 300 * time.Millisecond,
 	Usage: providers.Usage{Known: true, InputTokens: 3, OutputTokens: 5},
 }
 

@@ -152,7 +152,7 @@ func TestOutcomeOfOddTextIsKept(t *testing.T) {
 		Call: jobs.Call{
 			ID: work.Call, Execution: work.Task.Execution, Fence: work.Task.Fence, Tenant: work.Tenant,
 			RequestHash: work.RequestHash, Provider: work.Provider, Model: work.Model, Status: jobs.CallFailure,
-			Partial: "a\x00b\xff", ProviderRequestID: "\x00", CreatedAt: time.Now(),
+			Partial: "a\x00b\xff", ProviderRequestID: "\x00", ServedModel: "m\x00\xff", CreatedAt: time.Now(),
 		},
 	})
 	if err != nil {

@@ -23,8 +23,8 @@ func recordCall(ctx context.Context, t *statements, task jobs.Task, c jobs.Call)
 	_, err := t.exec(ctx, `
 		INSERT INTO calls (id, execution_id, fence, tenant, request_hash, provider, model, latency_ms, ttft_ms, status,
 			error_class, http_status, input_tokens, output_tokens, cached_tokens, reasoning_tokens, reserved_usd, cost_usd,
-			provider_request_id, partial, created_at, key_id)
-		SELECT ?, r.execution_id, ?, r.tenant, r.hash, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+			provider_request_id, served_model, partial, created_at, key_id)
+		SELECT ?, r.execution_id, ?, r.tenant, r.hash, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
 			CASE WHEN length(r.body) > 0 THEN ? ELSE '' END, ?, CASE WHEN length(r.body) > 0 THEN ? END
 		FROM requests r WHERE r.execution_id = ?
 		ON CONFLICT (execution_id, id) DO UPDATE SET latency_ms = excluded.latency_ms, ttft_ms = excluded.ttft_ms,
@@ -32,13 +32,13 @@ func recordCall(ctx context.Context, t *statements, task jobs.Task, c jobs.Call)
 			input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,
 			cached_tokens = excluded.cached_tokens, reasoning_tokens = excluded.reasoning_tokens,
 			reserved_usd = coalesce(excluded.reserved_usd, reserved_usd), cost_usd = excluded.cost_usd,
-			provider_request_id = excluded.provider_request_id, partial = excluded.partial,
+			provider_request_id = excluded.provider_request_id, served_model = excluded.served_model, partial = excluded.partial,
 			key_id = excluded.key_id
 		WHERE calls.status IS NULL`,
 		id(c.ID), task.Fence, c.Provider, c.Model, c.Latency.Milliseconds(), orNull(c.TimeToFirstToken.Milliseconds()),
 		orNull(string(c.Status)), orNull(string(c.ErrorClass)), orNull(c.HTTPStatus),
 		tokens.input, tokens.output, tokens.cached, tokens.reasoning, amount(c.ReservedUSD), amount(c.CostUSD),
-		c.ProviderRequestID, c.Partial, micros(c.CreatedAt), keyID(c.KeyID), id(task.Execution))
+		c.ProviderRequestID, c.ServedModel, c.Partial, micros(c.CreatedAt), keyID(c.KeyID), id(task.Execution))
 	return err
 }
 
@@ -69,7 +69,7 @@ func (s *Store) Calls(ctx context.Context, tenant string, jobID uuid.UUID) ([]jo
 		return all(ctx, q, scanCall, `
 			SELECT id, execution_id, fence, tenant, request_hash, provider, model, status, error_class, http_status,
 				latency_ms, ttft_ms, input_tokens, output_tokens, cached_tokens, reasoning_tokens, reserved_usd, cost_usd,
-				provider_request_id, partial, created_at
+				provider_request_id, served_model, partial, created_at
 			FROM calls WHERE execution_id = ? AND tenant = ? ORDER BY created_at, id`,
 			id(execution), tenant)
 	})
@@ -100,7 +100,7 @@ func scanCall(row scanner) (jobs.Call, error) {
 	)
 	err := row.Scan(&c.ID, &c.Execution, &c.Fence, &c.Tenant, &c.RequestHash, &c.Provider, &c.Model, &status, &class,
 		&httpStatus, &latency, &ttft, &tokens.input, &tokens.output, &tokens.cached, &tokens.reasoning,
-		&reserved, &cost, &c.ProviderRequestID, &c.Partial, &created)
+		&reserved, &cost, &c.ProviderRequestID, &c.ServedModel, &c.Partial, &created)
 	c.Status, c.ErrorClass = jobs.CallStatus(orZero(status)), providers.Class(orZero(class))
 	c.HTTPStatus, c.Usage = orZero(httpStatus), tokens.tokens()
 	c.Latency = time.Duration(orZero(latency)) * time.Millisecond

@@ -312,7 +312,7 @@ func (f *fixture) callOf(w jobs.Work) jobs.Call {
 		Latency: 1200 * time.Millisecond, TimeToFirstToken: 300 * time.Millisecond,
 		Usage:     providers.Usage{Known: true, InputTokens: 11, OutputTokens: 22, CachedTokens: 3, ReasoningTokens: 4},
 		CostUSD:   usd(2_500_000),
-		CreatedAt: f.at(time.Second), ProviderRequestID: "req_1",
+		CreatedAt: f.at(time.Second), ProviderRequestID: "req_1", ServedModel: "model-1-2026-01-31",
 	}
 }
 
