@@ -1,13 +1,10 @@
 package run
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers"
@@ -16,60 +13,11 @@ import (
 const (
 	// defaultMaxAttempts is the number of tries of a route that is not known.
 	defaultMaxAttempts = 5
-	// maxMessage bounds a job's error message, in bytes: ours and the provider's.
-	maxMessage = 4 << 10
 	// elsewhereDelay is how long work that this process cannot do, for want of the
 	// provider or of a secret, waits before it is released again, hopefully to
 	// another.
 	elsewhereDelay = 10 * time.Second
 )
-
-// decision is what becomes of an execution after a call: it ends with status,
-// or, when that is empty, it runs again. A conditional end has both.
-type decision struct {
-	task jobs.Task
-	call jobs.Call
-	// gap is the call's longest silence.
-	gap time.Duration
-	// tries is how many the run used up.
-	tries int
-	// message says in our own words why the call failed.
-	message string
-
-	status   jobs.Status
-	result   json.RawMessage
-	jobError *jobs.JobError
-	at       time.Time
-	// stopAt, if set, makes the end conditional on no later deadline, and degraded on
-	// no job that would not degrade.
-	stopAt   time.Time
-	degraded bool
-
-	runAt     time.Time
-	waitingOn jobs.WaitingOn
-	target    int
-	// failedOver says that another target is to be called at once.
-	failedOver bool
-	// pause is how long later that is when it is not the same run.
-	pause time.Duration
-}
-
-func (d *decision) outcome() jobs.Outcome {
-	return jobs.Outcome{
-		Task: d.task, Call: d.call, Status: d.status, Result: d.result, Error: d.jobError,
-		Tries: d.tries, At: d.at, StopAt: d.stopAt, Degraded: d.degraded,
-	}
-}
-
-// rescheduling begins with the first target again after a lesser one.
-func (d *decision) rescheduling() jobs.Rescheduling {
-	if d.degraded {
-		d.target = 0
-	}
-	return jobs.Rescheduling{
-		Task: d.task, Call: d.call, RunAt: d.runAt, WaitingOn: d.waitingOn, Tries: d.tries, Target: d.target,
-	}
-}
 
 // decide says what becomes of the execution.
 func (u *run) decide(w jobs.Work, a attempt) decision {
@@ -108,46 +56,57 @@ func (d *decision) giveBack(w jobs.Work, a attempt) {
 	}
 }
 
-// afterFailure applies the policy of the failure's class. What may succeed at the
-// same target later is tried at the next one at once, and after the last at the
-// first again, later; a 429 is waited for as long as the route has patience.
+// afterFailure applies the policy of the failure's class.
 func (u *run) afterFailure(d *decision, w jobs.Work, a attempt) {
-	e := a.failure
-	class, policy := e.Class, e.Policy()
-	if policy.Try = a.isTry(w); policy.Try {
+	e, isTry := a.failure, a.isTry(w)
+	if isTry {
 		d.tries = 1
 	}
 	d.message = safe(e.Message, maxMessage)
-	full := withDetail(d.message, e.Detail)
+	last, policy := isTry && w.Tries+1 >= max(1, u.route.MaxAttempts), e.Policy()
 	next, another := u.next(w)
-	if pause := u.jitter(w, d.at, a); e.Unsupported == nil && d.at.Add(pause).Before(w.StopAt) {
-		d.pause = pause
-	}
 	switch {
-	case w.Tries+d.tries >= max(1, u.route.MaxAttempts) && policy.Try, policy.Next == providers.Final,
-		policy.Next == providers.Failover && !another:
-		d.fail(string(class), full)
-		return
+	case last, policy.Next == providers.Final, policy.Next == providers.Failover && !another:
+		d.fail(string(e.Class), withDetail(d.message, e.Detail))
 	case policy.Next == providers.Failover:
-		d.failOver(next)
-		return
+		u.failOver(d, w, a, next)
+	default:
+		u.retry(d, w, a)
 	}
-	d.waitingOn = jobs.WaitingOnRetry
-	if class == providers.RateLimited {
-		d.waitingOn = jobs.WaitingOnRateLimit
-	}
+}
+
+// retry tries again what may succeed at the same target later: at the next one at
+// once, and after the last at the first again, later. A 429 is waited for as long as
+// the route has patience.
+func (u *run) retry(d *decision, w jobs.Work, a attempt) {
+	e := a.failure
 	hint := max(0, e.RetryAfter, a.settled.Opened.For)
 	wait := hint + u.jitter(w, d.at.Add(hint), a)
-	d.runAt = ceil(d.at.Add(wait))
-	inTime, stays := d.runAt.Before(w.StopAt), class == providers.RateLimited && wait <= u.route.Patience
+	patient := false
+	d.runAt, d.waitingOn = ceil(d.at.Add(wait)), jobs.WaitingOnRetry
+	if e.Class == providers.RateLimited {
+		d.waitingOn, patient = jobs.WaitingOnRateLimit, wait <= u.route.Patience
+	}
+	inTime := d.runAt.Before(w.StopAt)
+	next, another := u.next(w)
 	switch {
-	case another && d.at.Before(w.StopAt) && (!stays || !inTime):
-		d.failOver(next)
-	case !inTime:
-		d.fail(string(class), safe(full+"; "+tooLate(e.RetryAfter, d.runAt), maxMessage))
-		d.stopAt = w.StopAt
-	case !stays:
+	case inTime && patient: // here again
+	case another && d.at.Before(w.StopAt):
+		u.failOver(d, w, a, next)
+	case inTime:
 		d.target = 0 // all were called, or passed over: from the first again
+	default:
+		d.fail(string(e.Class), safe(withDetail(d.message, e.Detail)+"; "+tooLate(e.RetryAfter, d.runAt), maxMessage))
+		d.stopAt = w.StopAt
+	}
+}
+
+// failOver sends the execution to another target at once: in the same run, or, when
+// that target lets nothing through now, released anew, after a pause if one fits in.
+func (u *run) failOver(d *decision, w jobs.Work, a attempt, target int) {
+	d.target, d.runAt, d.waitingOn, d.failedOver = target, d.at, jobs.WaitingOnCapacity, true
+	if pause := u.jitter(w, d.at, a); a.failure.Unsupported == nil && d.at.Add(pause).Before(w.StopAt) {
+		d.pause = pause
 	}
 }
 
@@ -179,68 +138,4 @@ func tooLate(hint time.Duration, runAt time.Time) string {
 		why = fmt.Sprintf("the provider asked to wait %v, so the next try", hint)
 	}
 	return fmt.Sprintf("%s would be at %s, after the deadline", why, runAt.Format(time.RFC3339))
-}
-
-// fail ends the execution.
-func (d *decision) fail(code, message string) {
-	d.status, d.jobError = jobs.StatusFailed, &jobs.JobError{Code: code, Message: message}
-}
-
-// failOver sends the execution to another target at once: in the same run, or
-// released anew when that target lets nothing through now.
-func (d *decision) failOver(target int) {
-	d.target, d.runAt, d.waitingOn, d.failedOver = target, d.at, jobs.WaitingOnCapacity, true
-}
-
-// callOf returns the call's row, closed.
-func callOf(w jobs.Work, a attempt) jobs.Call {
-	c := jobs.Call{
-		ID: w.Call, Execution: w.Task.Execution, Fence: w.Task.Fence, Tenant: w.Tenant, RequestHash: w.RequestHash,
-		Provider: w.Provider, Model: w.Model, Latency: a.latency, CreatedAt: a.begun,
-	}
-	if e := a.failure; e != nil {
-		c.Status, c.ErrorClass, c.HTTPStatus = statusOf(e.Class), e.Class, e.HTTPStatus
-		c.TimeToFirstToken, c.Usage, c.ProviderRequestID = e.TimeToFirstToken, e.Usage, e.RequestID
-		c.Partial = safe(e.Partial, jobs.MaxPartial)
-	} else if a.held == nil {
-		c.Status, c.HTTPStatus = jobs.CallSuccess, a.response.HTTPStatus
-		c.TimeToFirstToken, c.Usage = a.response.TimeToFirstToken, a.response.Usage
-		c.ProviderRequestID, c.ServedModel = a.response.RequestID, safe(a.response.Model, jobs.MaxServedModel)
-	}
-	if a.held != nil {
-		c.Status, c.ErrorClass = jobs.CallCancelled, providers.Cancelled
-	}
-	return c
-}
-
-func statusOf(c providers.Class) jobs.CallStatus {
-	switch {
-	case c.IsTimeout():
-		return jobs.CallTimeout
-	case c == providers.Cancelled:
-		return jobs.CallCancelled
-	default:
-		return jobs.CallFailure
-	}
-}
-
-// withDetail returns our message with the provider's own explanation.
-func withDetail(message, detail string) string {
-	if detail == "" {
-		return message
-	}
-	return safe(message+": "+detail, maxMessage)
-}
-
-// safe returns s as every store can keep it: valid UTF-8 without NUL, and at
-// most so many bytes.
-func safe(s string, most int) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-	if len(s) <= most {
-		return s
-	}
-	for most > 0 && !utf8.RuneStart(s[most]) {
-		most--
-	}
-	return s[:most]
 }

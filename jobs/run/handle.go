@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -74,37 +73,4 @@ func (r *Runner) untilDraining(ctx context.Context) (context.Context, context.Ca
 		}
 	}()
 	return ctx, cancel
-}
-
-// Why a call was not made.
-var (
-	errStale    = errors.New("the worker could not renew its heartbeat")
-	errTooLate  = errors.New("the deadline had passed before the call")
-	errNoSuch   = errors.New("the worker has no such provider")
-	errRefused  = errors.New("the request cannot be read by anybody")
-	errWithheld = errors.New("the worker cannot read the request")
-)
-
-// hold returns why the call must not be made, or nil.
-func (u *run) hold(ctx context.Context, l leg) error {
-	select {
-	case <-u.draining:
-		return errDrained
-	default:
-	}
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case u.stale():
-		return errStale
-	case l.Refused != nil:
-		return errRefused
-	case l.Withheld != "":
-		return fmt.Errorf("%w: %s", errWithheld, l.Withheld)
-	case u.providers[l.Provider] == nil:
-		return errNoSuch
-	case !time.Now().Before(l.StopAt):
-		return errTooLate
-	}
-	return nil
 }

@@ -2,13 +2,9 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"sync"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/jobs/backoff"
@@ -121,63 +117,6 @@ func (u *run) admit(ctx context.Context, l *leg) *shut {
 	return nil
 }
 
-// settle tells the lane what became of the call. A hint is with it before anything
-// else is done. It returns what the call did to its lane, as far as that is known.
-func (r *Runner) settle(ctx context.Context, l leg, a attempt) (done lane.Settled) {
-	if r.cfg.Lanes == nil {
-		return lane.Settled{}
-	}
-	r.permits.remove(l.Call)
-	if r.cfg.Tokens != nil && a.failure == nil {
-		r.cfg.Tokens.Learn(l.permit.Target, l.estimate, a.response.Usage)
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settlePatience)
-	defer cancel()
-	res := resultOf(a)
-	for n := 0; ; n++ {
-		err := within(ctx, settleTimeout, func(ctx context.Context) error {
-			now, err := r.cfg.Lanes.Settle(ctx, l.permit, res)
-			if now.Now {
-				done = now
-			}
-			return err
-		})
-		r.reportLanes(ctx, err)
-		if err == nil || backoff.Wait(ctx, outage.Equal(n)) != nil {
-			return done
-		}
-	}
-}
-
-// unsend settles a call that was let through and is not made.
-func (r *Runner) unsend(ctx context.Context, l leg) {
-	none := &providers.UnsupportedError{}
-	r.settle(ctx, l, attempt{failure: none.Refuse()})
-}
-
-// resultOf is what a lane is told.
-func resultOf(a attempt) lane.Result {
-	switch e := a.failure; {
-	case e == nil:
-		return lane.Result{Usage: a.response.Usage, Quota: a.response.Quota}
-	case e.Unsupported != nil:
-		return lane.Result{Unsent: true}
-	case a.held != nil:
-		return lane.Result{Class: providers.Cancelled, Usage: e.Usage}
-	default:
-		return lane.Result{Class: e.Class, Usage: e.Usage, Hint: e.RetryAfter, Quota: e.Quota}
-	}
-}
-
-// reportLanes reports the first of a row of failures.
-func (r *Runner) reportLanes(ctx context.Context, err error) {
-	if err == nil {
-		r.lanesFailing.Store(false)
-	} else if ctx.Err() == nil && !r.lanesFailing.Swap(true) {
-		r.cfg.Observer.error(err)
-	}
-}
-
 // laneOf names the lane of a target.
 func (c Config) laneOf(t jobs.Target) lane.Lane {
 	if c.Pool == nil {
@@ -186,52 +125,36 @@ func (c Config) laneOf(t jobs.Target) lane.Lane {
 	return lane.Lane{Pool: c.Pool(t), Target: t.String()}
 }
 
-// permits are those that this worker holds: its heartbeat renews them.
-type permits struct {
-	mu   sync.Mutex
-	held map[uuid.UUID]lane.Permit
-}
+// Why a call was not made.
+var (
+	errDoubtful = errors.New("the store was away as the call was to be recorded")
+	errStale    = errors.New("the worker could not renew its heartbeat")
+	errTooLate  = errors.New("the deadline had passed before the call")
+	errNoSuch   = errors.New("the worker has no such provider")
+	errRefused  = errors.New("the request cannot be read by anybody")
+	errWithheld = errors.New("the worker cannot read the request")
+)
 
-func newPermits() *permits { return &permits{held: make(map[uuid.UUID]lane.Permit)} }
-
-func (p *permits) add(permit lane.Permit) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.held[permit.Call] = permit
-}
-
-func (p *permits) remove(call uuid.UUID) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.held, call)
-}
-
-func (p *permits) all() []lane.Permit {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Collect(maps.Values(p.held))
-}
-
-// renew renews the permits held until ctx ends. It does not wait for the store:
-// calls go on while that is away.
-func (r *Runner) renew(ctx context.Context) {
-	if r.cfg.Lanes == nil {
-		return
+// hold returns why the call must not be made, or nil.
+func (u *run) hold(ctx context.Context, l leg) error {
+	select {
+	case <-u.draining:
+		return errDrained
+	default:
 	}
-	tick := time.NewTicker(r.cfg.Pace.Stale)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		held := r.permits.all()
-		if len(held) == 0 {
-			continue
-		}
-		r.reportLanes(ctx, within(ctx, settleTimeout, func(ctx context.Context) error {
-			return r.cfg.Lanes.Renew(ctx, held)
-		}))
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case u.stale():
+		return errStale
+	case l.Refused != nil:
+		return errRefused
+	case l.Withheld != "":
+		return fmt.Errorf("%w: %s", errWithheld, l.Withheld)
+	case u.providers[l.Provider] == nil:
+		return errNoSuch
+	case !time.Now().Before(l.StopAt):
+		return errTooLate
 	}
+	return nil
 }

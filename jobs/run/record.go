@@ -11,7 +11,6 @@ import (
 
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/jobs/backoff"
-	"github.com/penstock-dev/penstock/providers"
 )
 
 const (
@@ -133,12 +132,4 @@ func (r *Runner) reschedule(ctx context.Context, d *decision) (Result, error) {
 // signal wakes whoever waits. A lost signal costs a poll interval.
 func (r *Runner) signal(ctx context.Context, s jobs.Signal) {
 	_ = within(ctx, signalTimeout, func(ctx context.Context) error { return r.cfg.Signals.Send(ctx, s) })
-}
-
-// refuse turns a success whose answer the store will not have into a failure.
-func (d *decision) refuse() {
-	d.status, d.result = jobs.StatusFailed, nil
-	d.call.Status, d.call.ErrorClass = jobs.CallFailure, providers.Malformed
-	d.message = "the answer could not be stored"
-	d.jobError = &jobs.JobError{Code: string(providers.Malformed), Message: d.message}
 }

@@ -136,6 +136,9 @@ func (u *run) begin(ctx context.Context, l leg, target int) (leg, bool) {
 	err = l.within(ctx, openTimeout, func(ctx context.Context) error {
 		return u.cfg.Store.OpenCall(ctx, u.cfg.Worker.ID, l.row())
 	})
+	if unavailable(err) { // the row may have been kept
+		u.closeUnmade(ctx, l, errDoubtful)
+	}
 	if err != nil {
 		return leg{}, false
 	}

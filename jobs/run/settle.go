@@ -1,0 +1,66 @@
+package run
+
+import (
+	"context"
+
+	"github.com/penstock-dev/penstock/jobs/backoff"
+	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/lane"
+)
+
+// settle tells the lane what became of the call. A hint is with it before anything
+// else is done. It returns what the call did to its lane, as far as that is known.
+func (r *Runner) settle(ctx context.Context, l leg, a attempt) (done lane.Settled) {
+	if r.cfg.Lanes == nil {
+		return lane.Settled{}
+	}
+	r.permits.remove(l.Call)
+	if r.cfg.Tokens != nil && a.failure == nil {
+		r.cfg.Tokens.Learn(l.permit.Target, l.estimate, a.response.Usage)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settlePatience)
+	defer cancel()
+	res := resultOf(a)
+	for n := 0; ; n++ {
+		err := within(ctx, settleTimeout, func(ctx context.Context) error {
+			now, err := r.cfg.Lanes.Settle(ctx, l.permit, res)
+			if now.Now {
+				done = now
+			}
+			return err
+		})
+		r.reportLanes(ctx, err)
+		if err == nil || backoff.Wait(ctx, outage.Equal(n)) != nil {
+			return done
+		}
+	}
+}
+
+// unsend settles a call that was let through and is not made.
+func (r *Runner) unsend(ctx context.Context, l leg) {
+	none := &providers.UnsupportedError{}
+	r.settle(ctx, l, attempt{failure: none.Refuse()})
+}
+
+// resultOf is what a lane is told.
+func resultOf(a attempt) lane.Result {
+	switch e := a.failure; {
+	case e == nil:
+		return lane.Result{Usage: a.response.Usage, Quota: a.response.Quota}
+	case e.Unsupported != nil:
+		return lane.Result{Unsent: true}
+	case a.held != nil:
+		return lane.Result{Class: providers.Cancelled, Usage: e.Usage}
+	default:
+		return lane.Result{Class: e.Class, Usage: e.Usage, Hint: e.RetryAfter, Quota: e.Quota}
+	}
+}
+
+// reportLanes reports the first of a row of failures.
+func (r *Runner) reportLanes(ctx context.Context, err error) {
+	if err == nil {
+		r.lanesFailing.Store(false)
+	} else if ctx.Err() == nil && !r.lanesFailing.Swap(true) {
+		r.cfg.Observer.error(err)
+	}
+}
