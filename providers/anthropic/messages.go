@@ -169,25 +169,11 @@ func readToolCalls(v field.Value) ([]block, error) {
 	}
 	uses := make([]block, 0, len(calls))
 	for _, call := range calls {
-		function, members, err := call.Function("id", "index")
+		read, _, err := call.ToolCall()
 		if err != nil {
 			return nil, err
 		}
-		use := block{Type: "tool_use"}
-		if use.ID, err = call.Required(members, "id"); err != nil {
-			return nil, err
-		}
-		told, err := function.Object("name", "arguments")
-		if err != nil {
-			return nil, err
-		}
-		if use.Name, err = function.Required(told, "name"); err != nil {
-			return nil, err
-		}
-		if use.Input, err = told["arguments"].Arguments(); err != nil {
-			return nil, err
-		}
-		uses = append(uses, use)
+		uses = append(uses, block{Type: "tool_use", ID: read.ID, Name: read.Name, Input: read.Arguments})
 	}
 	return uses, nil
 }

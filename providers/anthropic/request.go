@@ -44,10 +44,7 @@ type metadata struct {
 
 // fields are those of a chat request that Messages has a word for, and those
 // that may be there if they ask for nothing. The order is that of translation.
-var fields = []struct {
-	name string
-	read func(*request, field.Value) error
-}{
+var fields = field.Fields[*request]{
 	{"model", func(r *request, v field.Value) (err error) { r.Model, err = v.Text(); return err }},
 	{"messages", (*request).readMessages},
 	{"tools", (*request).readTools},
@@ -65,35 +62,20 @@ var fields = []struct {
 	{"safety_identifier", (*request).readUser},
 
 	// How the answer travels is this package's affair.
-	{"stream", func(*request, field.Value) error { return nil }},
-	{"stream_options", func(*request, field.Value) error { return nil }},
+	{"stream", field.Ignore[*request]},
+	{"stream_options", field.Ignore[*request]},
 
-	{"n", only(1.0)},
-	{"logprobs", only(false)},
-	{"top_logprobs", only(0.0)},
-	{"presence_penalty", only(0.0)},
-	{"frequency_penalty", only(0.0)},
-	{"modalities", only([]any{"text"})},
-	{"verbosity", only("medium")},
-	{"store", only(false)},
-	{"metadata", nothing},
-	{"logit_bias", nothing},
+	{"n", field.Only[*request](1.0)},
+	{"logprobs", field.Only[*request](false)},
+	{"top_logprobs", field.Only[*request](0.0)},
+	{"presence_penalty", field.Only[*request](0.0)},
+	{"frequency_penalty", field.Only[*request](0.0)},
+	{"modalities", field.Only[*request]([]any{"text"})},
+	{"verbosity", field.Only[*request]("medium")},
+	{"store", field.Only[*request](false)},
+	{"metadata", field.Nothing[*request]},
+	{"logit_bias", field.Nothing[*request]},
 }
-
-var fieldNames = func() (names []string) {
-	for _, f := range fields {
-		names = append(names, f.name)
-	}
-	return names
-}()
-
-// only accepts one value: the one that asks for nothing.
-func only(want any) func(*request, field.Value) error {
-	return func(_ *request, v field.Value) error { return v.Only(want) }
-}
-
-// nothing accepts what is empty.
-func nothing(_ *request, v field.Value) error { return v.Nothing() }
 
 // formatName is how refusals call the format.
 const formatName = "Messages"
@@ -104,20 +86,10 @@ func translate(endpoint string, body json.RawMessage) (*request, error) {
 	if endpoint != providers.ChatCompletions {
 		return nil, &providers.UnsupportedError{Reason: "Messages has no such endpoint: it serves " + providers.ChatCompletions}
 	}
-	members, err := field.Of(body, formatName).Object(fieldNames...)
+	r := &request{}
+	members, err := fields.ReadInto(r, field.Of(body, formatName), "messages")
 	if err != nil {
 		return nil, err
-	}
-	if _, ok := members["messages"]; !ok {
-		return nil, field.Value{At: "/messages"}.Refuse("is required")
-	}
-	r := &request{}
-	for _, f := range fields {
-		if v, ok := members[f.name]; ok {
-			if err := f.read(r, v); err != nil {
-				return nil, err
-			}
-		}
 	}
 	if err := r.chooseTools(members["tool_choice"]); err != nil {
 		return nil, err
@@ -139,12 +111,9 @@ func (r *request) readLimit(v field.Value) error {
 }
 
 func (r *request) readStop(v field.Value) error {
-	stops := []field.Value{v}
-	if !v.IsText() {
-		var err error
-		if stops, err = v.List(); err != nil {
-			return err
-		}
+	stops, err := v.OneOrMore()
+	if err != nil {
+		return err
 	}
 	for _, stop := range stops {
 		s, err := stop.Text()

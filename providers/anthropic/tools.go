@@ -38,30 +38,12 @@ func (r *request) readTools(v field.Value) error {
 }
 
 func readTool(v field.Value) (tool, error) {
-	function, members, err := v.Function("cache_control")
+	told, members, err := v.Tool("cache_control")
 	if err != nil {
 		return tool{}, err
 	}
-	told, err := function.Object("name", "description", "parameters", "strict")
-	if err != nil {
-		return tool{}, err
-	}
-	read := tool{CacheControl: members["cache_control"].Raw}
-	if read.Name, err = function.Required(told, "name"); err != nil {
-		return tool{}, err
-	}
-	if description, ok := told["description"]; ok {
-		if read.Description, err = description.Text(); err != nil {
-			return tool{}, err
-		}
-	}
-	if strict, ok := told["strict"]; ok {
-		if read.Strict, err = strict.Bool(); err != nil {
-			return tool{}, err
-		}
-	}
-	read.InputSchema, err = readParameters(told["parameters"])
-	return read, err
+	schema, err := readParameters(told.Parameters)
+	return tool{told.Name, told.Description, schema, told.Strict, members["cache_control"].Raw}, err
 }
 
 // readParameters is the schema of a tool's input. Messages wants it to say that
@@ -86,15 +68,7 @@ func readParameters(v field.Value) (json.RawMessage, error) {
 
 func (r *request) readToolChoice(v field.Value) error {
 	if !v.IsText() {
-		function, _, err := v.Function()
-		if err != nil {
-			return err
-		}
-		named, err := function.Object("name")
-		if err != nil {
-			return err
-		}
-		name, err := function.Required(named, "name")
+		name, err := v.FunctionName()
 		r.ToolChoice = &toolChoice{Type: "tool", Name: name}
 		return err
 	}

@@ -27,26 +27,12 @@ func (r *request) addCalls(parts []part, v field.Value) ([]part, error) {
 }
 
 func readCall(v field.Value) (part, error) {
-	function, members, err := v.Function("id", "index", "extra_content")
+	call, members, err := v.ToolCall("extra_content")
 	if err != nil {
-		return part{}, err
-	}
-	call := &functionCall{}
-	if call.ID, err = v.Required(members, "id"); err != nil {
-		return part{}, err
-	}
-	told, err := function.Object("name", "arguments")
-	if err != nil {
-		return part{}, err
-	}
-	if call.Name, err = function.Required(told, "name"); err != nil {
-		return part{}, err
-	}
-	if call.Args, err = told["arguments"].Arguments(); err != nil {
 		return part{}, err
 	}
 	signature, err := readSignature(members["extra_content"])
-	return part{FunctionCall: call, ThoughtSignature: signature}, err
+	return part{FunctionCall: &functionCall{call.ID, call.Name, call.Arguments}, ThoughtSignature: signature}, err
 }
 
 // readSignature reads {"google":{"thought_signature":…}}, which is where Google

@@ -36,22 +36,9 @@ func (r *request) readToolChoice(v field.Value) error {
 	if members, _ := v.Members(); chat.Text(members["type"]) == "allowed_tools" {
 		return r.readAllowedTools(v)
 	}
-	name, err := readChosen(v)
+	name, err := v.FunctionName()
 	r.ToolConfig = &toolConfig{calling{Mode: "ANY", Allowed: []string{name}}}
 	return err
-}
-
-// readChosen is the name of a function that may be called.
-func readChosen(v field.Value) (string, error) {
-	function, _, err := v.Function()
-	if err != nil {
-		return "", err
-	}
-	named, err := function.Object("name")
-	if err != nil {
-		return "", err
-	}
-	return function.Required(named, "name")
 }
 
 // allowedModes are the words of allowed tools. Gemini has names for no mode that
@@ -90,7 +77,7 @@ func (r *request) readAllowedTools(v field.Value) error {
 	}
 	choice := calling{Mode: mode}
 	for _, tool := range tools {
-		name, err := readChosen(tool)
+		name, err := tool.FunctionName()
 		if err != nil {
 			return err
 		}

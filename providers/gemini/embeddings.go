@@ -61,12 +61,9 @@ func translateEmbeddings(body json.RawMessage) (*embeddingRequest, error) {
 
 // readInput reads a text, or a list of them.
 func (r *embeddingRequest) readInput(v field.Value) error {
-	texts := []field.Value{v}
-	if !v.IsText() {
-		var err error
-		if texts, err = v.List(); err != nil {
-			return v.Refuse("must be a text or a list of texts in %s", v.Format)
-		}
+	texts, err := v.OneOrMore()
+	if err != nil {
+		return v.Refuse("must be a text or a list of texts in %s", v.Format)
 	}
 	if len(texts) == 0 || len(texts) > maxInputs {
 		return v.Refuse("must be 1 to %d texts in %s", maxInputs, v.Format)

@@ -50,10 +50,7 @@ type thinking struct {
 
 // fields are those of a chat request that Gemini has a word for, and those that
 // may be there if they ask for nothing. The order is that of translation.
-var fields = []struct {
-	name string
-	read func(*request, field.Value) error
-}{
+var fields = field.Fields[*request]{
 	{"model", func(r *request, v field.Value) (err error) { r.model, err = v.Text(); return err }},
 	{"messages", (*request).readMessages},
 	{"tools", (*request).readTools},
@@ -79,29 +76,15 @@ var fields = []struct {
 	{"top_logprobs", (*request).readTopLogprobs},
 
 	// How the answer travels is this package's affair.
-	{"stream", func(*request, field.Value) error { return nil }},
-	{"stream_options", func(*request, field.Value) error { return nil }},
+	{"stream", field.Ignore[*request]},
+	{"stream_options", field.Ignore[*request]},
 
-	{"modalities", only([]any{"text"})},
-	{"verbosity", only("medium")},
-	{"store", only(false)},
-	{"metadata", nothing},
-	{"logit_bias", nothing},
+	{"modalities", field.Only[*request]([]any{"text"})},
+	{"verbosity", field.Only[*request]("medium")},
+	{"store", field.Only[*request](false)},
+	{"metadata", field.Nothing[*request]},
+	{"logit_bias", field.Nothing[*request]},
 }
-
-var fieldNames = func() (names []string) {
-	for _, f := range fields {
-		names = append(names, f.name)
-	}
-	return names
-}()
-
-func only(want any) func(*request, field.Value) error {
-	return func(_ *request, v field.Value) error { return v.Only(want) }
-}
-
-// nothing accepts what is empty.
-func nothing(_ *request, v field.Value) error { return v.Nothing() }
 
 func number(low, high float64, of func(*generation) *json.RawMessage) func(*request, field.Value) error {
 	return func(r *request, v field.Value) (err error) {
@@ -121,21 +104,10 @@ func whole(v field.Value, low, high int64) (n int64, err error) {
 // translate says a chat request in the words of Gemini. Every error is an
 // *providers.UnsupportedError.
 func translate(body json.RawMessage) (*request, error) {
-	whole := field.Of(body, formatName)
-	members, err := whole.Object(fieldNames...)
+	r := &request{choices: 1, calls: map[string]string{}}
+	members, err := fields.ReadInto(r, field.Of(body, formatName), "messages")
 	if err != nil {
 		return nil, err
-	}
-	if _, ok := members["messages"]; !ok {
-		return nil, whole.Child("messages", nil).Refuse("is required")
-	}
-	r := &request{choices: 1, calls: map[string]string{}}
-	for _, f := range fields {
-		if v, ok := members[f.name]; ok {
-			if err := f.read(r, v); err != nil {
-				return nil, err
-			}
-		}
 	}
 	if err := r.chooseTools(members["tool_choice"]); err != nil {
 		return nil, err
@@ -180,12 +152,9 @@ func (r *request) readSeed(v field.Value) error {
 const maxStops = 5
 
 func (r *request) readStop(v field.Value) error {
-	stops := []field.Value{v}
-	if !v.IsText() {
-		var err error
-		if stops, err = v.List(); err != nil {
-			return err
-		}
+	stops, err := v.OneOrMore()
+	if err != nil {
+		return err
 	}
 	if len(stops) > maxStops {
 		return v.Refuse("must be at most %d in Gemini", maxStops)

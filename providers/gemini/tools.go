@@ -36,34 +36,14 @@ func (r *request) readTools(v field.Value) error {
 }
 
 func (r *request) readTool(v field.Value) (declaration, error) {
-	function, _, err := v.Function()
+	told, _, err := v.Tool()
 	if err != nil {
 		return declaration{}, err
 	}
-	told, err := function.Object("name", "description", "parameters", "strict")
-	if err != nil {
-		return declaration{}, err
+	r.strict = r.strict || told.Strict
+	if chat.IsEmpty(told.Parameters.Raw) {
+		return declaration{told.Name, told.Description, nil}, nil
 	}
-	read := declaration{Parameters: told["parameters"].Raw}
-	if read.Name, err = function.Required(told, "name"); err != nil {
-		return declaration{}, err
-	}
-	if description, ok := told["description"]; ok {
-		if read.Description, err = description.Text(); err != nil {
-			return declaration{}, err
-		}
-	}
-	if strict, ok := told["strict"]; ok {
-		wanted, err := strict.Bool()
-		if err != nil {
-			return declaration{}, err
-		}
-		r.strict = r.strict || wanted
-	}
-	if chat.IsEmpty(read.Parameters) {
-		read.Parameters = nil
-		return read, nil
-	}
-	_, err = told["parameters"].Members()
-	return read, err
+	_, err = told.Parameters.Members()
+	return declaration{told.Name, told.Description, told.Parameters.Raw}, err
 }

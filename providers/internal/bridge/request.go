@@ -74,6 +74,38 @@ func (r *Request) Set(name string, value any, v field.Value) {
 	r.fields[name], r.origins["/"+name] = value, v.At
 }
 
+// Pass passes v on under its own name.
+func (r *Request) Pass(v field.Value) error {
+	r.Set(v.At[1:], v.Raw, v)
+	return nil
+}
+
+// ReadLimit reads the bound of the answer.
+func (r *Request) ReadLimit(v field.Value) error {
+	var n int64
+	if json.Unmarshal(v.Raw, &n) != nil || n < 1 {
+		return v.Refuse("must be a whole number of at least 1")
+	}
+	r.MaxTokens = v
+	return nil
+}
+
+// ReadTools reads a list of tools, each by read.
+func (r *Request) ReadTools(v field.Value, read func(field.Value) (Tool, error)) error {
+	tools, err := v.List()
+	if err != nil {
+		return err
+	}
+	for _, t := range tools {
+		tool, err := read(t)
+		if err != nil {
+			return err
+		}
+		r.Tools = append(r.Tools, tool)
+	}
+	return nil
+}
+
 // Encode writes the request, with the bound of its answer under the name limit.
 func (r *Request) Encode(limit string) (json.RawMessage, Origins, error) {
 	body, origins := map[string]any{}, Origins{"": r.From, "/tools": "/tools"}

@@ -29,6 +29,80 @@ func (v Value) Function(also ...string) (function Value, members map[string]Valu
 	return function, members, nil
 }
 
+// FunctionName is the name of the function that v, as Function reads it, names and
+// says nothing else of.
+func (v Value) FunctionName() (string, error) {
+	function, _, err := v.Function()
+	if err != nil {
+		return "", err
+	}
+	named, err := function.Object("name")
+	if err != nil {
+		return "", err
+	}
+	return function.Required(named, "name")
+}
+
+// Tool is a function that the model may ask to be called.
+type Tool struct {
+	Name, Description string
+	Strict            bool
+	// Parameters is absent if there are none.
+	Parameters Value
+}
+
+// Tool reads the declaration of a function. Other members of v must be among also.
+func (v Value) Tool(also ...string) (tool Tool, members map[string]Value, err error) {
+	function, members, err := v.Function(also...)
+	if err != nil {
+		return Tool{}, nil, err
+	}
+	told, err := function.Object("name", "description", "parameters", "strict")
+	if err != nil {
+		return Tool{}, nil, err
+	}
+	tool.Parameters = told["parameters"]
+	if tool.Name, err = function.Required(told, "name"); err != nil {
+		return Tool{}, nil, err
+	}
+	if description, ok := told["description"]; ok {
+		if tool.Description, err = description.Text(); err != nil {
+			return Tool{}, nil, err
+		}
+	}
+	if strict, ok := told["strict"]; ok {
+		tool.Strict, err = strict.Bool()
+	}
+	return tool, members, err
+}
+
+// ToolCall is a function that the model asked to be called.
+type ToolCall struct {
+	ID, Name  string
+	Arguments json.RawMessage
+}
+
+// ToolCall reads a tool call, whose place in a list says nothing. Other members of
+// v must be among also.
+func (v Value) ToolCall(also ...string) (call ToolCall, members map[string]Value, err error) {
+	function, members, err := v.Function(append(also, "id", "index")...)
+	if err != nil {
+		return ToolCall{}, nil, err
+	}
+	if call.ID, err = v.Required(members, "id"); err != nil {
+		return ToolCall{}, nil, err
+	}
+	told, err := function.Object("name", "arguments")
+	if err != nil {
+		return ToolCall{}, nil, err
+	}
+	if call.Name, err = function.Required(told, "name"); err != nil {
+		return ToolCall{}, nil, err
+	}
+	call.Arguments, err = told["arguments"].Arguments()
+	return call, members, err
+}
+
 // Arguments is a tool's input: a JSON object within a string. Without any it is
 // an empty object.
 func (v Value) Arguments() (json.RawMessage, error) {

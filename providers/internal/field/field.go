@@ -101,6 +101,14 @@ func (v Value) List() ([]Value, error) {
 	return elements, nil
 }
 
+// OneOrMore is v's elements, or v itself if it is a string.
+func (v Value) OneOrMore() ([]Value, error) {
+	if v.IsText() {
+		return []Value{v}, nil
+	}
+	return v.List()
+}
+
 // IsText says whether v is a string.
 func (v Value) IsText() bool { return len(v.Raw) > 0 && v.Raw[0] == '"' }
 

@@ -21,60 +21,34 @@ type reader struct {
 
 // fields are those of a request to Messages that chat completions have a word
 // for. The order is that of translation.
-var fields = []struct {
-	name string
-	read func(*reader, field.Value) error
-}{
+var fields = field.Fields[*reader]{
 	{"system", (*reader).readSystem},
 	{"messages", (*reader).readMessages},
-	{"tools", (*reader).readTools},
+	{"tools", func(r *reader, v field.Value) error { return r.ReadTools(v, readTool) }},
 	{"tool_choice", (*reader).readToolChoice},
-	{"max_tokens", (*reader).readLimit},
+	{"max_tokens", (*reader).ReadLimit},
 	{"stop_sequences", func(r *reader, v field.Value) error { r.Set("stop", v.Raw, v); return nil }},
 	{"output_config", (*reader).readOutput},
 	{"thinking", (*reader).readThinking},
 	{"service_tier", (*reader).readTier},
 	{"metadata", (*reader).readMetadata},
 
-	{"model", same},
-	{"temperature", same},
-	{"top_p", same},
+	{"model", (*reader).Pass},
+	{"temperature", (*reader).Pass},
+	{"top_p", (*reader).Pass},
 
 	// How the answer travels is the provider's affair.
-	{"stream", func(*reader, field.Value) error { return nil }},
+	{"stream", field.Ignore[*reader]},
 }
-
-var fieldNames = func() (names []string) {
-	for _, f := range fields {
-		names = append(names, f.name)
-	}
-	return names
-}()
 
 // ToChat says a request as one for a chat completion. What that cannot say is an
 // *[providers.UnsupportedError].
 func ToChat(body json.RawMessage) (*bridge.Request, error) {
-	members, err := field.Of(body, "chat completions").Object(fieldNames...)
-	if err != nil {
+	r := &reader{}
+	if _, err := fields.ReadInto(r, field.Of(body, "chat completions"), "messages"); err != nil {
 		return nil, err
 	}
-	if _, ok := members["messages"]; !ok {
-		return nil, field.Value{At: "/messages"}.Refuse("is required")
-	}
-	r := &reader{}
-	for _, f := range fields {
-		if v, ok := members[f.name]; ok {
-			if err := f.read(r, v); err != nil {
-				return nil, err
-			}
-		}
-	}
 	return &r.Request, nil
-}
-
-func same(r *reader, v field.Value) error {
-	r.Set(v.At[1:], v.Raw, v)
-	return nil
 }
 
 func (r *reader) readSystem(v field.Value) error {
@@ -83,15 +57,6 @@ func (r *reader) readSystem(v field.Value) error {
 		r.Messages = append(r.Messages, bridge.Message{Role: "system", Content: content, From: v.At})
 	}
 	return err
-}
-
-func (r *reader) readLimit(v field.Value) error {
-	var n int64
-	if json.Unmarshal(v.Raw, &n) != nil || n < 1 {
-		return v.Refuse("must be a whole number of at least 1")
-	}
-	r.MaxTokens = v
-	return nil
 }
 
 func (r *reader) readOutput(v field.Value) error {

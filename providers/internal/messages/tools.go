@@ -6,21 +6,6 @@ import (
 	"github.com/penstock-dev/penstock/providers/internal/field"
 )
 
-func (r *reader) readTools(v field.Value) error {
-	tools, err := v.List()
-	if err != nil {
-		return err
-	}
-	for _, t := range tools {
-		tool, err := readTool(t)
-		if err != nil {
-			return err
-		}
-		r.Tools = append(r.Tools, tool)
-	}
-	return nil
-}
-
 // readTool reads a tool of the caller's. Those that run at the provider have a
 // type of their own.
 func readTool(v field.Value) (bridge.Tool, error) {

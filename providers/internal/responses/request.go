@@ -16,45 +16,35 @@ type reader struct {
 // fields are those of a request to Responses that chat completions have a word
 // for, and those that may be there if they ask for nothing. The order is that of
 // translation.
-var fields = []struct {
-	name string
-	read func(*reader, field.Value) error
-}{
+var fields = field.Fields[*reader]{
 	{"instructions", (*reader).readInstructions},
 	{"input", (*reader).readInput},
-	{"tools", (*reader).readTools},
+	{"tools", func(r *reader, v field.Value) error { return r.ReadTools(v, readTool) }},
 	{"tool_choice", (*reader).readToolChoice},
 	{"parallel_tool_calls", (*reader).readParallel},
-	{"max_output_tokens", (*reader).readLimit},
+	{"max_output_tokens", (*reader).ReadLimit},
 	{"text", (*reader).readText},
 	{"reasoning", (*reader).readReasoning},
 
-	{"model", same},
-	{"temperature", same},
-	{"top_p", same},
-	{"user", same},
-	{"safety_identifier", same},
-	{"prompt_cache_key", same},
-	{"service_tier", same},
+	{"model", (*reader).Pass},
+	{"temperature", (*reader).Pass},
+	{"top_p", (*reader).Pass},
+	{"user", (*reader).Pass},
+	{"safety_identifier", (*reader).Pass},
+	{"prompt_cache_key", (*reader).Pass},
+	{"service_tier", (*reader).Pass},
 
 	// How the answer travels is the provider's affair, and metadata comes back
 	// with it without having gone anywhere.
-	{"stream", ignore},
-	{"stream_options", ignore},
-	{"metadata", ignore},
+	{"stream", field.Ignore[*reader]},
+	{"stream_options", field.Ignore[*reader]},
+	{"metadata", field.Ignore[*reader]},
 
-	{"background", only(false)},
-	{"store", only(false)},
-	{"top_logprobs", only(0.0)},
-	{"truncation", only("disabled")},
+	{"background", field.Only[*reader](false)},
+	{"store", field.Only[*reader](false)},
+	{"top_logprobs", field.Only[*reader](0.0)},
+	{"truncation", field.Only[*reader]("disabled")},
 }
-
-var fieldNames = func() (names []string) {
-	for _, f := range fields {
-		names = append(names, f.name)
-	}
-	return names
-}()
 
 // ToChat says a request as one for a chat completion. What that cannot say is an
 // *[providers.UnsupportedError].
@@ -62,34 +52,14 @@ func ToChat(body json.RawMessage) (*bridge.Request, error) {
 	if err := CheckStateless(body); err != nil {
 		return nil, err
 	}
-	members, err := field.Of(body, "chat completions").Object(fieldNames...)
-	if err != nil {
-		return nil, err
-	}
 	r := &reader{}
-	for _, f := range fields {
-		if v, ok := members[f.name]; ok {
-			if err := f.read(r, v); err != nil {
-				return nil, err
-			}
-		}
+	if _, err := fields.ReadInto(r, field.Of(body, "chat completions")); err != nil {
+		return nil, err
 	}
 	if len(r.Messages) == 0 {
 		return nil, field.Value{At: "/input"}.Refuse("is required")
 	}
 	return &r.Request, nil
-}
-
-func same(r *reader, v field.Value) error {
-	r.Set(v.At[1:], v.Raw, v)
-	return nil
-}
-
-func ignore(*reader, field.Value) error { return nil }
-
-// only accepts one value: the one that asks for nothing.
-func only(want any) func(*reader, field.Value) error {
-	return func(_ *reader, v field.Value) error { return v.Only(want) }
 }
 
 func (r *reader) readInstructions(v field.Value) error {
@@ -100,15 +70,6 @@ func (r *reader) readInstructions(v field.Value) error {
 	r.Messages = append(r.Messages, bridge.Message{
 		Role: "system", Content: []bridge.Part{bridge.TextPart(text, v.At)}, From: v.At,
 	})
-	return nil
-}
-
-func (r *reader) readLimit(v field.Value) error {
-	var n int64
-	if json.Unmarshal(v.Raw, &n) != nil || n < 1 {
-		return v.Refuse("must be a whole number of at least 1")
-	}
-	r.MaxTokens = v
 	return nil
 }
 
@@ -166,21 +127,6 @@ func (r *reader) readReasoning(v field.Value) error {
 	}
 	if effort, ok := members["effort"]; ok {
 		r.Set("reasoning_effort", effort.Raw, effort)
-	}
-	return nil
-}
-
-func (r *reader) readTools(v field.Value) error {
-	tools, err := v.List()
-	if err != nil {
-		return err
-	}
-	for _, t := range tools {
-		tool, err := readTool(t)
-		if err != nil {
-			return err
-		}
-		r.Tools = append(r.Tools, tool)
 	}
 	return nil
 }
