@@ -51,9 +51,11 @@ type Release struct {
 	Degraded bool
 }
 
-// Outstanding counts the releases of a tenant that a provider has not finished.
+// Outstanding counts the releases of a tenant that a provider's model has not
+// finished.
 type Outstanding struct {
 	Provider string
+	Model    string
 	Tenant   string
 	Count    int
 }

@@ -89,6 +89,9 @@ func build(ctx context.Context, c Config, log zerolog.Logger) (p *parts, err err
 	return p, p.buildAPI(c, client, o)
 }
 
+// poolOf names the quota pool of a target, as the file in force has it.
+func (p *parts) poolOf(t jobs.Target) string { return p.lanes.Of(t.String()).Pool }
+
 // openStore opens the store, and returns what lanes keep in it.
 func (p *parts) openStore(ctx context.Context, c Config) (lane.Store, error) {
 	if c.Role == RoleEmbedded {
@@ -148,7 +151,7 @@ func (p *parts) buildLatencies(c Config, client redis.UniversalClient, o *observ
 
 // buildCore makes what moves executions along.
 func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
-	catalog, pools, holder := c.File.catalog(), c.File.concurrency(), uuid.Must(uuid.NewV7())
+	catalog, holder := c.File.catalog(), uuid.Must(uuid.NewV7())
 	options, err := p.redaction(c.File.Redaction)
 	if err != nil {
 		return err
@@ -156,8 +159,8 @@ func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 	options = append(options, jobs.WithChecks(c.File.checks()), jobs.WithInputTokens(roughInput))
 	p.service = jobs.NewService(p.store, p.signals, catalog, options...)
 	p.dispatcher, err = dispatch.New(dispatch.Config{
-		Store: p.store, Queue: tasks, Catalog: catalog, Pools: pools, Holder: holder, Observer: o.dispatch(),
-		Signals: p.signals, Lanes: p.lanes, Weight: p.latencies.weight,
+		Store: p.store, Queue: tasks, Catalog: catalog, Pools: c.File.sizes(), Groups: c.File.grouped(),
+		Holder: holder, Observer: o.dispatch(), Signals: p.signals, Lanes: p.lanes, Weight: p.latencies.weight,
 	})
 	if err != nil {
 		return err
@@ -178,9 +181,9 @@ func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 	}
 	host, _ := os.Hostname()
 	p.runner, err = run.New(run.Config{
-		Store: p.store, Queue: tasks, Signals: p.signals, Catalog: catalog, Providers: callable(p.reloader.built), Concurrency: pools,
+		Store: p.store, Queue: tasks, Signals: p.signals, Catalog: catalog, Providers: callable(p.reloader.built), Concurrency: c.File.concurrency(),
 		Worker:       jobs.Worker{ID: holder, Name: fmt.Sprintf("%s/%d", host, os.Getpid())},
-		DrainTimeout: c.File.DrainTimeout, Observer: p.latencies.observe(o.run()), Lanes: p.lanes, Tokens: tokens.New(),
+		DrainTimeout: c.File.DrainTimeout, Observer: p.latencies.observe(o.run()), Lanes: p.lanes, Pool: p.poolOf, Tokens: tokens.New(),
 		HedgeAfter: p.latencies.hedgeAfter, Timeouts: p.latencies.timeouts,
 		Live: func(t jobs.Task) run.Stream { return p.relay.Begin(t) },
 	})
@@ -206,7 +209,7 @@ func (p *parts) buildAPI(c Config, client redis.UniversalClient, o *observed) (e
 	cfg.DrainDelay = c.drainDelay()
 	if p.serves {
 		cfg.Service, cfg.Follower = p.service, live.NewFollower(p.service, p.hub)
-		cfg.Lanes = operated{lanes: p.lanes, latencies: p.latencies.fleet, targets: p.reloader.targets}
+		cfg.Lanes = operated{lanes: p.lanes, latencies: p.latencies.fleet, targets: p.reloader.targets, pools: p.reloader.pools}
 	}
 	p.api, err = httpapi.New(cfg)
 	return err

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"os"
@@ -79,6 +80,9 @@ type ProviderConfig struct {
 	Limits LimitsConfig `yaml:"limits"`
 	// Timeouts bound its calls, where their route does not say otherwise.
 	Timeouts TimeoutsConfig `yaml:"timeouts"`
+	// Pools are groups of models, by name, that the provider meters apart: their
+	// calls are not among those of Concurrency and Limits.
+	Pools map[string]PoolConfig `yaml:"pools"`
 	// Latency is the median time to the first token of a simulated provider;
 	// absent: 250ms.
 	Latency *time.Duration `yaml:"latency"`
@@ -224,6 +228,10 @@ func (f *File) fillDefaults() {
 		if p.Concurrency == 0 {
 			p.Concurrency = defaultConcurrency
 		}
+		for group, g := range p.Pools {
+			g.Concurrency = cmp.Or(g.Concurrency, defaultConcurrency)
+			p.Pools[group] = g
+		}
 		f.Providers[name] = p
 	}
 	for name, r := range f.Routes {
@@ -287,7 +295,7 @@ func (p ProviderConfig) validate(name string) error {
 	if p.Concurrency < 0 || p.Concurrency > maxConcurrency {
 		return wrong(key+".concurrency", "expected 1 to %d, got %d", maxConcurrency, p.Concurrency)
 	}
-	if err := p.Limits.validate(key + ".limits"); err != nil {
+	if err := errors.Join(p.Limits.validate(key+".limits"), p.validatePools(key)); err != nil {
 		return err
 	}
 	if err := p.Timeouts.validate(key + ".timeouts"); err != nil {

@@ -31,21 +31,9 @@ func (l LimitsConfig) validate(key string) error {
 	return nil
 }
 
-// buildLanes makes what gives leave to send. Each provider is one quota pool.
+// buildLanes makes what gives leave to send.
 func buildLanes(client redis.UniversalClient, store lane.Store, f File) (*lane.Lanes, error) {
-	return lane.New(client, store, lane.Config{Limits: f.limits(), Lease: permitLease})
-}
-
-// limits returns the limits of each pool.
-func (f *File) limits() map[string]lane.Limits {
-	limits := make(map[string]lane.Limits, len(f.Providers))
-	for name, p := range f.Providers {
-		limits[name] = lane.Limits{
-			RequestsPerMinute: p.Limits.RPM, InputTokensPerMinute: p.Limits.ITPM, OutputTokensPerMinute: p.Limits.OTPM,
-			Concurrency: int64(p.Concurrency),
-		}
-	}
-	return limits
+	return lane.New(client, store, lane.Config{Limits: f.limits(), Groups: f.groups(), Lease: permitLease})
 }
 
 // targets lists the targets that the file names, in order.
@@ -58,7 +46,7 @@ func (f *File) targets() []jobs.Target {
 		}
 	}
 	for name, p := range f.Providers {
-		for _, model := range p.Models {
+		for _, model := range p.allModels() {
 			all[jobs.Target{Provider: name, Model: model}] = true
 		}
 	}
@@ -69,19 +57,19 @@ func (f *File) targets() []jobs.Target {
 type operated struct {
 	lanes     *lane.Lanes
 	latencies *latency.Fleet
-	targets   func() []jobs.Target
+	// targets and pools list what the file in force names, in order.
+	targets func() []jobs.Target
+	pools   func() []string
 }
 
 var _ httpapi.Lanes = operated{}
-
-func laneOf(t jobs.Target) lane.Lane { return lane.Lane{Pool: t.Provider, Target: t.String()} }
 
 // List tells how every target is. A lane that cannot be known is one that lets
 // nothing through.
 func (o operated) List(ctx context.Context) ([]httpapi.Lane, error) {
 	var names []lane.Lane
 	for _, t := range o.targets() {
-		names = append(names, laneOf(t))
+		names = append(names, o.lanes.Of(t.String()))
 	}
 	states, err := o.lanes.States(ctx, names...)
 	if states == nil && err != nil {
@@ -91,7 +79,7 @@ func (o operated) List(ctx context.Context) ([]httpapi.Lane, error) {
 	all := make([]httpapi.Lane, len(states))
 	for i, s := range states {
 		all[i] = told(s)
-		took := o.latencies.Summary(latency.Target{Pool: s.Pool, Name: s.Target})
+		took := o.latencies.Summary(latency.Target{Pool: s.Provider(), Name: s.Target})
 		all[i].Total, all[i].FirstToken, all[i].Queue = toldOf(took.Total), toldOf(took.FirstToken), toldOf(took.Queue)
 	}
 	return all, nil
@@ -178,8 +166,7 @@ func (o operated) Resume(ctx context.Context, n httpapi.LaneName) error {
 func (o operated) act(ctx context.Context, n httpapi.LaneName, do func(context.Context, lane.Lane) error) error {
 	l := lane.Lane{Pool: n.Pool}
 	if n.Target != "" {
-		provider, model, _ := strings.Cut(n.Target, "/")
-		l = laneOf(jobs.Target{Provider: provider, Model: model})
+		l = o.lanes.Of(n.Target)
 	}
 	if err := o.known(n); err != nil {
 		return err
@@ -204,20 +191,15 @@ func (o operated) SetLimits(ctx context.Context, pool string, limits *httpapi.La
 
 // known returns an error unless the configuration has the lane or pool.
 func (o operated) known(n httpapi.LaneName) error {
-	var names []string
-	for _, t := range o.targets() {
-		name := t.String()
-		if n.Target == "" {
-			name = t.Provider
+	field, name, names := "/pool", n.Pool, o.pools()
+	if n.Target != "" {
+		field, name, names = "/target", n.Target, nil
+		for _, t := range o.targets() {
+			names = append(names, t.String())
 		}
-		if name == n.Target || name == n.Pool {
-			return nil
-		}
-		names = append(names, name)
 	}
-	field := "/target"
-	if n.Target == "" {
-		field = "/pool"
+	if slices.Contains(names, name) {
+		return nil
 	}
-	return jobs.Invalid(field, "is not configured; there are: %s", strings.Join(slices.Compact(names), ", "))
+	return jobs.Invalid(field, "is not configured; there are: %s", strings.Join(names, ", "))
 }

@@ -106,7 +106,7 @@ func (c ProviderConfig) anthropic(keys *keyring.Ring) anthropic.Config {
 	header, scheme := c.auth()
 	return anthropic.Config{
 		BaseURL: c.BaseURL, URL: c.URL, Headers: c.headers(), Keys: keys, KeyHeader: header, KeyScheme: scheme,
-		MaxIdleConns: c.Concurrency, MaxTokens: c.MaxTokens, NoStreaming: c.NoStreaming,
+		MaxIdleConns: c.places(), MaxTokens: c.MaxTokens, NoStreaming: c.NoStreaming,
 	}
 }
 
@@ -114,13 +114,13 @@ func (c ProviderConfig) gemini(keys *keyring.Ring) gemini.Config {
 	header, scheme := c.auth()
 	return gemini.Config{
 		BaseURL: c.BaseURL, URL: c.URL, Headers: c.headers(), Keys: keys, KeyHeader: header, KeyScheme: scheme,
-		MaxIdleConns: c.Concurrency, NoStreaming: c.NoStreaming,
+		MaxIdleConns: c.places(), NoStreaming: c.NoStreaming,
 	}
 }
 
 func (c ProviderConfig) openAI(keys *keyring.Ring) openai.Config {
 	config := openai.Config{
-		BaseURL: c.BaseURL, URL: c.URL, Headers: c.headers(), Keys: keys, MaxIdleConns: c.Concurrency,
+		BaseURL: c.BaseURL, URL: c.URL, Headers: c.headers(), Keys: keys, MaxIdleConns: c.places(),
 		NoDoneEvent: c.NoDoneEvent, NoStreamOptions: c.NoStreamOptions, NoStreaming: c.NoStreaming,
 	}
 	config.KeyHeader, config.KeyScheme = c.auth()
@@ -205,9 +205,9 @@ func (c ProviderConfig) faults() (*simulated.Faults, error) {
 
 // concurrency returns, by provider, how many calls may be under way.
 func (f *File) concurrency() map[string]int {
-	pools := make(map[string]int, len(f.Providers))
+	places := make(map[string]int, len(f.Providers))
 	for name, p := range f.Providers {
-		pools[name] = p.Concurrency
+		places[name] = p.places()
 	}
-	return pools
+	return places
 }

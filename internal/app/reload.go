@@ -77,6 +77,13 @@ func (r *reloader) targets() []jobs.Target {
 	return r.file.targets()
 }
 
+// pools lists those of the file in force.
+func (r *reloader) pools() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.file.sizes()))
+}
+
 // build makes the providers that are not there already, in a process that calls
 // them.
 func (r *reloader) build(f File) (map[string]built, error) {
@@ -89,7 +96,7 @@ func (r *reloader) build(f File) (map[string]built, error) {
 // swap gives every part what it needs of f. It does not fail for a file that is
 // valid. The catalog comes last: no route leads to a provider that is not there.
 func (r *reloader) swap(f File, next map[string]built) error {
-	if err := r.parts.lanes.Configure(f.limits()); err != nil {
+	if err := r.parts.lanes.Configure(f.limits(), f.groups()); err != nil {
 		return err
 	}
 	if r.parts.runner != nil {
@@ -104,7 +111,7 @@ func (r *reloader) swap(f File, next map[string]built) error {
 			b.keys.Reload()
 		}
 	}
-	if err := r.parts.dispatcher.Resize(f.concurrency()); err != nil {
+	if err := r.parts.dispatcher.Resize(f.sizes(), f.grouped()); err != nil {
 		return err
 	}
 	r.parts.service.SetChecks(f.checks())

@@ -98,7 +98,21 @@ func (s *stack) submit(prompt, extra string) answer {
 		`{"request":{"model":"default","messages":[{"role":"user","content":%q}]}%s}`, prompt, extra))
 }
 
+// submitTo submits a job like no other.
+func (s *stack) submitTo(model string) answer {
+	s.t.Helper()
+	return s.do(http.MethodPost, "/v1/jobs", fmt.Sprintf(
+		`{"request":{"model":%q,"messages":[{"role":"user","content":"hello"}]},"dedupe":false}`, model))
+}
+
 func (s *stack) wait(id string) answer {
 	s.t.Helper()
 	return s.do(http.MethodGet, "/v1/jobs/"+id+"?wait=60s", "")
+}
+
+func (s *stack) waitUntilEnded(id string) {
+	s.t.Helper()
+	for a := s.wait(id); a.Status == "queued" || a.Status == "running"; {
+		a = s.wait(id)
+	}
 }

@@ -73,7 +73,7 @@ func (d *Dispatcher) weigh(w *window, r route) (jobs.Target, bool) {
 // zero: a target of which nothing is known is tried.
 func (d *Dispatcher) weight(w *window, t jobs.Target) float64 {
 	const least = 0.001
-	weight := float64(w.free(t.Provider)) / float64(d.pools[t.Provider].size)
+	weight := float64(w.free(t)) / float64(d.pools[d.groups.pool(t)].size)
 	if health, known := w.health[t]; known {
 		weight *= health
 	}

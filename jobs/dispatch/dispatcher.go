@@ -37,14 +37,14 @@ type Config struct {
 	// Signals tell who waits for jobs that end for want of a target; nil: they find
 	// out at their next look.
 	Signals jobs.Signals
-	// Pools gives, by provider, how many releases may be outstanding at once
-	// over the whole fleet: at least 1. A provider that is not in it gets none.
-	// [Dispatcher.Resize] changes them.
-	Pools map[string]int
-	// Lanes tell how much targets let through; nil: all. LanePool names the quota
-	// pool of a target; nil: its provider's name.
-	Lanes    Lanes
-	LanePool func(jobs.Target) string
+	// Pools gives, by quota pool, how many releases may be outstanding at once
+	// over the whole fleet: at least 1. A pool that is not in it gets none. Groups
+	// names the pools of targets that are not in the one that has their provider's
+	// name. [Dispatcher.Resize] changes both.
+	Pools  map[string]int
+	Groups map[jobs.Target]string
+	// Lanes tell how much targets let through; nil: all.
+	Lanes Lanes
 	// Weight tells how good a target of an active_active route is, beside how many of
 	// its calls fail and of its places are free: the quicker the better; nil: all
 	// alike. It is asked often.
@@ -64,8 +64,8 @@ type Dispatcher struct {
 	// expected is when the next execution is due, in nanoseconds since 1970, of
 	// those given back since the last pass; zero: none is.
 	expected atomic.Int64
-	// sizes are what the pools are to be from the next pass on; nil: as they are.
-	sizes atomic.Pointer[map[string]int]
+	// wanted are what the pools are to be from the next pass on; nil: as they are.
+	wanted atomic.Pointer[wanted]
 
 	// What follows belongs to the goroutine in Run.
 	leading bool
@@ -75,6 +75,7 @@ type Dispatcher struct {
 	deaf    bool
 	gaveWay time.Time
 	pools   map[string]*pool
+	groups  groups
 	looks   map[lookKey]*look
 	start   int
 	flows   *flows
@@ -119,7 +120,7 @@ func New(cfg Config) (*Dispatcher, error) {
 	if err := checkPools(cfg.Pools); err != nil {
 		return nil, err
 	}
-	d.sizes.Store(&cfg.Pools)
+	d.wanted.Store(&wanted{cfg.Pools, cfg.Groups})
 	d.resize()
 	return d, nil
 }

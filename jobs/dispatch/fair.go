@@ -19,7 +19,7 @@ const (
 	rememberedDeficits = 4096
 )
 
-// pool is what is remembered between passes of how a provider's room was shared.
+// pool is what is remembered between passes of how a quota pool's room was shared.
 type pool struct {
 	size  int
 	rings map[jobs.Priority]*ring
@@ -59,8 +59,7 @@ type share struct {
 // normal before low but for low's small part, and within a priority in turn
 // over the tenants. It reports cut when it stopped for want of sight rather
 // than of room or work: another look will show more.
-func (p *pool) share(w *window, provider string, ready *ready) (chosen []item, cut bool) {
-	r := w.pools[provider]
+func (p *pool) share(w *window, r *room, ready *ready) (chosen []item, cut bool) {
 	s := &share{
 		pool: p, room: r, lanes: maps.Clone(w.lanes), turns: make(map[jobs.Priority]*turn),
 		taken: make(map[string]int), left: make(map[string]int),

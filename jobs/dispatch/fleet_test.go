@@ -195,13 +195,13 @@ func (f *fleet) Outstanding(context.Context) ([]jobs.Outstanding, error) {
 		time.Sleep(slow)
 		f.mu.Lock()
 	}
-	counts := make(map[[2]string]int)
+	counts := make(map[[3]string]int)
 	for _, r := range f.released {
-		counts[[2]string{r.Provider, r.Tenant}]++
+		counts[[3]string{r.Provider, r.Model, r.Tenant}]++
 	}
 	var all []jobs.Outstanding
 	for k, n := range counts {
-		all = append(all, jobs.Outstanding{Provider: k[0], Tenant: k[1], Count: n})
+		all = append(all, jobs.Outstanding{Provider: k[0], Model: k[1], Tenant: k[2], Count: n})
 	}
 	return all, f.query()
 }

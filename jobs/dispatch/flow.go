@@ -24,7 +24,7 @@ type flows struct {
 	pools    map[string]*poolFlow
 	// seen is what the pass at hand has seen, by the route it looked at.
 	seen map[string]map[flowKey]seen
-	// live are the routes that have executions, with the provider of their first
+	// live are the routes that have executions, with the pool of their first
 	// target.
 	live map[string]string
 	// closed says why nothing of a route goes through at all.
@@ -55,14 +55,14 @@ type flowKey struct {
 // seen is what a look saw of one backlog: how many are left, and whether there
 // are more than it saw.
 type seen struct {
-	provider string
-	left     int
-	more     bool
+	pool string
+	left int
+	more bool
 }
 
 // backlogFlow is how one backlog moves, from when it was first seen.
 type backlogFlow struct {
-	provider string
+	pool string
 	// gone is what was released, and waited in how many seconds; both fade.
 	gone, waited float64
 	at           time.Time
@@ -121,11 +121,11 @@ func (b *backlogFlow) advance(now time.Time, p *poolFlow) {
 
 // window takes note of the room there is.
 func (f *flows) window(w *window, now time.Time) {
-	for provider, r := range w.pools {
-		p := f.pools[provider]
+	for name, r := range w.pools {
+		p := f.pools[name]
 		if p == nil {
 			p = &poolFlow{cost: make(map[string]float64), at: now}
-			f.pools[provider] = p
+			f.pools[name] = p
 		}
 		p.advance(now)
 		for tenant, n := range p.held {
@@ -142,7 +142,7 @@ func (f *flows) routes(all []route, w *window) {
 	clear(f.live)
 	clear(f.closed)
 	for _, r := range all {
-		f.live[r.name] = r.targets[0].Provider
+		f.live[r.name] = w.groups.pool(r.targets[0])
 		if shut, is := w.closed[r.targets[0]]; is && w.room(r) == 0 {
 			f.closed[r.name] = shut.why
 		}
@@ -159,14 +159,14 @@ func (f *flows) look(r route) {
 }
 
 // saw takes note of what the look saw of one priority.
-func (f *flows) saw(r route, p page) {
+func (f *flows) saw(w *window, r route, p page) {
 	of, counts := f.seen[r.name], make(map[string]int)
 	for _, c := range p.found {
 		key := flowKey{c.Tenant, r.name, c.Priority == jobs.PriorityLow}
 		counts[c.Tenant]++
 		before := of[key]
 		of[key] = seen{
-			provider: r.target(c.Target).Provider, left: before.left + 1,
+			pool: w.groups.pool(r.target(c.Target)), left: before.left + 1,
 			more: before.more || counts[c.Tenant] >= p.query.PerTenant,
 		}
 	}
@@ -175,19 +175,19 @@ func (f *flows) saw(r route, p page) {
 	}
 	for key, b := range f.backlogs { // what was not looked at is as it was
 		if _, looked := of[key]; !looked && key.route == r.name {
-			of[key] = seen{provider: b.provider, more: true}
+			of[key] = seen{pool: b.pool, more: true}
 		}
 	}
 }
 
 // released takes note of a release.
-func (f *flows) released(c jobs.Candidate, provider string, now time.Time) {
+func (f *flows) released(c jobs.Candidate, pool string, now time.Time) {
 	key := flowKey{c.Tenant, c.Route, c.Priority == jobs.PriorityLow}
 	if s, ok := f.seen[c.Route][key]; ok {
 		s.left--
 		f.seen[c.Route][key] = s
 	}
-	p := f.pools[provider]
+	p := f.pools[pool]
 	if p == nil {
 		return
 	}
@@ -210,7 +210,7 @@ func (f *flows) passed(now time.Time) {
 	for _, of := range f.seen {
 		for key, s := range of {
 			if _, ok := f.backlogs[key]; !ok && (s.left > 0 || s.more) && len(f.backlogs) < rememberedFlows {
-				f.backlogs[key] = &backlogFlow{provider: s.provider, at: now}
+				f.backlogs[key] = &backlogFlow{pool: s.pool, at: now}
 			}
 		}
 	}

@@ -39,7 +39,7 @@ func (d *Dispatcher) lanes(ctx context.Context, w *window, asked []jobs.Target) 
 	var targets []jobs.Target
 	var all []lane.Lane
 	for _, t := range asked {
-		if _, seen := w.lanes[t]; !seen && w.pools[t.Provider] != nil {
+		if _, seen := w.lanes[t]; !seen && w.pool(t) != nil {
 			w.lanes[t] = lane.Unbounded
 			targets, all = append(targets, t), append(all, d.laneOf(t))
 		}
@@ -101,17 +101,13 @@ func (d *Dispatcher) triedOut(w *window, now time.Time) {
 }
 
 func (d *Dispatcher) laneOf(t jobs.Target) lane.Lane {
-	l := lane.Lane{Pool: t.Provider, Target: t.String()}
-	if d.cfg.LanePool != nil {
-		l.Pool = d.cfg.LanePool(t)
-	}
-	return l
+	return lane.Lane{Pool: d.groups.pool(t), Target: t.String()}
 }
 
 // narrow takes account of a lane. What its pool lets through, all its targets
 // share; what is released and has not asked yet will take its part of it.
 func (w *window) narrow(t jobs.Target, r lane.Room, now time.Time) {
-	p := w.pools[t.Provider]
+	p := w.pool(t)
 	w.health[t] = r.Health
 	switch r.Reason {
 	case "", lane.Capacity: // calls under way are outstanding releases: they are counted
@@ -154,7 +150,7 @@ func waitingOnLane(r lane.Reason) jobs.WaitingOn {
 
 // through returns how many releases to the target there is room for.
 func (w *window) through(t jobs.Target) int64 {
-	free := int64(max(0, w.free(t.Provider)))
+	free := int64(max(0, w.free(t)))
 	if n, known := w.lanes[t]; known {
 		return min(free, n)
 	}

@@ -24,6 +24,8 @@ type lanes struct {
 	opens map[string]time.Time
 	away  error
 	asked int
+	// named are the lanes asked for.
+	named []lane.Lane
 }
 
 func (l *lanes) Room(_ context.Context, _ time.Duration, all ...lane.Lane) ([]lane.Room, error) {
@@ -44,6 +46,7 @@ func (l *lanes) Room(_ context.Context, _ time.Duration, all ...lane.Lane) ([]la
 		}
 		rooms[i].Lane = one
 	}
+	l.named = append(l.named, all...)
 	return rooms, nil
 }
 
@@ -57,6 +60,18 @@ func shut(why lane.Reason, wait time.Duration) lane.Room {
 	r := open()
 	r.Reason, r.For = why, wait
 	return r
+}
+
+// lanes lists what was asked for of a target.
+func (l *lanes) lanes(target string) (all []lane.Lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range l.named {
+		if one.Target == target {
+			all = append(all, one)
+		}
+	}
+	return all
 }
 
 func (l *lanes) set(target string, r lane.Room) {

@@ -104,7 +104,7 @@ func (d *Dispatcher) look(ctx context.Context, w *window, r route, v *view) erro
 			}
 		}
 		if !r.degraded { // or it would seem that there are no others
-			d.flows.saw(r, p)
+			d.flows.saw(w, r, p)
 		}
 		d.add(v, w, r, p)
 	}
@@ -135,7 +135,7 @@ func (d *Dispatcher) remembered(k lookKey) *look {
 func (d *Dispatcher) anchor(w *window, r route) *pool {
 	for _, t := range r.targets {
 		if w.through(t) > 0 {
-			return d.pools[t.Provider]
+			return d.pools[d.groups.pool(t)]
 		}
 	}
 	return newPool(1) // not reached: a route is looked at when it has room
@@ -234,13 +234,13 @@ func (d *Dispatcher) add(v *view, w *window, r route, p page) {
 		cut := len(items) >= p.query.PerTenant
 		for _, it := range items {
 			if it.open {
-				v.queues(it.target.Provider, p.query.Priority).add(it, cut, items[len(items)-1])
+				v.queues(d.groups.pool(it.target), p.query.Priority).add(it, cut, items[len(items)-1])
 			}
 		}
 	}
 	if !p.whole && len(order) > 0 {
-		for provider := range v.pools {
-			qs := v.queues(provider, p.query.Priority)
+		for name := range v.pools {
+			qs := v.queues(name, p.query.Priority)
 			qs.ends = append(qs.ends, order[len(order)-1])
 		}
 	}
@@ -258,11 +258,11 @@ type ready struct {
 	priorities map[jobs.Priority]*queues
 }
 
-func (v *view) queues(provider string, priority jobs.Priority) *queues {
-	r, ok := v.pools[provider]
+func (v *view) queues(pool string, priority jobs.Priority) *queues {
+	r, ok := v.pools[pool]
 	if !ok {
 		r = &ready{priorities: make(map[jobs.Priority]*queues)}
-		v.pools[provider] = r
+		v.pools[pool] = r
 	}
 	qs, ok := r.priorities[priority]
 	if !ok {

@@ -133,7 +133,7 @@ func (d *Dispatcher) routes(ctx context.Context, w *window) (_ []route, more boo
 
 func (d *Dispatcher) resolve(name string) (route, error) {
 	r, err := d.cfg.Catalog.Resolve(name)
-	served := func(t jobs.Target) bool { return d.pools[t.Provider] != nil }
+	served := func(t jobs.Target) bool { return d.pools[d.groups.pool(t)] != nil }
 	if err != nil || !slices.ContainsFunc(r.Targets, served) {
 		return route{}, fmt.Errorf("route %q has live executions, and neither it nor a provider of it is configured; "+
 			"they wait until their deadline: configure it again or cancel their jobs", name)
@@ -153,8 +153,8 @@ func (d *Dispatcher) round(ctx context.Context, w *window, routes []route) (rele
 	}
 	var chosen []item
 	short := len(looked) < len(routes)
-	for provider, ready := range v.pools {
-		items, cut := d.pools[provider].share(w, provider, ready)
+	for name, ready := range v.pools {
+		items, cut := d.pools[name].share(w, w.pools[name], ready)
 		chosen = append(chosen, items...)
 		short = short || cut
 	}
@@ -198,8 +198,9 @@ func (d *Dispatcher) release(ctx context.Context, w *window, chosen []item) (int
 	}
 	counts := make(map[string]int)
 	for _, t := range tasks {
-		w.take(items[t.Execution].target, items[t.Execution].Tenant)
-		d.flows.released(items[t.Execution].Candidate, t.Provider, time.Now())
+		it := items[t.Execution]
+		w.take(it.target, it.Tenant)
+		d.flows.released(it.Candidate, d.groups.pool(it.target), time.Now())
 		counts[t.Provider]++
 	}
 	d.enqueue(ctx, tasks)

@@ -3,24 +3,43 @@ package dispatch
 import (
 	"fmt"
 	"maps"
+
+	"github.com/penstock-dev/penstock/jobs"
 )
 
-// Resize puts others in the place of the config's Pools, from the next pass on.
-// What is outstanding in a pool that is smaller by then, or is no more, stays
-// so. Nothing changes if there is an error.
-func (d *Dispatcher) Resize(pools map[string]int) error {
+// wanted is how the pools are to be.
+type wanted struct {
+	sizes  map[string]int
+	groups groups
+}
+
+// groups names the quota pools of targets that are not in their provider's own.
+type groups map[jobs.Target]string
+
+// pool returns the name of the quota pool that a target is in.
+func (g groups) pool(t jobs.Target) string {
+	if name, ok := g[t]; ok {
+		return name
+	}
+	return t.Provider
+}
+
+// Resize puts others in the place of the config's Pools and Groups, from the next
+// pass on. What is outstanding in a pool that is smaller by then, or is no more,
+// stays so. Nothing changes if there is an error.
+func (d *Dispatcher) Resize(pools map[string]int, of map[jobs.Target]string) error {
 	if err := checkPools(pools); err != nil {
 		return err
 	}
-	d.sizes.Store(&pools)
+	d.wanted.Store(&wanted{pools, of})
 	d.Wake()
 	return nil
 }
 
 func checkPools(pools map[string]int) error {
-	for provider, size := range pools {
+	for name, size := range pools {
 		if size < 1 {
-			return fmt.Errorf("dispatch: Pools[%q] is %d; it must be at least 1", provider, size)
+			return fmt.Errorf("dispatch: Pools[%q] is %d; it must be at least 1", name, size)
 		}
 	}
 	return nil
@@ -29,20 +48,21 @@ func checkPools(pools map[string]int) error {
 // resize makes the pools what Resize asked for. A pool that stays keeps whose
 // turn it is; of one that is no more nothing is told.
 func (d *Dispatcher) resize() {
-	wanted := d.sizes.Swap(nil)
-	if wanted == nil {
+	w := d.wanted.Swap(nil)
+	if w == nil {
 		return
 	}
-	maps.DeleteFunc(d.pools, func(provider string, _ *pool) bool { return (*wanted)[provider] == 0 })
-	for provider, size := range *wanted {
-		if p, ok := d.pools[provider]; ok {
+	d.groups = w.groups
+	maps.DeleteFunc(d.pools, func(name string, _ *pool) bool { return w.sizes[name] == 0 })
+	for name, size := range w.sizes {
+		if p, ok := d.pools[name]; ok {
 			p.size = size
 		} else {
-			d.pools[provider] = newPool(size)
+			d.pools[name] = newPool(size)
 		}
 	}
-	for provider, p := range d.flows.pools {
-		if d.pools[provider] == nil {
+	for name, p := range d.flows.pools {
+		if d.pools[name] == nil {
 			clear(p.held)
 		}
 	}

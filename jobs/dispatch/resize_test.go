@@ -34,7 +34,7 @@ func TestPoolsAreResized(t *testing.T) {
 				models[provider] = nil
 			}
 			catalog.Replace(jobs.NewCatalog(nil, models, jobs.Route{MaxAttempts: 5}))
-			if err := d.Resize(pools); err != nil {
+			if err := d.Resize(pools, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -46,7 +46,7 @@ func TestPoolsAreResized(t *testing.T) {
 		f.finishAll()
 		d.Wake()
 		want(1, 0)
-		if err := d.Resize(map[string]int{"sim": 9, "other": 0}); err == nil {
+		if err := d.Resize(map[string]int{"sim": 9, "other": 0}, nil); err == nil {
 			t.Error("a pool of no size is taken")
 		}
 		want(0, 0)
@@ -63,7 +63,7 @@ func TestAResizeIsHeardAtOnce(t *testing.T) {
 		f.add(5, jobs.Candidate{Tenant: "a"})
 		d, _ := f.start(map[string]int{"sim": 1})
 		time.Sleep(time.Minute)
-		if err := d.Resize(map[string]int{"sim": 3}); err != nil {
+		if err := d.Resize(map[string]int{"sim": 3}, nil); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Millisecond)

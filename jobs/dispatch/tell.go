@@ -52,11 +52,11 @@ func (f *flows) all(now time.Time) []jobs.Flow {
 		p.advance(now)
 	}
 	told := make([]jobs.Flow, 0, len(f.backlogs)+len(f.live))
-	for provider, rivals := range f.rivals() {
-		told = append(told, f.allOf(provider, rivals, now)...)
+	for pool, rivals := range f.rivals() {
+		told = append(told, f.allOf(pool, rivals, now)...)
 	}
-	for route, provider := range f.live {
-		if run, why := f.pools[provider].run(), f.closed[route]; run > 0 || why != "" {
+	for route, pool := range f.live {
+		if run, why := f.pools[pool].run(), f.closed[route]; run > 0 || why != "" {
 			told = append(told, jobs.Flow{Route: route, Run: seconds(run), WaitingOn: why})
 		}
 	}
@@ -66,20 +66,20 @@ func (f *flows) all(now time.Time) []jobs.Flow {
 // allOf returns what is to be told of the backlogs in one pool. Their rates
 // together are what the places give that their tenants hold: that is known at
 // once when others leave or come, how they share it only by and by.
-func (f *flows) allOf(provider string, rivals map[string]int, now time.Time) []jobs.Flow {
-	p := f.pools[provider]
+func (f *flows) allOf(pool string, rivals map[string]int, now time.Time) []jobs.Flow {
+	p := f.pools[pool]
 	if p == nil {
-		return nil // a provider that is not configured
+		return nil // a pool that is not configured
 	}
 	var told []jobs.Flow
 	sum, held := 0.0, 0
 	for key, b := range f.backlogs {
-		if b.provider != provider {
+		if b.pool != pool {
 			continue
 		}
 		b.advance(now, p)
 		told = append(told, jobs.Flow{
-			Tenant: key.tenant, Route: key.route, Low: key.low, Pool: provider, Run: seconds(p.run()),
+			Tenant: key.tenant, Route: key.route, Low: key.low, Pool: pool, Run: seconds(p.run()),
 			Rate: b.rate(p, key.tenant, rivals[key.tenant] == 1), WaitingOn: waitingOn(p, key.tenant, rivals),
 		})
 		sum += told[len(told)-1].Rate
@@ -98,14 +98,14 @@ func (f *flows) allOf(provider string, rivals map[string]int, now time.Time) []j
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// rivals counts the backlogs of each tenant, by provider.
+// rivals counts the backlogs of each tenant, by pool.
 func (f *flows) rivals() map[string]map[string]int {
 	all := make(map[string]map[string]int)
 	for key, b := range f.backlogs {
-		if all[b.provider] == nil {
-			all[b.provider] = make(map[string]int)
+		if all[b.pool] == nil {
+			all[b.pool] = make(map[string]int)
 		}
-		all[b.provider][key.tenant]++
+		all[b.pool][key.tenant]++
 	}
 	return all
 }

@@ -79,7 +79,7 @@ func (d *Dispatcher) unserved(w *window, r route, now time.Time) (why string, ye
 	}
 	var reasons []string
 	for _, t := range targets {
-		if w.pools[t.Provider] == nil {
+		if w.pool(t) == nil {
 			continue // it is not configured
 		}
 		c := w.closed[t]

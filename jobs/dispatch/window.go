@@ -7,10 +7,11 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 )
 
-// window is the room there is: the size of each provider's pool, less what is
-// outstanding there.
+// window is the room there is: the size of each pool, less what is outstanding
+// there.
 type window struct {
-	pools map[string]*room
+	pools  map[string]*room
+	groups groups
 	// lanes is how many releases each target's own lane lets through, and closed
 	// says of those that let nothing through why. A target that is in neither is
 	// open.
@@ -24,7 +25,7 @@ type window struct {
 	taken      map[jobs.Target]bool
 }
 
-// room is one provider's part of the window.
+// room is one pool's part of the window.
 type room struct {
 	free int
 	// outstanding counts the releases that are not over.
@@ -40,15 +41,15 @@ func (d *Dispatcher) window(ctx context.Context) (*window, error) {
 		return nil, fmt.Errorf("count outstanding releases: %w", err)
 	}
 	w := &window{
-		pools: make(map[string]*room, len(d.pools)),
+		pools: make(map[string]*room, len(d.pools)), groups: d.groups,
 		lanes: make(map[jobs.Target]int64), closed: make(map[jobs.Target]closed),
 		taken: make(map[jobs.Target]bool), health: make(map[jobs.Target]float64),
 	}
-	for provider, p := range d.pools {
-		w.pools[provider] = &room{free: p.size, held: make(map[string]int)}
+	for name, p := range d.pools {
+		w.pools[name] = &room{free: p.size, held: make(map[string]int)}
 	}
 	for _, o := range outstanding {
-		if r, ok := w.pools[o.Provider]; ok {
+		if r := w.pool(jobs.Target{Provider: o.Provider, Model: o.Model}); r != nil {
 			r.free -= o.Count
 			r.outstanding += o.Count
 			r.held[o.Tenant] += o.Count
@@ -57,15 +58,18 @@ func (d *Dispatcher) window(ctx context.Context) (*window, error) {
 	return w, nil
 }
 
-// free returns how many places a provider has; one that is not configured has none.
-func (w *window) free(provider string) int {
-	if r, ok := w.pools[provider]; ok {
+// pool returns the room of a target's pool; nil when it is not configured.
+func (w *window) pool(t jobs.Target) *room { return w.pools[w.groups.pool(t)] }
+
+// free returns how many places there are in a target's pool.
+func (w *window) free(t jobs.Target) int {
+	if r := w.pool(t); r != nil {
 		return r.free
 	}
 	return 0
 }
 
-// full reports whether no provider has room.
+// full reports whether no pool has room.
 func (w *window) full() bool {
 	for _, r := range w.pools {
 		if r.free > 0 {
@@ -75,7 +79,7 @@ func (w *window) full() bool {
 	return true
 }
 
-// room counts the free places of all providers that r may use, where it has a
+// room counts the free places of all pools that r may use, where it has a
 // target that lets something through and is not held.
 func (w *window) room(r route) int {
 	if r.held(w) {
@@ -83,9 +87,9 @@ func (w *window) room(r route) int {
 	}
 	n, seen := 0, make(map[string]bool, len(r.targets))
 	for _, t := range r.targets {
-		if !seen[t.Provider] && w.through(t) > 0 {
-			seen[t.Provider] = true
-			n += w.free(t.Provider)
+		if name := w.groups.pool(t); !seen[name] && w.through(t) > 0 {
+			seen[name] = true
+			n += w.free(t)
 		}
 	}
 	return n
@@ -93,7 +97,7 @@ func (w *window) room(r route) int {
 
 // take notes one more release.
 func (w *window) take(t jobs.Target, tenant string) {
-	if r, ok := w.pools[t.Provider]; ok {
+	if r := w.pool(t); r != nil {
 		r.free--
 		r.outstanding++
 		r.held[tenant]++

@@ -49,6 +49,41 @@ func TestInvariant6HintShutsTheGateOfThePool(t *testing.T) {
 	})
 }
 
+// TestGroupsAreMeteredApart: what is used of one pool of a provider, and the gate
+// that its answers shut, are not another's, also when Redis is emptied.
+func TestGroupsAreMeteredApart(t *testing.T) {
+	t.Parallel()
+	cfg := lane.Config{
+		Limits: map[string]lane.Limits{"sim": {Concurrency: 2}, "sim:two": {Concurrency: 1}},
+		Groups: lane.Groups{"sim/two": "sim:two"},
+	}
+	onBoth(t, cfg, func(g *rig) {
+		one, two := g.lanes.Of("sim/one"), g.lanes.Of("sim/two")
+		if one != here || two != (lane.Lane{Pool: "sim:two", Target: "sim/two"}) {
+			g.t.Fatalf("lanes %v and %v, want one in its provider's own pool", one, two)
+		}
+		under := g.ask(two)
+		for _, lose := range []func(){func() {}, g.flush} {
+			lose()
+			if v := g.ask(two); v.Reason != lane.Capacity {
+				g.t.Errorf("a second call of the group: got %+v, want capacity", v)
+			}
+			first, second := g.admit(), g.admit()
+			g.refuse(lane.Capacity)
+			g.settle(first, good)
+			g.settle(second, good)
+		}
+		g.settle(under.Permit, lane.Result{Class: providers.RateLimited, Hint: time.Minute})
+		for _, lose := range []func(){func() {}, g.flush} {
+			lose()
+			if v := g.ask(two); v.Reason != lane.RateLimit {
+				g.t.Errorf("the group: got %+v, want its gate shut", v)
+			}
+			g.settle(g.admit(), good)
+		}
+	})
+}
+
 func TestRequestsAreBounded(t *testing.T) {
 	t.Parallel()
 	onBoth(t, limited(lane.Limits{RequestsPerMinute: 60}), func(g *rig) {

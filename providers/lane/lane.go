@@ -28,6 +28,19 @@ func (l Lane) Provider() string {
 	return provider
 }
 
+// Groups names the pools of targets that a provider meters apart from its others:
+// provider:group. Other targets are in the pool that has their provider's name.
+type Groups map[string]string
+
+// Lane returns the lane of a target, which is provider/model.
+func (g Groups) Lane(target string) Lane {
+	if pool, ok := g[target]; ok {
+		return Lane{pool, target}
+	}
+	provider, _, _ := strings.Cut(target, "/")
+	return Lane{provider, target}
+}
+
 // Limits bound what a pool is sent. A zero field is no bound.
 type Limits struct {
 	RequestsPerMinute     int64

@@ -29,6 +29,8 @@ type Config struct {
 	// Limits are those of the configuration, by pool. A pool that is not there has
 	// none. An operator's take their place; a provider's only lower them.
 	Limits map[string]Limits
+	// Groups are the pools of targets that are not in their provider's own.
+	Groups Groups
 	// Burst is how much of a minute's limit may be used at once: default 1 s, at
 	// most 10 s.
 	Burst time.Duration
@@ -98,7 +100,7 @@ type Lanes struct {
 	redis    redis.UniversalClient
 	store    Store
 	cfg      Config
-	limits   atomic.Pointer[map[string]Limits]
+	pools    atomic.Pointer[pools]
 	rebuilds flights
 	gates    gates
 }
@@ -114,21 +116,32 @@ func New(client redis.UniversalClient, store Store, cfg Config) (*Lanes, error) 
 		return nil, fmt.Errorf("lane: %w", err)
 	}
 	l := &Lanes{redis: client, store: store, cfg: cfg}
-	l.limits.Store(&cfg.Limits)
+	l.pools.Store(&pools{cfg.Limits, cfg.Groups})
 	return l, nil
 }
 
-// Configure replaces the limits of the configuration, from the next call on.
-func (l *Lanes) Configure(limits map[string]Limits) error {
+// pools are those of the configuration.
+type pools struct {
+	limits map[string]Limits
+	groups Groups
+}
+
+// Configure replaces the limits and groups of the configuration, from the next
+// call on. A target that is in another pool by then has that one's gate and limits,
+// and a breaker that is closed.
+func (l *Lanes) Configure(limits map[string]Limits, groups Groups) error {
 	if err := checkAll(limits); err != nil {
 		return fmt.Errorf("lane: %w", err)
 	}
-	l.limits.Store(&limits)
+	l.pools.Store(&pools{limits, groups})
 	return nil
 }
 
 // configured returns the configuration's limits of a pool.
-func (l *Lanes) configured(pool string) Limits { return (*l.limits.Load())[pool] }
+func (l *Lanes) configured(pool string) Limits { return l.pools.Load().limits[pool] }
+
+// Of returns the lane of a target, which is provider/model.
+func (l *Lanes) Of(target string) Lane { return l.pools.Load().groups.Lane(target) }
 
 //go:embed *.lua
 var scripts embed.FS

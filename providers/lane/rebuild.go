@@ -51,6 +51,9 @@ func (l *Lanes) rebuildOnce(ctx context.Context, lane Lane) (bool, error) {
 		l.configured(lane.Pool).String(), micros(l.cfg.Burst), l.cfg.Lease.Milliseconds(), idle.Milliseconds(),
 	}
 	for _, c := range kept.Calls {
+		if l.Of(c.Target).Pool != lane.Pool {
+			continue
+		}
 		keys = append(keys, lanePermitsKey(Lane{lane.Pool, c.Target}), callKey(lane.Pool, c.Call))
 		args = append(args, c.Call.String())
 	}

@@ -171,7 +171,7 @@ func TestOperatorsLimits(t *testing.T) {
 		g.must(g.lanes.SetLimits(g.t.Context(), here.Pool, nil))
 		g.refuse(lane.Capacity)
 		g.settle(first, good)
-		g.must(g.lanes.Configure(map[string]lane.Limits{here.Pool: {Concurrency: 3}}))
+		g.must(g.lanes.Configure(map[string]lane.Limits{here.Pool: {Concurrency: 3}}, nil))
 		for range 3 {
 			g.admit()
 		}
@@ -185,7 +185,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 		negative := lane.Limits{RequestsPerMinute: -1}
 		for what, err := range map[string]error{
 			"limits":        g.lanes.SetLimits(g.t.Context(), here.Pool, &negative),
-			"configuration": g.lanes.Configure(map[string]lane.Limits{here.Pool: negative}),
+			"configuration": g.lanes.Configure(map[string]lane.Limits{here.Pool: negative}, nil),
 		} {
 			if err == nil {
 				g.t.Errorf("%s of %+v: got no error", what, negative)

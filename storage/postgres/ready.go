@@ -88,7 +88,9 @@ func (s *Store) Routes(ctx context.Context) (routes []string, err error) {
 
 // Outstanding counts what is released and not finished.
 func (s *Store) Outstanding(ctx context.Context) (counts []jobs.Outstanding, err error) {
-	const query = `SELECT provider, tenant, count(*) FROM releases GROUP BY provider, tenant ORDER BY provider, tenant`
+	const query = `
+		SELECT provider, model, tenant, count(*) FROM releases
+		GROUP BY provider, model, tenant ORDER BY provider, model, tenant`
 	err = s.bounded(ctx, "count what is outstanding", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, query)
 		if err != nil {

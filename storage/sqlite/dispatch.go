@@ -98,7 +98,7 @@ func (s *Store) Outstanding(ctx context.Context) ([]jobs.Outstanding, error) {
 		func(ctx context.Context, q *statements) ([]jobs.Outstanding, error) {
 			return all(ctx, q, func(row scanner) (jobs.Outstanding, error) {
 				var o jobs.Outstanding
-				return o, row.Scan(&o.Provider, &o.Tenant, &o.Count)
-			}, `SELECT provider, tenant, count(*) FROM releases GROUP BY provider, tenant`)
+				return o, row.Scan(&o.Provider, &o.Model, &o.Tenant, &o.Count)
+			}, `SELECT provider, model, tenant, count(*) FROM releases GROUP BY provider, model, tenant`)
 		})
 }

@@ -276,7 +276,15 @@ func outstandingCounts(f *fixture) {
 	f.submit("a", withTenant("other"))
 	equal(f, len(count()), 0, "rows before a release")
 	tasks := f.releaseAll(f.now)
-	want := []jobs.Outstanding{{Provider: provider, Tenant: tenant, Count: 2}, {Provider: provider, Tenant: "other", Count: 1}}
+	f.submit("c")
+	another := releaseOf(f.ready(jobs.PriorityNormal, f.now)[0])
+	another.Model = "other"
+	tasks = append(tasks, f.releaseThese(f.now, another)...)
+	want := []jobs.Outstanding{
+		{Provider: provider, Model: model, Tenant: tenant, Count: 2},
+		{Provider: provider, Model: model, Tenant: "other", Count: 1},
+		{Provider: provider, Model: "other", Tenant: tenant, Count: 1},
+	}
 	got := count()
 	for _, o := range want {
 		equal(f, got[o], true, fmt.Sprintf("%+v is in %v", o, got))

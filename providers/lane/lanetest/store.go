@@ -88,7 +88,7 @@ func (s *Store) Lane(ctx context.Context, l lane.Lane) (lane.Kept, error) {
 		}
 	}
 	for call, of := range s.calls {
-		if of.Pool == l.Pool {
+		if of.Provider() == l.Provider() {
 			k.Calls = append(k.Calls, lane.OpenCall{Call: call, Target: of.Target})
 		}
 	}
