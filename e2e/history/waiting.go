@@ -92,7 +92,7 @@ func (x *index) triesAreFailures() {
 			continue
 		}
 		most[c.Execution]++
-		if !x.held[c.Task] && !(c.Outage && outages > 1) {
+		if !x.held[c.Task] && (!c.Outage || outages < 2) {
 			least[c.Execution]++
 		}
 	}

@@ -14,6 +14,7 @@ import (
 // newDegraded returns a rig whose work was released to the first of two lesser
 // targets, for want of the one that its route has.
 func newDegraded(t *testing.T) *rig {
+	t.Helper()
 	g := newRig(t, func(c *run.Config) {
 		c.Catalog = jobs.NewCatalog([]jobs.Route{{
 			Name: "lesser", MaxAttempts: 5, Targets: []jobs.Target{{Provider: "gone", Model: "m0"}},

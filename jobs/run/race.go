@@ -119,11 +119,11 @@ func (c *course) rival(ctx context.Context, first leg) (leg, bool) {
 		return leg{}, false
 	}
 	rival, ok := c.begin(ctx, first, target)
-	if ok && !(c.silent(ctx) && c.hedges.take(c.route)) {
-		c.withdraw(ctx, rival, errOutrun)
-		return leg{}, false
+	if !ok || c.silent(ctx) && c.hedges.take(c.route) {
+		return rival, ok
 	}
-	return rival, ok
+	c.withdraw(ctx, rival, errOutrun)
+	return leg{}, false
 }
 
 // finish waits for both calls. It returns the one that counts, with the tries of
