@@ -1,20 +1,15 @@
 package anthropic
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
-	"runtime"
 	"strings"
 	"testing"
-	"testing/iotest"
-	"unicode/utf8"
 
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/internal/field"
 	"github.com/penstock-dev/penstock/providers/internal/transport"
+	"github.com/penstock-dev/penstock/providers/internal/transporttest"
 )
 
 // FuzzStream: whatever a server streams, there is no panic, no memory beyond a
@@ -37,53 +32,20 @@ func FuzzStream(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	const limit = 1 << 16
 	nobody := func(json.RawMessage, bool) {}
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		answer, err := readStream(transport.NewEvents(bufio.NewReader(bytes.NewReader(stream)), limit), nobody)
-		runtime.ReadMemStats(&after)
-		if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20+uint64(len(stream))*2000 {
-			t.Errorf("%d bytes made %d bytes of garbage", len(stream), grown)
+		answer, _, err := transporttest.ReadTwice(t, stream, func(events *transport.Events) (transport.Answer, error) {
+			return readStream(events, nobody)
+		})
+		if err != nil {
+			return
 		}
-		slow := bufio.NewReaderSize(iotest.OneByteReader(bytes.NewReader(stream)), 16)
-		again, againErr := readStream(transport.NewEvents(slow, limit), nobody)
-		if (err == nil) != (againErr == nil) || again.Partial != answer.Partial {
-			t.Errorf("byte by byte: got %v, %q, want %v, %q", againErr, again.Partial, err, answer.Partial)
+		escaped := bytes.Contains(stream, []byte(`\u`)) || bytes.Contains(stream, []byte("data"+":"+"\n"))
+		if !escaped && (!bytes.Contains(stream, []byte("message_stop")) || finishes[stopReasonOf(stream)] == "") {
+			t.Errorf("a whole answer of a stream without terminal event or stop reason: %q", stream)
 		}
-		checkAnswer(t, stream, answer, err)
+		transporttest.Completion(t, answer.Body, 1)
 	})
-}
-
-func checkAnswer(t *testing.T, stream []byte, answer transport.Answer, err error) {
-	t.Helper()
-	if err != nil {
-		if _, ok := errors.AsType[*providers.Error](err); !ok || errors.Is(err, io.EOF) || answer.Body != nil {
-			t.Errorf("got %v and body %s", err, answer.Body)
-		}
-		return
-	}
-	escaped := bytes.Contains(stream, []byte(`\u`)) || bytes.Contains(stream, []byte("data"+":"+"\n"))
-	if !escaped && (!bytes.Contains(stream, []byte("message_stop")) || finishes[stopReasonOf(stream)] == "") {
-		t.Errorf("a whole answer of a stream without terminal event or stop reason: %q", stream)
-	}
-	var completion struct {
-		Object  string `json:"object"`
-		Choices []struct {
-			Message struct {
-				Role string `json:"role"`
-			} `json:"message"`
-			FinishReason string `json:"finish_reason"`
-		} `json:"choices"`
-	}
-	if err := json.Unmarshal(answer.Body, &completion); err != nil || !utf8.Valid(answer.Body) {
-		t.Fatalf("the answer is no JSON: %v: %q", err, answer.Body)
-	}
-	if completion.Object != "chat.completion" || len(completion.Choices) != 1 ||
-		completion.Choices[0].Message.Role != "assistant" || completion.Choices[0].FinishReason == "" {
-		t.Errorf("the answer is no completion: %s", answer.Body)
-	}
 }
 
 // stopReasonOf is a stop reason that the stream names, if any.
@@ -116,14 +78,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		r, err := translate(providers.ChatCompletions, body)
 		if err != nil {
-			unsupported, ok := errors.AsType[*providers.UnsupportedError](err)
-			if !ok || unsupported.Reason == "" || unsupported.Pointer != "" && unsupported.Pointer[0] != '/' {
-				t.Errorf("got %v", err)
-			}
-			again := Check(providers.ChatCompletions, body)
-			if again == nil || again.Error() != err.Error() {
-				t.Errorf("got %v, and then %v", err, again)
-			}
+			transporttest.Refusal(t, err, Check(providers.ChatCompletions, body))
 			return
 		}
 		if len(r.Messages) == 0 || r.Messages[len(r.Messages)-1].Role == "assistant" || r.MaxTokens < 0 {

@@ -1,19 +1,16 @@
 package gemini
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
-	"runtime"
 	"testing"
-	"testing/iotest"
-	"unicode/utf8"
 
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/internal/chat"
 	"github.com/penstock-dev/penstock/providers/internal/field"
 	"github.com/penstock-dev/penstock/providers/internal/transport"
+	"github.com/penstock-dev/penstock/providers/internal/transporttest"
 )
 
 // FuzzStream: whatever a server streams, there is no panic, no memory beyond a
@@ -35,60 +32,61 @@ func FuzzStream(f *testing.F) {
 		f.Add([]byte(seed), 1)
 		f.Add([]byte(seed), 2)
 	}
-	const limit = 1 << 16
 	nobody := func(json.RawMessage, bool) {}
 	f.Fuzz(func(t *testing.T, stream []byte, choices int) {
 		if choices < 1 || choices > maxChoices {
 			return
 		}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		answer, err := readStream(transport.NewEvents(bufio.NewReader(bytes.NewReader(stream)), limit), nobody, choices)
-		runtime.ReadMemStats(&after)
-		if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20+uint64(len(stream))*2000 {
-			t.Errorf("%d bytes made %d bytes of garbage", len(stream), grown)
+		answer, _, err := transporttest.ReadTwice(t, stream, func(events *transport.Events) (transport.Answer, error) {
+			return readStream(events, nobody, choices)
+		})
+		if err != nil {
+			return
 		}
-		slow := bufio.NewReaderSize(iotest.OneByteReader(bytes.NewReader(stream)), 16)
-		again, againErr := readStream(transport.NewEvents(slow, limit), nobody, choices)
-		if (err == nil) != (againErr == nil) || again.Partial != answer.Partial {
-			t.Errorf("byte by byte: got %v, %q, want %v, %q", againErr, again.Partial, err, answer.Partial)
+		escaped := bytes.Contains(stream, []byte(`\u`)) || bytes.Contains(stream, []byte("data"+":"+"\n"))
+		if !escaped && !bytes.Contains(stream, []byte("STOP")) && !bytes.Contains(stream, []byte("MAX_TOKENS")) {
+			t.Errorf("a whole answer of a stream without a finish reason: %q", stream)
 		}
-		checkAnswer(t, stream, choices, answer, err)
+		transporttest.Completion(t, answer.Body, choices)
 	})
 }
 
-func checkAnswer(t *testing.T, stream []byte, choices int, answer transport.Answer, err error) {
-	t.Helper()
-	if err != nil {
-		if _, ok := errors.AsType[*providers.Error](err); !ok || errors.Is(err, io.EOF) || answer.Body != nil {
-			t.Errorf("got %v and body %s", err, answer.Body)
+// FuzzEmbeddings: whatever a server answers, there is no panic, and a whole answer
+// has a vector that is not empty for each text.
+func FuzzEmbeddings(f *testing.F) {
+	for _, seed := range []string{
+		`{"embeddings":[{"values":[0.5,-1e-3]},{"values":[3]}],"usageMetadata":{"promptTokenCount":7}}`,
+		`{"embeddings":[{"values":[]},{}]}`, `{"embeddings":[{"values":[1e99]}]}`, `{"error":{"code":503}}`, `{"embeddings":null}`, `[]`,
+	} {
+		f.Add([]byte(seed), 2, false)
+		f.Add([]byte(seed), 1, true)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, texts int, inBase64 bool) {
+		if texts < 1 || texts > maxInputs {
+			return
 		}
-		return
-	}
-	escaped := bytes.Contains(stream, []byte(`\u`)) || bytes.Contains(stream, []byte("data"+":"+"\n"))
-	if !escaped && !bytes.Contains(stream, []byte("STOP")) && !bytes.Contains(stream, []byte("MAX_TOKENS")) {
-		t.Errorf("a whole answer of a stream without a finish reason: %q", stream)
-	}
-	var completion struct {
-		Object  string `json:"object"`
-		Choices []struct {
-			Message struct {
-				Role string `json:"role"`
-			} `json:"message"`
-			FinishReason string `json:"finish_reason"`
-		} `json:"choices"`
-	}
-	if err := json.Unmarshal(answer.Body, &completion); err != nil || !utf8.Valid(answer.Body) {
-		t.Fatalf("the answer is no JSON: %v: %q", err, answer.Body)
-	}
-	if completion.Object != "chat.completion" || len(completion.Choices) != choices {
-		t.Errorf("the answer is no completion of %d choices: %s", choices, answer.Body)
-	}
-	for _, choice := range completion.Choices {
-		if choice.Message.Role != "assistant" || choice.FinishReason == "" {
-			t.Errorf("a choice is not whole: %s", answer.Body)
+		asked := &embeddingRequest{Requests: make([]embedContent, texts), base64: inBase64}
+		answer, err := asked.readAnswer("m", body)
+		if err != nil {
+			if _, ok := errors.AsType[*providers.Error](err); !ok || answer.Body != nil {
+				t.Errorf("got %v and body %s", err, answer.Body)
+			}
+			return
 		}
-	}
+		var said struct {
+			Data []struct {
+				Embedding json.RawMessage `json:"embedding"`
+			} `json:"data"`
+		}
+		if err := json.Unmarshal(answer.Body, &said); err != nil || len(said.Data) != texts {
+			t.Fatalf("got %s, error %v, want %d vectors", answer.Body, err, texts)
+		}
+		for _, one := range said.Data {
+			if chat.IsEmpty(one.Embedding) || (one.Embedding[0] == '"') != inBase64 {
+				t.Errorf("got the vector %s", one.Embedding)
+			}
+		}
+	})
 }
 
 // FuzzError: whatever a server says with an error, there is no panic, the class
@@ -134,14 +132,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		r, err := translate(body)
 		if err != nil {
-			unsupported, ok := errors.AsType[*providers.UnsupportedError](err)
-			if !ok || unsupported.Reason == "" || unsupported.Pointer != "" && unsupported.Pointer[0] != '/' {
-				t.Errorf("got %v", err)
-			}
-			again := Check(providers.ChatCompletions, body)
-			if again == nil || again.Error() != err.Error() {
-				t.Errorf("got %v, and then %v", err, again)
-			}
+			transporttest.Refusal(t, err, Check(providers.ChatCompletions, body))
 			return
 		}
 		if len(r.Contents) == 0 || r.Contents[len(r.Contents)-1].Role == "model" || r.choices < 1 || r.choices > maxChoices {

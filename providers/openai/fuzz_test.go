@@ -1,19 +1,15 @@
 package openai
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
-	"runtime"
 	"testing"
-	"testing/iotest"
 	"unicode/utf8"
 
-	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/internal/chat"
 	"github.com/penstock-dev/penstock/providers/internal/transport"
+	"github.com/penstock-dev/penstock/providers/internal/transporttest"
 )
 
 // nobody is told of a stream's chunks.
@@ -35,39 +31,16 @@ func FuzzStream(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	const limit = 1 << 16
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		answer, err := readStream(transport.NewEvents(bufio.NewReader(bytes.NewReader(stream)), limit), false, nobody)
-		runtime.ReadMemStats(&after)
-		if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20+uint64(len(stream))*2000 {
-			t.Errorf("%d bytes made %d bytes of garbage", len(stream), grown)
-		}
-		_ = answer.Partial()
-		checkFailure(t, err)
-
-		slow := bufio.NewReaderSize(iotest.OneByteReader(bytes.NewReader(stream)), 16)
-		again, againErr := readStream(transport.NewEvents(slow, limit), false, nobody)
-		if (err == nil) != (againErr == nil) || again.Partial() != answer.Partial() {
-			t.Errorf("byte by byte: got %v, %q, want %v, %q", againErr, again.Partial(), err, answer.Partial())
-		}
+		var answer *chat.Assembly
+		_, _, err := transporttest.ReadTwice(t, stream, func(events *transport.Events) (got transport.Answer, err error) {
+			answer, err = readStream(events, false, nobody)
+			return transport.Answer{Partial: answer.Partial()}, err
+		})
 		if err == nil {
 			checkWhole(t, stream, answer)
 		}
 	})
-}
-
-// checkFailure wants every error classified: in fuzzing reading never fails.
-func checkFailure(t *testing.T, err error) {
-	t.Helper()
-	var failure *providers.Error
-	if err != nil && !errors.As(err, &failure) {
-		t.Errorf("got unclassified %v", err)
-	}
-	if errors.Is(err, io.EOF) {
-		t.Error("the end of input got out")
-	}
 }
 
 func checkWhole(t *testing.T, stream []byte, answer *chat.Assembly) {
