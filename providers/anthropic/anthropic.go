@@ -1,8 +1,18 @@
 // Package anthropic calls servers that speak Anthropic's Messages. Requests to
 // Messages go through raw; chat completions are translated to it and its answers
 // back. What Messages cannot say is refused before any call, with the name of the
-// field; nothing is dropped, and nothing is bent to fit. Sources: the API
-// reference and the official Go SDK, version 1.84.
+// field; nothing is dropped, and nothing is bent to fit.
+//
+// Of a chat completion that is: n above one, logprobs, seed, logit_bias, penalties,
+// prediction, web_search_options, audio and other modalities, verbosity but medium,
+// store, metadata, prompt_cache_key and its relatives, a temperature above one,
+// json_object, reasoning_effort minimal, tools that are no functions, allowed
+// tools, system messages in places that Messages has none for, a last message of
+// the assistant's, names of speakers, sounds, files that are no PDF or come by
+// their id, the detail low of an image, and whatever is not known. Embeddings are
+// refused as a whole.
+//
+// Sources: the API reference and the official Go SDK, version 1.84.
 package anthropic
 
 import (

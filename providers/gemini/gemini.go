@@ -1,9 +1,18 @@
 // Package gemini calls servers that speak Gemini's generateContent and
 // batchEmbedContents: it translates chat completions and embeddings to them and
 // their answers back. What Gemini cannot say is refused before any call, with the
-// name of the field; nothing is dropped, and nothing is bent to fit. Sources: the protocol definition
-// google.ai.generativelanguage.v1beta, the API reference, and the official Go
-// SDK, version 1.77.
+// name of the field; nothing is dropped, and nothing is bent to fit.
+//
+// Of a chat completion that is: logit_bias, prediction, web_search_options, audio
+// and other modalities, verbosity but medium, store, metadata, user,
+// safety_identifier, what concerns a cache, more than eight choices or five stop
+// sequences, parallel_tool_calls: false, tools that are no functions, system
+// messages behind others, a last message of the assistant's, names of speakers,
+// ids and names of files, the detail of an image, images in results of tools, and
+// whatever is not known. Of embeddings: tokens as input, more than 100 texts, user.
+//
+// Sources: the protocol definition google.ai.generativelanguage.v1beta, the API
+// reference, and the official Go SDK, version 1.77.
 package gemini
 
 import (

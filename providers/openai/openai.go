@@ -1,7 +1,8 @@
 // Package openai calls any server that speaks OpenAI's chat completions,
 // embeddings or Responses: OpenAI itself, vLLM, Ollama, LM Studio, Mistral, Groq,
 // DeepSeek, a gateway. Bodies pass through as raw JSON, so fields this package
-// has never heard of reach the server and come back.
+// has never heard of reach the server and come back. Refused is of Responses alone
+// what needs something to be kept at the server: see [Config.Check].
 package openai
 
 import (

@@ -16,7 +16,7 @@ func AsResponses(wire Wire) Wire {
 	return wire.answering(func(c helloAnswer, u providers.Usage) string {
 		usage := "null"
 		if u.Known {
-			usage = fmt.Sprintf(`{"input_tokens":%d,"input_tokens_details":{"cached_tokens":%d},"output_tokens":%d,`+
+			usage = fmt.Sprintf(`{"input_tokens":%d,"input_tokens_details":{"cached_tokens":%d,"cache_write_tokens":0},"output_tokens":%d,`+
 				`"output_tokens_details":{"reasoning_tokens":%d},"total_tokens":%d}`,
 				u.InputTokens, u.CachedTokens, u.OutputTokens, u.ReasoningTokens, u.InputTokens+u.OutputTokens)
 		}
@@ -38,12 +38,13 @@ func AsMessages(wire Wire) Wire {
 		usage := "null"
 		if u.Known {
 			usage = fmt.Sprintf(`{"input_tokens":%d,"cache_creation_input_tokens":0,"cache_read_input_tokens":%d,`+
-				`"output_tokens":%d,"output_tokens_details":{"thinking_tokens":%d}}`,
+				`"output_tokens":%d,"output_tokens_details":{"thinking_tokens":%d},"cache_creation":null,"server_tool_use":null,`+
+				`"inference_geo":null,"service_tier":null,"speed":null}`,
 				u.InputTokens-u.CachedTokens, u.CachedTokens, u.OutputTokens, u.ReasoningTokens)
 		}
 		return `{"id":"msg_` + c.ID + `","type":"message","role":"assistant","model":"` + c.Model +
 			`","content":[{"type":"text","text":"Hello world","citations":null}],"stop_reason":"end_turn","stop_sequence":null,` +
-			`"stop_details":null,"usage":` + usage + `}`
+			`"stop_details":null,"container":null,"diagnostics":null,"usage":` + usage + `}`
 	})
 }
 

@@ -3,7 +3,6 @@ package simulated_test
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -25,43 +24,15 @@ func startGenerating(t *testing.T, faults simulated.Faults) (*simulated.Server, 
 	return server, provider
 }
 
-// TestEachKindOfFaultInGemini: the same order arrives as the same class, with
-// the same hint, in either format.
 func TestEachKindOfFaultInGemini(t *testing.T) {
 	t.Parallel()
-	for _, kind := range simulated.Kinds() {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				faults := simulated.Faults{Errors: map[string]float64{kind: 1}, RetryAfter: "3.5"}
-				_, chat := start(t, faults)
-				server, provider := startGenerating(t, faults)
-				for i := range 10 {
-					req := prompt(fmt.Sprint(i))
-					req.Timeouts = providers.Timeouts{FirstToken: time.Minute, Stall: time.Minute}
-					_, chatErr := chat.Call(t.Context(), req, nil)
-					_, err := provider.Call(t.Context(), req, nil)
-					want, got := failureOf(t, chatErr), failureOf(t, err)
-					// Where in the answer a fault strikes hangs on the body, which differs.
-					early := kind == simulated.KindStall && got.Class == providers.TimeoutFirstToken
-					late := kind == simulated.KindStall && want.Class == providers.TimeoutFirstToken
-					// Ahead of the first token Gemini has sent nothing at all.
-					empty := kind == simulated.KindNoDone && got.Class == providers.Malformed
-					if got.Class != want.Class && !early && !late && !empty || got.RetryAfter != want.RetryAfter {
-						t.Errorf("call %d: got %s with hint %s, in chat completions %s with %s",
-							i, got.Class, got.RetryAfter, want.Class, want.RetryAfter)
-					}
-				}
-				synctest.Wait()
-				for _, call := range server.Calls() {
-					if call.Endpoint != "/v1beta/models/sim:streamGenerateContent" || call.Model != "sim" ||
-						call.Outcome != kind && (kind != simulated.KindSlowHeaders || call.Outcome != "left") {
-						t.Errorf("the log says %+v, want %q", call, kind)
-					}
-				}
-			})
-		})
-	}
+	eachKindOfFault(t, "3.5", "/v1beta/models/sim:streamGenerateContent", func(t *testing.T, faults simulated.Faults) (*simulated.Server, providers.Provider) {
+		t.Helper()
+		return startGenerating(t, faults)
+	}, func(_ *testing.T, kind string, got providers.Error) bool {
+		// Ahead of the first token Gemini has sent nothing at all.
+		return kind == simulated.KindNoDone && got.Class == providers.Malformed
+	})
 }
 
 func TestGeneratedUsageLengthAndTime(t *testing.T) {

@@ -2,7 +2,6 @@ package simulated_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -24,43 +23,18 @@ func startMessages(t *testing.T, faults simulated.Faults) (*simulated.Server, *a
 	return server, provider
 }
 
-// TestEachKindOfFaultInMessages: the same order arrives as the same class in
-// either format.
 func TestEachKindOfFaultInMessages(t *testing.T) {
 	t.Parallel()
-	for _, kind := range simulated.Kinds() {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				faults := simulated.Faults{Errors: map[string]float64{kind: 1}, RetryAfter: "3"}
-				_, chat := start(t, faults)
-				server, provider := startMessages(t, faults)
-				for i := range 10 {
-					req := prompt(fmt.Sprint(i))
-					req.Timeouts = providers.Timeouts{FirstToken: time.Minute, Stall: time.Minute}
-					_, chatErr := chat.Call(t.Context(), req, nil)
-					_, err := provider.Call(t.Context(), req, nil)
-					want, got := failureOf(t, chatErr), failureOf(t, err)
-					// Where in the answer a fault strikes hangs on the body, which differs.
-					early := kind == simulated.KindStall && got.Class == providers.TimeoutFirstToken
-					late := kind == simulated.KindStall && want.Class == providers.TimeoutFirstToken
-					if got.Class != want.Class && !early && !late || got.RetryAfter != want.RetryAfter {
-						t.Errorf("call %d: got %s with hint %s, in chat completions %s with %s",
-							i, got.Class, got.RetryAfter, want.Class, want.RetryAfter)
-					}
-					if kind == string(providers.Overloaded) && got.HTTPStatus != 529 {
-						t.Errorf("overloaded with status %d, want Anthropic's own 529", got.HTTPStatus)
-					}
-				}
-				synctest.Wait()
-				for _, call := range server.Calls() {
-					if call.Endpoint != "/v1/messages" || call.Outcome != kind && (kind != simulated.KindSlowHeaders || call.Outcome != "left") {
-						t.Errorf("the log says %+v, want %q", call, kind)
-					}
-				}
-			})
-		})
-	}
+	eachKindOfFault(t, "3", "/v1/messages", func(t *testing.T, faults simulated.Faults) (*simulated.Server, providers.Provider) {
+		t.Helper()
+		return startMessages(t, faults)
+	}, func(t *testing.T, kind string, got providers.Error) bool {
+		t.Helper()
+		if kind == string(providers.Overloaded) && got.HTTPStatus != 529 {
+			t.Errorf("overloaded with status %d, want Anthropic's own 529", got.HTTPStatus)
+		}
+		return false
+	})
 }
 
 func TestMessagesUsageLengthAndTime(t *testing.T) {

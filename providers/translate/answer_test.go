@@ -115,7 +115,7 @@ func TestAResponseRepeatsItsRequest(t *testing.T) {
 	want := `{"instructions":"i","temperature":0.5,"max_output_tokens":9,"metadata":{"a":"b"},"tool_choice":"auto","store":false,
 	  "tools":[{"type":"function","name":"f","parameters":{}}],"parallel_tool_calls":false,"text":{"verbosity":"low"},
 	  "reasoning":{"effort":"low"},"previous_response_id":null,"id":"resp_1","created_at":7,"model":"m-1","object":"response",
-	  "usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":4},"output_tokens":5,"output_tokens_details":{"reasoning_tokens":3},"total_tokens":14}}`
+	  "usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":0},"output_tokens":5,"output_tokens_details":{"reasoning_tokens":3},"total_tokens":14}}`
 	repeated := parts(t, got.Body, "instructions", "temperature", "max_output_tokens", "metadata", "tool_choice", "store", "tools",
 		"parallel_tool_calls", "text", "reasoning", "previous_response_id", "id", "created_at", "model", "object", "usage")
 	if !same(t, repeated, want) {

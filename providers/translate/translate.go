@@ -2,6 +2,16 @@
 // completions: it says the request as one for a chat completion, and the answer
 // back. What a chat completion cannot say is refused before any call, with the
 // name of the field in the caller's own words.
+//
+// Of Responses that is: what is kept at a server (previous_response_id,
+// conversation, prompt, store, background, items by reference), include,
+// top_logprobs, max_tool_calls, truncation auto, context_management, moderation,
+// summaries of thoughts and thoughts as input, tools that are no functions, text
+// behind a function call of the same turn. Of Messages: top_k, thinking unless it
+// is disabled, cache_control, containers, MCP servers, tools of the provider's,
+// thoughts, citations, files by their id, results of tools that are errors or
+// stand behind other content, a last message of the assistant's. Of both: whatever
+// is not known.
 package translate
 
 import (

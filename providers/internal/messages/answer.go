@@ -10,6 +10,10 @@ import (
 	"github.com/penstock-dev/penstock/providers/internal/chat"
 )
 
+// unknown is a member that every message has, and of which a chat completion tells
+// nothing: null.
+type unknown = *struct{}
+
 // message is an answer of Messages.
 type message struct {
 	ID           string       `json:"id"`
@@ -20,6 +24,8 @@ type message struct {
 	StopReason   string       `json:"stop_reason"`
 	StopSequence *string      `json:"stop_sequence"`
 	StopDetails  *stopDetails `json:"stop_details"`
+	Container    unknown      `json:"container"`
+	Diagnostics  unknown      `json:"diagnostics"`
 	Usage        *usage       `json:"usage"`
 }
 
@@ -49,6 +55,11 @@ type usage struct {
 	CacheRead     int64         `json:"cache_read_input_tokens"`
 	OutputTokens  int64         `json:"output_tokens"`
 	OutputDetails outputDetails `json:"output_tokens_details"`
+	CacheDetails  unknown       `json:"cache_creation"`
+	ServerToolUse unknown       `json:"server_tool_use"`
+	InferenceGeo  unknown       `json:"inference_geo"`
+	ServiceTier   unknown       `json:"service_tier"`
+	Speed         unknown       `json:"speed"`
 }
 
 type outputDetails struct {

@@ -80,7 +80,8 @@ type usage struct {
 }
 
 type inputDetails struct {
-	CachedTokens int64 `json:"cached_tokens"`
+	CachedTokens     int64 `json:"cached_tokens"`
+	CacheWriteTokens int64 `json:"cache_write_tokens"` // not told apart from others
 }
 
 type outputDetails struct {
@@ -141,7 +142,7 @@ func usageOf(u providers.Usage) *usage {
 		return nil
 	}
 	return &usage{
-		InputTokens: u.InputTokens, InputDetails: inputDetails{u.CachedTokens},
+		InputTokens: u.InputTokens, InputDetails: inputDetails{CachedTokens: u.CachedTokens},
 		OutputTokens: u.OutputTokens, OutputDetails: outputDetails{u.ReasoningTokens},
 		TotalTokens: u.InputTokens + u.OutputTokens,
 	}
