@@ -110,9 +110,10 @@ func TestFullPoolsDoNotHideWhatIsUnserved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, l := newFleet(t), &lanes{}
 		two := l.lesserTarget(0)
-		f.add(3, jobs.Candidate{Tenant: "t", Route: "r"})
+		f.add(2, jobs.Candidate{Tenant: "t", Route: "r"})
+		f.add(1, jobs.Candidate{Tenant: "t", Route: "r", Target: 1})
 		f.start(map[string]int{"a": 1, "b": 1}, two)
-		time.Sleep(10 * time.Second)
+		time.Sleep(3 * time.Second)
 		if n := f.sent(); n["a"] != 1 || n["b"] != 1 {
 			t.Fatalf("released %v, want one to each", n)
 		}
