@@ -12,6 +12,7 @@ type Code string
 const (
 	CodeInvalidField        Code = "invalid_field"
 	CodeUnknownModel        Code = "unknown_model"
+	CodeUnknownUseCase      Code = "unknown_use_case"
 	CodeNotFound            Code = "not_found"
 	CodeConflict            Code = "conflict"
 	CodeIdempotencyMismatch Code = "idempotency_mismatch"

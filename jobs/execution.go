@@ -29,6 +29,8 @@ type Candidate struct {
 	Execution uuid.UUID
 	Tenant    string
 	Route     string
+	// UseCase is that of the job that made it.
+	UseCase string
 	// Target is the index, in the route's targets, of the one to call next.
 	Target   int
 	Fence    int64
@@ -51,12 +53,13 @@ type Release struct {
 	Degraded bool
 }
 
-// Outstanding counts the releases of a tenant that a provider's model has not
-// finished.
+// Outstanding counts the releases of a tenant and use case that a provider's model
+// has not finished.
 type Outstanding struct {
 	Provider string
 	Model    string
 	Tenant   string
+	UseCase  string
 	Count    int
 }
 

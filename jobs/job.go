@@ -43,6 +43,8 @@ type Job struct {
 	// AnswerOf is the execution whose result is the job's when its own brought
 	// none and a stale one served; nil otherwise.
 	AnswerOf uuid.UUID
+	// UseCase is what the job is for; empty: it did not say, and neither did its route.
+	UseCase string
 	// OnUnavailable is what the job wants when no target of its route can be called.
 	OnUnavailable OnUnavailable
 	// Degraded says that the answer is one that [OnUnavailableDegrade] allowed: an

@@ -6,12 +6,13 @@ import "time"
 // more before it is told neither position nor time.
 const MaxAhead = 10_000
 
-// Flow is how a tenant's backlog on a route moves, as the dispatcher sees it.
+// Flow is how a tenant's backlog in a [Line] moves, as the dispatcher sees it.
 type Flow struct {
-	// Tenant is empty for the route itself, of which only Run is known, and
+	// Tenant is empty for the line itself, of which only Run is known, and
 	// WaitingOn when nothing of it goes through.
-	Tenant string
-	Route  string
+	Tenant  string
+	Route   string
+	UseCase string
 	// Low says that it is of low priority, which has a share of its own. High and
 	// normal move as one: normal waits for high.
 	Low bool

@@ -119,7 +119,7 @@ func TestAFingerprintIsOfAllFields(t *testing.T) {
 		"Tenant": "other", "Endpoint": "/v1/chat/completions", "Request": json.RawMessage(hello),
 		"Priority": jobs.PriorityHigh, "Deadline": time.Now().Add(time.Hour), "Timeout": time.Minute,
 		"Metadata": map[string]string{"a": "b"}, "User": "u", "Sample": 3,
-		"OnUnavailable": new(jobs.OnUnavailableFail),
+		"OnUnavailable": new(jobs.OnUnavailableFail), "UseCase": jobs.DefaultUseCase,
 	}
 	prints := map[[32]byte]string{}
 	fingerprint := func(name string, change func(reflect.Value)) [32]byte {

@@ -51,6 +51,8 @@ type Route struct {
 	HedgeBudget float64
 	// OnUnavailable is what jobs want that do not say: see [OnUnavailable].
 	OnUnavailable OnUnavailable
+	// UseCase is what jobs are for that do not say; empty: [DefaultUseCase].
+	UseCase string
 	// Degraded are lesser targets, called for jobs that would degrade while none of
 	// Targets can be; in order.
 	Degraded []Target
@@ -72,13 +74,14 @@ type entries struct {
 	routes map[string]Route
 	// models lists, by provider, the models that may be named without it.
 	models   map[string][]string
+	useCases map[string]UseCase
 	defaults Route
 }
 
 // NewCatalog returns a catalog of the given routes and of every provider's
 // models. defaults gives the policies of a target that is named without a route.
 func NewCatalog(routes []Route, models map[string][]string, defaults Route) *Catalog {
-	e := &entries{routes: make(map[string]Route, len(routes)), models: models, defaults: defaults}
+	e := &entries{routes: make(map[string]Route, len(routes)), models: models, defaults: defaults, useCases: map[string]UseCase{DefaultUseCase: {Share: 1}}}
 	for _, r := range routes {
 		e.routes[r.Name] = r
 	}

@@ -132,7 +132,7 @@ func (s *Service) Cancel(ctx context.Context, tenant string, id uuid.UUID) (Job,
 }
 
 // Retry submits the request of a job that has ended again, as a new job with
-// the same endpoint, model, priority, metadata, user and [OnUnavailable], as
+// the same endpoint, model, priority, metadata, user, use case and [OnUnavailable], as
 // ephemeral as it, and with a deadline as far away as the old one's was. A live job
 // is [ErrNotEnded].
 func (s *Service) Retry(ctx context.Context, tenant string, id uuid.UUID) (Submitted, error) {
@@ -150,7 +150,7 @@ func (s *Service) Retry(ctx context.Context, tenant string, id uuid.UUID) (Submi
 	return s.Submit(ctx, NewJob{
 		Tenant: tenant, Endpoint: request.Endpoint, Request: request.Body, Sample: request.Sample,
 		Priority: job.Priority, Timeout: job.Deadline.Sub(job.CreatedAt), Metadata: job.Metadata, User: job.User,
-		Ephemeral: job.Ephemeral, OnUnavailable: &job.OnUnavailable,
+		Ephemeral: job.Ephemeral, UseCase: job.UseCase, OnUnavailable: &job.OnUnavailable,
 	})
 }
 

@@ -80,16 +80,17 @@ type ReadStore interface {
 
 // DispatchStore is what the dispatcher needs.
 type DispatchStore interface {
-	// Routes lists the routes that have live executions, but for those all of
-	// whose executions wait for a time and have no job for GiveUp to look at.
-	Routes(ctx context.Context) ([]string, error)
+	// Routes lists the lines that have live executions, but for those all of whose
+	// executions wait for a time; a route that has jobs for GiveUp is there in any
+	// case.
+	Routes(ctx context.Context) ([]Line, error)
 	// Unpark makes known to Routes and Ready up to limit executions that were
 	// given back until a time that has come by now, the longest due first. They
 	// need not know of them before. It returns how many, and when the next is
 	// due: the zero time if none waits. One that somebody is changing may be left
 	// for the next time.
 	Unpark(ctx context.Context, now time.Time, limit int) (n int, next time.Time, err error)
-	// Ready lists executions that may be released at now, for one route and
+	// Ready lists executions that may be released at now, for one line and
 	// priority: up to PerTenant each of the next Tenants tenants after the
 	// given one, each tenant's by deadline, then age. Those that have waited for
 	// a time are listed from their Unpark on. What it costs depends neither on
@@ -197,7 +198,7 @@ type ControlStore interface {
 // Submission is a validated job on its way into the store.
 type Submission struct {
 	// Job has ID, Tenant, Endpoint, Model, Priority, Deadline, CreatedAt,
-	// RequestHash, Metadata, User, OnUnavailable and Ephemeral set.
+	// RequestHash, Metadata, User, UseCase, OnUnavailable and Ephemeral set.
 	Job     Job
 	Request Request
 	// Execution is the id of the execution to make, if one is made: a UUIDv7.
@@ -300,6 +301,7 @@ type Standing struct {
 // ReadyQuery selects executions to release.
 type ReadyQuery struct {
 	Route    string
+	UseCase  string
 	Priority Priority
 	Now      time.Time
 	// AfterTenant is where to go on; empty starts with the first tenant.

@@ -67,6 +67,8 @@ type NewJob struct {
 	Sample   int
 	Metadata map[string]string
 	User     string
+	// UseCase is what the job is for; empty: what the route says.
+	UseCase string
 	// IdempotencyKey is empty when the caller gave none; Fingerprint is the
 	// SHA-256 of the whole submission.
 	IdempotencyKey string
@@ -117,7 +119,7 @@ const refreshKey = "penstock refresh "
 // next stale answer tries again.
 func (s *Service) revalidate(ctx context.Context, n NewJob, served Job, at time.Time) {
 	_, _ = s.submit(ctx, NewJob{
-		Tenant: n.Tenant, Endpoint: n.Endpoint, Request: n.Request, Sample: n.Sample, User: n.User,
+		Tenant: n.Tenant, Endpoint: n.Endpoint, Request: n.Request, Sample: n.Sample, User: n.User, UseCase: n.UseCase,
 		Priority: PriorityLow, Metadata: map[string]string{"refreshes": served.ID.String()},
 		IdempotencyKey: refreshKey + served.RequestHash + at.Format(" 2006-01-02T15:04"),
 		Fingerprint:    sha256.Sum256([]byte(served.RequestHash)),
@@ -159,11 +161,15 @@ func (s *Service) submission(n NewJob, at time.Time) (Submission, error) {
 	if err != nil {
 		return Submission{}, err
 	}
+	useCase, err := s.catalog.useCase(n.UseCase, route)
+	if err != nil {
+		return Submission{}, err
+	}
 	sub := Submission{
 		Job: Job{
 			ID: newID(), Tenant: n.Tenant, Endpoint: request.Endpoint, Model: model, Priority: n.Priority,
 			Deadline: deadline, CreatedAt: at, RequestHash: hash, Metadata: n.Metadata, User: n.User,
-			Ephemeral: n.Ephemeral, OnUnavailable: route.OnUnavailable,
+			Ephemeral: n.Ephemeral, UseCase: useCase, OnUnavailable: route.OnUnavailable,
 		},
 		Request:   request,
 		Execution: newID(),

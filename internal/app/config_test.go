@@ -164,6 +164,20 @@ func TestWrongConfigurationNamesTheKey(t *testing.T) {
 			RoleEmbedded, nil, "providers: {a: {type: openai}}\nroutes: {r: {targets: [a/b], degraded: [b/c]}}",
 			"routes.r.degraded", `"b/c"`,
 		},
+		{RoleEmbedded, nil, "providers: {a: {type: openai}}\nuse_cases: {chat: {most: 0.5}}", "use_cases.chat.share", "more than 0"},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nuse_cases: {chat: {share: 0.5, most: 0.2}}",
+			"use_cases.chat.most", "at least share",
+		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nuse_cases: {chat: {share: 0.6}, reports: {share: 0.6}}",
+			"use_cases", "at most 1 together",
+		},
+		{
+			RoleEmbedded, nil,
+			"providers: {a: {type: openai}}\nuse_cases: {chat: {share: 0.6}}\nroutes: {r: {targets: [a/b], use_case: char}}",
+			"routes.r.use_case", `expected one of chat, default, got "char"`,
+		},
 		{RoleEmbedded, nil, "providers: {a: {type: cohere}}", "providers.a.type", `"cohere"`},
 		{RoleEmbedded, nil, "providers: {A: {type: openai}}", "providers.A", "a-z"},
 		{

@@ -24,6 +24,8 @@ type File struct {
 	Providers map[string]ProviderConfig `yaml:"providers"`
 	// Routes by name.
 	Routes map[string]RouteConfig `yaml:"routes"`
+	// UseCases are what jobs may be for, by name; absent: all are one.
+	UseCases map[string]UseCaseConfig `yaml:"use_cases"`
 	// TrustTenantHeader believes the header Penstock-Tenant on an address that
 	// others can reach; set it behind a gateway that sets the header. False: it
 	// is believed on a loopback address alone.
@@ -128,6 +130,8 @@ type RouteConfig struct {
 	// Degraded are lesser targets, provider/model, for jobs that would rather degrade
 	// than wait; absent: none.
 	Degraded []string `yaml:"degraded"`
+	// UseCase is what jobs are for that do not say; empty: default.
+	UseCase string `yaml:"use_case"`
 	// Targets are provider/model, at least one.
 	Targets []string `yaml:"targets"`
 	// Timeouts bound one call, before those of its provider; Timeout is short for
@@ -269,6 +273,7 @@ func (f *File) validate() error {
 	for _, name := range slices.Sorted(maps.Keys(f.Routes)) {
 		mistakes = mistakes.with(f.Routes[name].validate(name, f.Providers))
 	}
+	mistakes = mistakes.with(f.validateUseCases())
 	if f.DrainDelay != nil && *f.DrainDelay < 0 {
 		mistakes = mistakes.with(wrong("drain_delay", "expected a duration such as 2s, got %s", *f.DrainDelay))
 	}
@@ -407,13 +412,14 @@ func (f *File) catalog() *jobs.Catalog {
 		route.ProviderTimeouts = timeouts
 		routes = append(routes, route)
 	}
-	return jobs.NewCatalog(routes, models, jobs.Route{MaxAttempts: defaultMaxAttempts, ProviderTimeouts: timeouts})
+	defaults := jobs.Route{MaxAttempts: defaultMaxAttempts, ProviderTimeouts: timeouts}
+	return jobs.NewCatalog(routes, models, defaults).WithUseCases(f.useCases())
 }
 
 func (r RouteConfig) route(name string) jobs.Route {
 	route := jobs.Route{
 		Name: name, Mode: r.Mode, MaxAttempts: r.MaxAttempts, Timeouts: r.Timeouts.timeouts(),
-		HedgeBudget: r.Hedge.Budget, Adaptive: r.AdaptiveTimeouts,
+		HedgeBudget: r.Hedge.Budget, UseCase: r.UseCase, Adaptive: r.AdaptiveTimeouts,
 	}
 	route.Timeouts.Total = max(route.Timeouts.Total, r.Timeout)
 	if r.Patience != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/penstock-dev/penstock/providers"
 )
 
-// reloader puts a changed configuration file into force: providers and routes,
+// reloader puts a changed configuration file into force: providers, routes and use cases,
 // all at once or not at all. Work under way ends with what it began with.
 type reloader struct {
 	// load reads the file again; nil when there never was one.
@@ -66,7 +66,7 @@ func (r *reloader) replace() (httpapi.Reloaded, error) {
 	if err := r.swap(f, next); err != nil {
 		return httpapi.Reloaded{}, fmt.Errorf("reload: %w", err)
 	}
-	r.file.Providers, r.file.Routes, r.built = f.Providers, f.Routes, next
+	r.file.Providers, r.file.Routes, r.file.UseCases, r.built = f.Providers, f.Routes, f.UseCases, next
 	return told, nil
 }
 
@@ -128,9 +128,10 @@ func callable(all map[string]built) map[string]providers.Provider {
 	return out
 }
 
-// changed names the providers and routes that are not what they were.
+// changed names the providers, routes and use cases that are not what they were.
 func (r *reloader) changed(f File) []string {
-	names := append(differing("providers.", r.file.Providers, f.Providers), differing("routes.", r.file.Routes, f.Routes)...)
+	names := slices.Concat(differing("providers.", r.file.Providers, f.Providers),
+		differing("routes.", r.file.Routes, f.Routes), differing("use_cases.", r.file.UseCases, f.UseCases))
 	slices.Sort(names)
 	return names
 }
@@ -158,7 +159,7 @@ func (r *reloader) fixed(f File) (names []string) {
 	was, is := reflect.ValueOf(r.file), reflect.ValueOf(f)
 	for i := range was.NumField() {
 		name, _, _ := strings.Cut(was.Type().Field(i).Tag.Get("yaml"), ",")
-		if name == "providers" || name == "routes" {
+		if name == "providers" || name == "routes" || name == "use_cases" {
 			continue
 		}
 		if !reflect.DeepEqual(was.Field(i).Interface(), is.Field(i).Interface()) {

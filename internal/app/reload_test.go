@@ -125,6 +125,7 @@ routes: {r: {targets: [one/m-1]}}
 const otherProvider = `
 providers: {two: {type: simulated, latency: 1ms, models: [m-2], concurrency: 3}}
 routes: {r: {targets: [two/m-2]}, s: {targets: [two/m-2]}}
+use_cases: {chat: {share: 0.5}}
 hosts: [new.example.org]
 `
 
@@ -135,13 +136,13 @@ func TestReloadSwapsProvidersAndRoutes(t *testing.T) {
 	p.wantServed("r", "one")
 	p.wantServed("s", "")
 	p.write(otherProvider)
-	p.wantReload(200, `"changed":["providers.one","providers.two","routes.r","routes.s"],"restart":["hosts"]`)
+	p.wantReload(200, `"changed":["providers.one","providers.two","routes.r","routes.s","use_cases.chat"],"restart":["hosts"]`)
 	p.wantServed("r", "two")
 	p.wantServed("s", "two")
 	p.wantServed("m-1", "")
 	p.wantReload(200, `"changed":[],"restart":["hosts"]`)
 	p.write(oneProvider)
-	p.wantReload(200, `"changed":["providers.one","providers.two","routes.r","routes.s"],"restart":[]`)
+	p.wantReload(200, `"changed":["providers.one","providers.two","routes.r","routes.s","use_cases.chat"],"restart":[]`)
 	p.wantServed("r", "one")
 	if lines := p.log.String(); !strings.Contains(lines, `"keys":["hosts"]`) {
 		t.Errorf("the log does not say what takes a restart: %s", lines)

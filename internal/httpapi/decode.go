@@ -68,6 +68,7 @@ var (
 		"store":          (*decoder).store,
 		"metadata":       (*decoder).metadata,
 		"user":           (*decoder).user,
+		"use_case":       (*decoder).useCase,
 		"on_unavailable": (*decoder).onUnavailable,
 		"webhook":        (*decoder).unsupported,
 	}
@@ -120,6 +121,12 @@ func (d *decoder) priority(pointer string, raw json.RawMessage) {
 		d.fail(pointer, "must be high, normal or low")
 	}
 	d.job.Priority = p
+}
+
+func (d *decoder) useCase(pointer string, raw json.RawMessage) {
+	if decode(d, pointer, raw, &d.job.UseCase, "a string") && d.job.UseCase == "" {
+		d.fail(pointer, "must not be empty; leave it out for what the route says")
+	}
 }
 
 func (d *decoder) onUnavailable(pointer string, raw json.RawMessage) {

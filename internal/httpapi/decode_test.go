@@ -34,6 +34,7 @@ func TestDecodeJob(t *testing.T) {
 		"a whole number, oddly":    {`,"sample":2.0e0`, jobs.NewJob{Sample: 2}},
 		"fail":                     {`,"on_unavailable":"fail"`, jobs.NewJob{OnUnavailable: new(jobs.OnUnavailableFail)}},
 		"wait, whatever the route": {`,"on_unavailable":"wait"`, jobs.NewJob{OnUnavailable: new(jobs.OnUnavailableWait)}},
+		"what it is for":           {`,"use_case":"chat"`, jobs.NewJob{UseCase: "chat"}},
 		"not to be kept":           {`,"store":false`, jobs.NewJob{Ephemeral: true}},
 		"to be kept":               {`,"store":true`, jobs.NewJob{}},
 		"stale if error":           {`,"cache":{"stale_if_error":"1h"}`, jobs.NewJob{StaleIfError: time.Hour}},
@@ -101,6 +102,7 @@ func TestDecodeJobRefuses(t *testing.T) {
 		"unknown in cache": {`{"request":{},"cache":{"ttl":"1s"}}`, []string{"/cache/ttl", "not a known field"}},
 		"webhook":          {`{"request":{},"webhook":"x"}`, []string{"/webhook", "not supported by this version"}},
 		"on_unavailable":   {`{"request":{},"on_unavailable":"retry"}`, []string{"/on_unavailable", "wait, fail or degrade"}},
+		"use_case":         {`{"request":{},"use_case":""}`, []string{"/use_case", "must not be empty"}},
 		"store": {
 			`{"request":{},"store":"no"}`,
 			[]string{"/store", "true or false"},

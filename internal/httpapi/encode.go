@@ -41,6 +41,7 @@ type jobJSON struct {
 	Usage        *usageJSON        `json:"usage"`
 	CostUSD      *jobs.USD         `json:"cost_usd"`
 	Metadata     map[string]string `json:"metadata"`
+	UseCase      *string           `json:"use_case"`
 	Store        bool              `json:"store"`
 	Unavailable  string            `json:"on_unavailable"`
 	Degraded     bool              `json:"degraded"`
@@ -68,7 +69,7 @@ func encodeJob(j jobs.Job) jobJSON {
 		CreatedAt: j.CreatedAt.UTC(), StartedAt: timeJSON(j.StartedAt), FinishedAt: timeJSON(j.FinishedAt),
 		RequestHash: j.RequestHash, Deduplicated: j.Deduplicated, Cached: j.Cached, Tries: j.Tries,
 		Provider: orNull(j.Provider), Usage: encodeUsage(j.Usage), CostUSD: j.CostUSD,
-		Metadata: j.Metadata, Store: !j.Ephemeral, Unavailable: j.OnUnavailable.String(), Degraded: j.Degraded, Result: j.Result,
+		Metadata: j.Metadata, UseCase: orNull(j.UseCase), Store: !j.Ephemeral, Unavailable: j.OnUnavailable.String(), Degraded: j.Degraded, Result: j.Result,
 	}
 	if out.Metadata == nil {
 		out.Metadata = map[string]string{}

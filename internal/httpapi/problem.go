@@ -48,6 +48,7 @@ const (
 var statuses = map[jobs.Code]int{
 	jobs.CodeInvalidField:         http.StatusBadRequest,
 	jobs.CodeUnknownModel:         http.StatusBadRequest,
+	jobs.CodeUnknownUseCase:       http.StatusBadRequest,
 	codeForbidden:                 http.StatusForbidden,
 	jobs.CodeNotFound:             http.StatusNotFound,
 	codeMethodNotAllowed:          http.StatusMethodNotAllowed,

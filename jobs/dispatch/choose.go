@@ -27,7 +27,7 @@ func inOrder(w *window, r route, c jobs.Candidate, now time.Time) (jobs.Target, 
 	waited := hasWaited(c, r.patience, now)
 	for i := range r.targets {
 		t := r.targets[(first+i)%len(r.targets)]
-		if w.through(t) > 0 {
+		if w.through(t, r.useCase) > 0 {
 			return t, true
 		}
 		if shut, is := w.closed[t]; !waited && (!is || !shut.byHuman() && shut.until.Sub(now) <= r.patience) {
@@ -53,7 +53,7 @@ func hasWaited(c jobs.Candidate, patience time.Duration, now time.Time) bool {
 func (d *Dispatcher) weigh(w *window, r route) (jobs.Target, bool) {
 	weights, sum := make([]float64, len(r.targets)), 0.0
 	for i, t := range r.targets {
-		if w.through(t) > 0 {
+		if w.through(t, r.useCase) > 0 {
 			weights[i] = d.weight(w, t)
 			sum += weights[i]
 		}
@@ -73,7 +73,8 @@ func (d *Dispatcher) weigh(w *window, r route) (jobs.Target, bool) {
 // zero: a target of which nothing is known is tried.
 func (d *Dispatcher) weight(w *window, t jobs.Target) float64 {
 	const least = 0.001
-	weight := float64(w.free(t)) / float64(d.pools[d.groups.pool(t)].size)
+	pool := w.pool(t)
+	weight := float64(pool.free) / float64(pool.size)
 	if health, known := w.health[t]; known {
 		weight *= health
 	}

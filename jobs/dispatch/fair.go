@@ -22,21 +22,10 @@ const (
 // pool is what is remembered between passes of how a quota pool's room was shared.
 type pool struct {
 	size  int
-	rings map[jobs.Priority]*ring
-	// sinceLow counts the releases since the last low one that were made while
-	// low ones were ready.
-	sinceLow int
+	cases map[string]*bulkhead
 }
 
-func newPool(size int) *pool {
-	p := &pool{size: size, rings: make(map[jobs.Priority]*ring)}
-	for _, priority := range jobs.Priorities() {
-		p.rings[priority] = &ring{deficit: make(map[string]int64)}
-	}
-	return p
-}
-
-func (p *pool) ring(priority jobs.Priority) *ring { return p.rings[priority] }
+func newPool(size int) *pool { return &pool{size: size, cases: make(map[string]*bulkhead)} }
 
 // most is how many releases a tenant may have outstanding in a contested pool.
 func (p *pool) most() int { return max(1, p.size*mostNum/mostDen) }
@@ -47,7 +36,7 @@ type share struct {
 	room *room
 	// lanes is how much each target that is bounded still lets through.
 	lanes map[jobs.Target]int64
-	turns map[jobs.Priority]*turn
+	lots  []*lot
 	// taken counts what was chosen, left what is still ready, by tenant.
 	taken map[string]int
 	left  map[string]int
@@ -55,62 +44,78 @@ type share struct {
 	unseen bool
 }
 
-// share chooses what to release into the pool's room: strictly high before
-// normal before low but for low's small part, and within a priority in turn
-// over the tenants. It reports cut when it stopped for want of sight rather
-// than of room or work: another look will show more.
+// share chooses what to release into the pool's room: between the use cases by their
+// shares; for each strictly high before normal before low but for low's small part,
+// and within a priority in turn over the tenants. It reports cut when something of it
+// stopped for want of sight rather than of room or work: another look will show more.
 func (p *pool) share(w *window, r *room, ready *ready) (chosen []item, cut bool) {
 	s := &share{
-		pool: p, room: r, lanes: maps.Clone(w.lanes), turns: make(map[jobs.Priority]*turn),
+		pool: p, room: r, lanes: maps.Clone(w.lanes), lots: p.lots(w, r, ready),
 		taken: make(map[string]int), left: make(map[string]int),
 	}
-	for priority, qs := range ready.priorities {
-		qs.settle()
-		s.turns[priority] = p.ring(priority).turn(qs)
-		s.unseen = s.unseen || len(qs.ends) > 0
-		for tenant, b := range qs.tenants {
-			s.left[tenant] += len(b.items)
+	for _, priorities := range ready.cases {
+		for _, qs := range priorities {
+			s.unseen = s.unseen || len(qs.ends) > 0
+			for tenant, b := range qs.tenants {
+				s.left[tenant] += len(b.items)
+			}
 		}
 	}
 	for r.free > len(chosen) {
-		it, got := s.next()
-		cut = got == short
-		if got != picked {
+		it, ok := s.next()
+		if !ok {
 			break
 		}
 		chosen = append(chosen, it)
 	}
-	for _, t := range s.turns {
-		t.end()
+	for _, l := range s.lots {
+		cut = cut || l.short
+		for _, t := range l.turns {
+			t.end()
+		}
 	}
 	return chosen, cut
 }
 
-// next chooses one item.
-func (s *share) next() (item, outcome) {
-	for _, priority := range s.order() {
-		t, ok := s.turns[priority]
+// next chooses one item: of the first of the use cases, in their order, that has one
+// which may be taken.
+func (s *share) next() (item, bool) {
+	slices.SortFunc(s.lots, func(a, b *lot) int {
+		if a.before(b, s.pool.size) {
+			return -1
+		}
+		return 1
+	})
+	for _, l := range s.lots {
+		if l.left <= 0 || l.short {
+			continue
+		}
+		if it, got := s.of(l); got {
+			l.took(it)
+			s.took(it)
+			return it, true
+		}
+	}
+	return item{}, false
+}
+
+// of chooses one item of a use case.
+func (s *share) of(l *lot) (item, bool) {
+	for _, priority := range l.order() {
+		t, ok := l.turns[priority]
 		if !ok {
 			continue
 		}
 		switch it, got := t.pick(s.capped, s.shut); got {
 		case picked:
-			s.took(it)
-			return it, picked
+			return it, true
 		case short:
-			return item{}, short
+			l.short = true
+			return item{}, false
 		case none: // the next priority
 		}
 	}
-	return item{}, none
-}
-
-// order is the order in which the priorities are asked.
-func (s *share) order() []jobs.Priority {
-	if s.pool.sinceLow >= lowEvery-1 {
-		return []jobs.Priority{jobs.PriorityLow, jobs.PriorityHigh, jobs.PriorityNormal}
-	}
-	return jobs.Priorities()
+	return item{}, false
 }
 
 func (s *share) took(it item) {
@@ -120,12 +125,6 @@ func (s *share) took(it item) {
 	}
 	if s.left[it.Tenant]--; s.left[it.Tenant] == 0 {
 		delete(s.left, it.Tenant)
-	}
-	switch low := s.turns[jobs.PriorityLow]; {
-	case it.Priority == jobs.PriorityLow:
-		s.pool.sinceLow = 0
-	case low != nil && low.waiting():
-		s.pool.sinceLow = min(s.pool.sinceLow+1, lowEvery-1)
 	}
 }
 
@@ -146,7 +145,7 @@ func (s *share) shut(it item) bool {
 	return bounded && n <= 0
 }
 
-// ring goes round the tenants of a pool and priority: deficit round-robin
+// ring goes round the tenants of a bulkhead and priority: deficit round-robin
 // (Shreedhar and Varghese, 1995), with the cost of an execution in tokens.
 type ring struct {
 	// last is the tenant whose visit ended last: the next in the order of names

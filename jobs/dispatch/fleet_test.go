@@ -94,7 +94,7 @@ func (f *fleet) add(n int, c jobs.Candidate) []uuid.UUID {
 }
 
 func (f *fleet) put(c jobs.Candidate) {
-	key := jobs.ReadyQuery{Route: c.Route, Priority: c.Priority}
+	key := jobs.ReadyQuery{Route: c.Route, UseCase: c.UseCase, Priority: c.Priority}
 	if f.ready[key] == nil {
 		f.ready[key] = make(map[string][]jobs.Candidate)
 	}
@@ -107,17 +107,17 @@ func (f *fleet) query() error {
 	return f.away
 }
 
-func (f *fleet) Routes(context.Context) ([]string, error) {
+func (f *fleet) Routes(context.Context) ([]jobs.Line, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	names := make(map[string]bool)
+	names := make(map[jobs.Line]bool)
 	for key, tenants := range f.ready {
 		if len(tenants) > 0 {
-			names[key.Route] = true
+			names[jobs.Line{Route: key.Route, UseCase: key.UseCase}] = true
 		}
 	}
 	for _, r := range f.released {
-		names[r.Route] = true
+		names[jobs.Line{Route: r.Route, UseCase: r.UseCase}] = true
 	}
 	return slices.Collect(maps.Keys(names)), f.query()
 }
@@ -132,7 +132,7 @@ func (f *fleet) Ready(_ context.Context, q jobs.ReadyQuery) ([]jobs.Candidate, e
 		f.t.Errorf("Ready(%+v): want at least one tenant and one execution each", q)
 	}
 	var found []jobs.Candidate
-	tenants := f.ready[jobs.ReadyQuery{Route: q.Route, Priority: q.Priority}]
+	tenants := f.ready[jobs.ReadyQuery{Route: q.Route, UseCase: q.UseCase, Priority: q.Priority}]
 	for _, name := range slices.Sorted(maps.Keys(tenants)) {
 		if name <= q.AfterTenant || q.Tenants == 0 {
 			continue
@@ -195,13 +195,13 @@ func (f *fleet) Outstanding(context.Context) ([]jobs.Outstanding, error) {
 		time.Sleep(slow)
 		f.mu.Lock()
 	}
-	counts := make(map[[3]string]int)
+	counts := make(map[[4]string]int)
 	for _, r := range f.released {
-		counts[[3]string{r.Provider, r.Model, r.Tenant}]++
+		counts[[4]string{r.Provider, r.Model, r.Tenant, r.UseCase}]++
 	}
 	var all []jobs.Outstanding
 	for k, n := range counts {
-		all = append(all, jobs.Outstanding{Provider: k[0], Model: k[1], Tenant: k[2], Count: n})
+		all = append(all, jobs.Outstanding{Provider: k[0], Model: k[1], Tenant: k[2], UseCase: k[3], Count: n})
 	}
 	return all, f.query()
 }
@@ -235,7 +235,7 @@ func (f *fleet) Release(_ context.Context, releases []jobs.Release, at time.Time
 // take removes the candidate that r names from what is ready.
 func (f *fleet) take(r jobs.Release) (jobs.Candidate, bool) {
 	key, ok := f.where[r.Execution]
-	tenants := f.ready[jobs.ReadyQuery{Route: key.Route, Priority: key.Priority}]
+	tenants := f.ready[jobs.ReadyQuery{Route: key.Route, UseCase: key.UseCase, Priority: key.Priority}]
 	cs := tenants[key.Tenant]
 	i := slices.IndexFunc(cs, func(c jobs.Candidate) bool { return c.Execution == r.Execution && c.Fence == r.Fence })
 	if !ok || i < 0 {

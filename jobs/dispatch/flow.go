@@ -22,13 +22,13 @@ const (
 type flows struct {
 	backlogs map[flowKey]*backlogFlow
 	pools    map[string]*poolFlow
-	// seen is what the pass at hand has seen, by the route it looked at.
-	seen map[string]map[flowKey]seen
-	// live are the routes that have executions, with the pool of their first
+	// seen is what the pass at hand has seen, by the line it looked at.
+	seen map[jobs.Line]map[flowKey]seen
+	// live are the lines that have executions, with the pool of their first
 	// target.
-	live map[string]string
-	// closed says why nothing of a route goes through at all.
-	closed map[string]jobs.WaitingOn
+	live map[jobs.Line]string
+	// closed says why nothing of a line goes through at all.
+	closed map[jobs.Line]jobs.WaitingOn
 	// told is when they were told last, or when there began to be something to
 	// tell; written says that the store has something of it.
 	told    time.Time
@@ -39,8 +39,8 @@ type flows struct {
 func newFlows() *flows {
 	return &flows{
 		backlogs: make(map[flowKey]*backlogFlow), pools: make(map[string]*poolFlow),
-		seen: make(map[string]map[flowKey]seen), live: make(map[string]string),
-		closed: make(map[string]jobs.WaitingOn),
+		seen: make(map[jobs.Line]map[flowKey]seen), live: make(map[jobs.Line]string),
+		closed: make(map[jobs.Line]jobs.WaitingOn),
 	}
 }
 
@@ -48,8 +48,9 @@ func newFlows() *flows {
 // High and normal priority are one, since normal waits for high; low has a share
 // of its own.
 type flowKey struct {
-	tenant, route string
-	low           bool
+	tenant string
+	line   jobs.Line
+	low    bool
 }
 
 // seen is what a look saw of one backlog: how many are left, and whether there
@@ -142,27 +143,27 @@ func (f *flows) routes(all []route, w *window) {
 	clear(f.live)
 	clear(f.closed)
 	for _, r := range all {
-		f.live[r.name] = w.groups.pool(r.targets[0])
+		f.live[r.line] = w.groups.pool(r.targets[0])
 		if shut, is := w.closed[r.targets[0]]; is && w.room(r) == 0 {
-			f.closed[r.name] = shut.why
+			f.closed[r.line] = shut.why
 		}
 	}
 }
 
 // look begins another look at a route.
 func (f *flows) look(r route) {
-	if of := f.seen[r.name]; of != nil {
+	if of := f.seen[r.line]; of != nil {
 		clear(of)
 		return
 	}
-	f.seen[r.name] = make(map[flowKey]seen)
+	f.seen[r.line] = make(map[flowKey]seen)
 }
 
 // saw takes note of what the look saw of one priority.
 func (f *flows) saw(w *window, r route, p page) {
-	of, counts := f.seen[r.name], make(map[string]int)
+	of, counts := f.seen[r.line], make(map[string]int)
 	for _, c := range p.found {
-		key := flowKey{c.Tenant, r.name, c.Priority == jobs.PriorityLow}
+		key := flowKey{c.Tenant, r.line, c.Priority == jobs.PriorityLow}
 		counts[c.Tenant]++
 		before := of[key]
 		of[key] = seen{
@@ -174,7 +175,7 @@ func (f *flows) saw(w *window, r route, p page) {
 		return
 	}
 	for key, b := range f.backlogs { // what was not looked at is as it was
-		if _, looked := of[key]; !looked && key.route == r.name {
+		if _, looked := of[key]; !looked && key.line == r.line {
 			of[key] = seen{pool: b.pool, more: true}
 		}
 	}
@@ -182,10 +183,11 @@ func (f *flows) saw(w *window, r route, p page) {
 
 // released takes note of a release.
 func (f *flows) released(c jobs.Candidate, pool string, now time.Time) {
-	key := flowKey{c.Tenant, c.Route, c.Priority == jobs.PriorityLow}
-	if s, ok := f.seen[c.Route][key]; ok {
+	line := jobs.Line{Route: c.Route, UseCase: c.UseCase}
+	key := flowKey{c.Tenant, line, c.Priority == jobs.PriorityLow}
+	if s, ok := f.seen[line][key]; ok {
 		s.left--
-		f.seen[c.Route][key] = s
+		f.seen[line][key] = s
 	}
 	p := f.pools[pool]
 	if p == nil {
@@ -203,8 +205,8 @@ func (f *flows) released(c jobs.Candidate, pool string, now time.Time) {
 // is watched from here on, so that what filled the room does not count.
 func (f *flows) passed(now time.Time) {
 	maps.DeleteFunc(f.backlogs, func(key flowKey, _ *backlogFlow) bool {
-		of, looked := f.seen[key.route]
-		_, live := f.live[key.route]
+		of, looked := f.seen[key.line]
+		_, live := f.live[key.line]
 		return !live || looked && of[key].left <= 0 && !of[key].more
 	})
 	for _, of := range f.seen {

@@ -148,9 +148,9 @@ func waitingOnLane(r lane.Reason) jobs.WaitingOn {
 	}
 }
 
-// through returns how many releases to the target there is room for.
-func (w *window) through(t jobs.Target) int64 {
-	free := int64(max(0, w.free(t)))
+// through returns how many releases of a use case to the target there is room for.
+func (w *window) through(t jobs.Target, useCase string) int64 {
+	free := int64(max(0, w.free(t, useCase)))
 	if n, known := w.lanes[t]; known {
 		return min(free, n)
 	}

@@ -37,6 +37,8 @@ type item struct {
 	jobs.Candidate
 	target jobs.Target
 	open   bool
+	// useCase is the one that is configured.
+	useCase string
 	// degraded says that it is a lesser target.
 	degraded bool
 }
@@ -47,7 +49,7 @@ func (it item) before(other item) int {
 }
 
 type lookKey struct {
-	route    string
+	line     jobs.Line
 	priority jobs.Priority
 	degraded bool
 }
@@ -84,13 +86,13 @@ func (d *Dispatcher) look(ctx context.Context, w *window, r route, v *view) erro
 		d.flows.look(r)
 	}
 	for _, priority := range jobs.Priorities() {
-		l := d.remembered(lookKey{r.name, priority, r.degraded})
+		l := d.remembered(lookKey{r.line, priority, r.degraded})
 		q := jobs.ReadyQuery{
-			Route: r.name, Priority: priority, Now: time.Now().UTC(),
+			Route: r.line.Route, UseCase: r.line.UseCase, Priority: priority, Now: time.Now().UTC(),
 			Tenants:   min(manyTenants, max(fewTenants, 8*w.room(r))),
 			PerTenant: perTenant(w.room(r), l.tenants), Degradable: r.degraded,
 		}
-		p, err := d.page(ctx, q, l, d.anchor(w, r).ring(priority).last)
+		p, err := d.page(ctx, q, l, d.ring(w, r, priority).last)
 		if err != nil {
 			return err
 		}
@@ -99,7 +101,7 @@ func (d *Dispatcher) look(ctx context.Context, w *window, r route, v *view) erro
 			l.depth = 0
 		case time.Since(l.deep) >= deepLookEvery:
 			q.PerTenant = l.deepen()
-			if p, err = d.page(ctx, q, l, d.anchor(w, r).ring(priority).last); err != nil {
+			if p, err = d.page(ctx, q, l, d.ring(w, r, priority).last); err != nil {
 				return err
 			}
 		}
@@ -130,15 +132,15 @@ func (d *Dispatcher) remembered(k lookKey) *look {
 	return l
 }
 
-// anchor returns the first pool of the route with room: its ring says after
-// which tenant to look.
-func (d *Dispatcher) anchor(w *window, r route) *pool {
+// ring returns that of the first pool of the route with room: it says after which
+// tenant to look.
+func (d *Dispatcher) ring(w *window, r route, priority jobs.Priority) *ring {
 	for _, t := range r.targets {
-		if w.through(t) > 0 {
-			return d.pools[d.groups.pool(t)]
+		if w.through(t, r.useCase) > 0 {
+			return d.pools[d.groups.pool(t)].of(r.useCase).rings[priority]
 		}
 	}
-	return newPool(1) // not reached: a route is looked at when it has room
+	return &ring{} // not reached: a route is looked at when it has room
 }
 
 // page is the answer to one look.
@@ -216,7 +218,7 @@ func (d *Dispatcher) useless(w *window, r route, p page) bool {
 	})
 }
 
-// add sorts a page into the view, by pool, priority and tenant.
+// add sorts a page into the view, by pool, use case, priority and tenant.
 func (d *Dispatcher) add(v *view, w *window, r route, p page) {
 	perTenant := make(map[string][]item)
 	var order []string
@@ -225,7 +227,7 @@ func (d *Dispatcher) add(v *view, w *window, r route, p page) {
 		if len(perTenant[c.Tenant]) == 0 {
 			order = append(order, c.Tenant)
 		}
-		it := item{Candidate: c, degraded: r.degraded}
+		it := item{Candidate: c, useCase: r.useCase, degraded: r.degraded}
 		it.target, it.open = d.choose(w, r, c)
 		perTenant[c.Tenant] = append(perTenant[c.Tenant], it)
 	}
@@ -234,13 +236,13 @@ func (d *Dispatcher) add(v *view, w *window, r route, p page) {
 		cut := len(items) >= p.query.PerTenant
 		for _, it := range items {
 			if it.open {
-				v.queues(d.groups.pool(it.target), p.query.Priority).add(it, cut, items[len(items)-1])
+				v.queues(d.groups.pool(it.target), r.useCase, p.query.Priority).add(it, cut, items[len(items)-1])
 			}
 		}
 	}
 	if !p.whole && len(order) > 0 {
 		for name := range v.pools {
-			qs := v.queues(name, p.query.Priority)
+			qs := v.queues(name, r.useCase, p.query.Priority)
 			qs.ends = append(qs.ends, order[len(order)-1])
 		}
 	}
@@ -255,24 +257,27 @@ func newView() *view { return &view{pools: make(map[string]*ready)} }
 
 // ready is what was seen for one pool.
 type ready struct {
-	priorities map[jobs.Priority]*queues
+	cases map[string]map[jobs.Priority]*queues
 }
 
-func (v *view) queues(pool string, priority jobs.Priority) *queues {
+func (v *view) queues(pool, useCase string, priority jobs.Priority) *queues {
 	r, ok := v.pools[pool]
 	if !ok {
-		r = &ready{priorities: make(map[jobs.Priority]*queues)}
+		r = &ready{cases: make(map[string]map[jobs.Priority]*queues)}
 		v.pools[pool] = r
 	}
-	qs, ok := r.priorities[priority]
+	if r.cases[useCase] == nil {
+		r.cases[useCase] = make(map[jobs.Priority]*queues)
+	}
+	qs, ok := r.cases[useCase][priority]
 	if !ok {
 		qs = &queues{tenants: make(map[string]*backlog)}
-		r.priorities[priority] = qs
+		r.cases[useCase][priority] = qs
 	}
 	return qs
 }
 
-// queues are the tenants' backlogs of one pool and priority.
+// queues are the tenants' backlogs of one pool, use case and priority.
 type queues struct {
 	tenants map[string]*backlog
 	// ends holds, of each look that did not go all the way round, the last

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -69,9 +70,11 @@ func (d *Dispatcher) pass(ctx context.Context) (more bool, err error) {
 	return more || again, nil
 }
 
-// route is a route that can be served, under the name executions have.
+// route is a line of a route that can be served.
 type route struct {
-	name    string
+	line jobs.Line
+	// useCase is the line's, or the default for one that is not configured.
+	useCase string
 	targets []jobs.Target
 	// lesser are the targets for what degrades while no other can be called, and
 	// degraded says that they are in the place of targets.
@@ -102,18 +105,21 @@ func (r route) target(i int) jobs.Target {
 // route that cannot be served stay where they are, until the route is back or
 // their deadline.
 func (d *Dispatcher) routes(ctx context.Context, w *window) (_ []route, more bool, err error) {
-	names, err := d.cfg.Store.Routes(ctx)
+	lines, err := d.cfg.Store.Routes(ctx)
 	if err != nil {
 		return nil, false, fmt.Errorf("list live routes: %w", err)
 	}
-	slices.Sort(names)
+	slices.SortFunc(lines, func(a, b jobs.Line) int {
+		return cmp.Or(cmp.Compare(a.Route, b.Route), cmp.Compare(a.UseCase, b.UseCase))
+	})
 	var live []route
-	for _, name := range names {
-		r, err := d.resolve(name)
+	for _, line := range lines {
+		r, err := d.resolve(line.Route)
 		if err != nil {
-			d.reports.unknown(d.cfg.Observer, name, err)
+			d.reports.unknown(d.cfg.Observer, line.Route, err)
 			continue
 		}
+		r.line, r.useCase = line, w.known(line.UseCase)
 		live = append(live, r)
 	}
 	var targets []jobs.Target
@@ -138,7 +144,7 @@ func (d *Dispatcher) resolve(name string) (route, error) {
 		return route{}, fmt.Errorf("route %q has live executions, and neither it nor a provider of it is configured; "+
 			"they wait until their deadline: configure it again or cancel their jobs", name)
 	}
-	return route{name: name, targets: r.Targets, lesser: r.Degraded, mode: r.Mode, patience: r.Patience}, nil
+	return route{targets: r.Targets, lesser: r.Degraded, mode: r.Mode, patience: r.Patience}, nil
 }
 
 // round looks at what is ready, shares the room out and releases. It returns
@@ -199,7 +205,7 @@ func (d *Dispatcher) release(ctx context.Context, w *window, chosen []item) (int
 	counts := make(map[string]int)
 	for _, t := range tasks {
 		it := items[t.Execution]
-		w.take(it.target, it.Tenant)
+		w.take(it)
 		d.flows.released(it.Candidate, d.groups.pool(it.target), time.Now())
 		counts[t.Provider]++
 	}

@@ -55,9 +55,9 @@ func (f *flows) all(now time.Time) []jobs.Flow {
 	for pool, rivals := range f.rivals() {
 		told = append(told, f.allOf(pool, rivals, now)...)
 	}
-	for route, pool := range f.live {
-		if run, why := f.pools[pool].run(), f.closed[route]; run > 0 || why != "" {
-			told = append(told, jobs.Flow{Route: route, Run: seconds(run), WaitingOn: why})
+	for line, pool := range f.live {
+		if run, why := f.pools[pool].run(), f.closed[line]; run > 0 || why != "" {
+			told = append(told, jobs.Flow{Route: line.Route, UseCase: line.UseCase, Run: seconds(run), WaitingOn: why})
 		}
 	}
 	return told
@@ -79,7 +79,8 @@ func (f *flows) allOf(pool string, rivals map[string]int, now time.Time) []jobs.
 		}
 		b.advance(now, p)
 		told = append(told, jobs.Flow{
-			Tenant: key.tenant, Route: key.route, Low: key.low, Pool: pool, Run: seconds(p.run()),
+			Tenant: key.tenant, Route: key.line.Route, UseCase: key.line.UseCase, Low: key.low,
+			Pool: pool, Run: seconds(p.run()),
 			Rate: b.rate(p, key.tenant, rivals[key.tenant] == 1), WaitingOn: waitingOn(p, key.tenant, rivals),
 		})
 		sum += told[len(told)-1].Rate

@@ -104,10 +104,10 @@ func (d *Dispatcher) giveUp(ctx context.Context, w *window, r route, now time.Ti
 		return r, false, nil
 	}
 	got, err := d.cfg.Store.GiveUp(ctx, jobs.Unserved{
-		Route: r.name, At: now.UTC(), Limit: giveUpBatch, Why: jobs.JobError{Code: jobs.CodeUnavailable, Message: why},
+		Route: r.line.Route, At: now.UTC(), Limit: giveUpBatch, Why: jobs.JobError{Code: jobs.CodeUnavailable, Message: why},
 	})
 	if err != nil {
-		return r, false, fmt.Errorf("give up jobs of route %q, which is unserved: %w", r.name, err)
+		return r, false, fmt.Errorf("give up jobs of route %q, which is unserved: %w", r.line.Route, err)
 	}
 	d.ended(ctx, got.Ended)
 	if got.More || len(r.lesser) == 0 {
@@ -116,18 +116,24 @@ func (d *Dispatcher) giveUp(ctx context.Context, w *window, r route, now time.Ti
 	if err := d.lanes(ctx, w, r.lesser); err != nil {
 		return r, false, err
 	}
-	return route{name: r.name, targets: r.lesser, patience: r.patience, degraded: true}, false, nil
+	return route{targets: r.lesser, patience: r.patience, degraded: true}, false, nil
 }
 
-// giveUpAll is giveUp for each of the routes, in their place.
+// giveUpAll is giveUp for each of the routes, once for all of its lines, which are in
+// a row.
 func (d *Dispatcher) giveUpAll(ctx context.Context, w *window, routes []route) (more bool, err error) {
-	now := time.Now()
+	now, last := time.Now(), ""
+	var served route
 	for i, r := range routes {
-		var again bool
-		if routes[i], again, err = d.giveUp(ctx, w, r, now); err != nil {
-			return false, err
+		if i == 0 || r.line.Route != last {
+			var again bool
+			if served, again, err = d.giveUp(ctx, w, r, now); err != nil {
+				return false, err
+			}
+			last, more = r.line.Route, more || again
 		}
-		more = more || again
+		routes[i] = served
+		routes[i].line, routes[i].useCase = r.line, r.useCase
 	}
 	return more, nil
 }

@@ -12,6 +12,8 @@ import (
 type window struct {
 	pools  map[string]*room
 	groups groups
+	// cases are the use cases that are configured.
+	cases map[string]jobs.UseCase
 	// lanes is how many releases each target's own lane lets through, and closed
 	// says of those that let nothing through why. A target that is in neither is
 	// open.
@@ -27,11 +29,12 @@ type window struct {
 
 // room is one pool's part of the window.
 type room struct {
-	free int
+	size, free int
 	// outstanding counts the releases that are not over.
 	outstanding int
-	// held counts outstanding releases by tenant.
-	held map[string]int
+	// held counts outstanding releases by tenant, cases by use case.
+	held  map[string]int
+	cases map[string]int
 }
 
 // window reads what is outstanding and returns the room that leaves.
@@ -41,18 +44,19 @@ func (d *Dispatcher) window(ctx context.Context) (*window, error) {
 		return nil, fmt.Errorf("count outstanding releases: %w", err)
 	}
 	w := &window{
-		pools: make(map[string]*room, len(d.pools)), groups: d.groups,
+		pools: make(map[string]*room, len(d.pools)), groups: d.groups, cases: d.cfg.Catalog.UseCases(),
 		lanes: make(map[jobs.Target]int64), closed: make(map[jobs.Target]closed),
 		taken: make(map[jobs.Target]bool), health: make(map[jobs.Target]float64),
 	}
 	for name, p := range d.pools {
-		w.pools[name] = &room{free: p.size, held: make(map[string]int)}
+		w.pools[name] = &room{size: p.size, free: p.size, held: make(map[string]int), cases: make(map[string]int)}
 	}
 	for _, o := range outstanding {
 		if r := w.pool(jobs.Target{Provider: o.Provider, Model: o.Model}); r != nil {
 			r.free -= o.Count
 			r.outstanding += o.Count
 			r.held[o.Tenant] += o.Count
+			r.cases[w.known(o.UseCase)] += o.Count
 		}
 	}
 	return w, nil
@@ -61,10 +65,10 @@ func (d *Dispatcher) window(ctx context.Context) (*window, error) {
 // pool returns the room of a target's pool; nil when it is not configured.
 func (w *window) pool(t jobs.Target) *room { return w.pools[w.groups.pool(t)] }
 
-// free returns how many places there are in a target's pool.
-func (w *window) free(t jobs.Target) int {
+// free returns how many places a use case may have in a target's pool.
+func (w *window) free(t jobs.Target, useCase string) int {
 	if r := w.pool(t); r != nil {
-		return r.free
+		return min(r.free, r.allowed(useCase, w.cases[useCase]))
 	}
 	return 0
 }
@@ -87,20 +91,22 @@ func (w *window) room(r route) int {
 	}
 	n, seen := 0, make(map[string]bool, len(r.targets))
 	for _, t := range r.targets {
-		if name := w.groups.pool(t); !seen[name] && w.through(t) > 0 {
+		if name := w.groups.pool(t); !seen[name] && w.through(t, r.useCase) > 0 {
 			seen[name] = true
-			n += w.free(t)
+			n += w.free(t, r.useCase)
 		}
 	}
 	return n
 }
 
 // take notes one more release.
-func (w *window) take(t jobs.Target, tenant string) {
+func (w *window) take(it item) {
+	t := it.target
 	if r := w.pool(t); r != nil {
 		r.free--
 		r.outstanding++
-		r.held[tenant]++
+		r.held[it.Tenant]++
+		r.cases[it.useCase]++
 	}
 	w.taken[t] = true
 	if n, bounded := w.lanes[t]; bounded && n > 0 {

@@ -21,7 +21,7 @@ const (
 		j.started_at, j.finished_at, j.hash, j.deduplicated, j.cached, j.age_us, j.tries, j.provider,
 		j.input_tokens, j.output_tokens, j.cached_tokens, j.reasoning_tokens, (j.cost_usd * 1000000000)::bigint,
 		j.metadata, j.end_user, j.error_code, j.error_message,
-		j.answer_of, j.ephemeral, j.dropped_at, j.on_unavailable, j.degraded,
+		j.answer_of, j.ephemeral, j.dropped_at, j.on_unavailable, j.degraded, j.use_case,
 		r.worker IS NOT NULL OR q.settling, q.visible_at < 'infinity' AND q.visible_at > $1, q.waiting_on,
 		q.tries, q.provider, q.started_at`
 	jobTables = `
@@ -126,7 +126,7 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 		&j.ID, &j.Tenant, &j.ExecutionID, &j.Status, &j.Endpoint, &j.Model, &j.Priority, &j.Deadline, &j.CreatedAt,
 		&started, &finished, &j.RequestHash, &j.Deduplicated, &j.Cached, &ageMicroseconds, &j.Tries, &j.Provider,
 		&u.input, &u.output, &u.cached, &u.reasoning, &cost, &metadata, &j.User, &code, &message,
-		&answerOf, &j.Ephemeral, &dropped, &j.OnUnavailable, &j.Degraded,
+		&answerOf, &j.Ephemeral, &dropped, &j.OnUnavailable, &j.Degraded, &j.UseCase,
 		&l.running, &l.waiting, &l.waitingOn, &l.tries, &l.provider, &l.startedAt,
 	}
 	if withResult {

@@ -133,8 +133,8 @@ func TestPlansHoldForABacklog(t *testing.T) {
 	if err := s.Maintain(t.Context(), time.Now().Add(-20*week)); err != nil {
 		t.Fatal(err)
 	}
-	ready := prepare(t, s, "ready", readyQuery, "default", int16(0), time.Now(), "", 32, 8)
-	lesser := prepare(t, s, "lesser", degradableQuery, "default", int16(0), time.Now(), "", 32, 8)
+	ready := prepare(t, s, "ready", readyQuery, "default", int16(0), time.Now(), "", 32, 8, "")
+	lesser := prepare(t, s, "lesser", degradableQuery, "default", int16(0), time.Now(), "", 32, 8, "")
 	unserved := prepare(t, s, "unserved", unservedQuery, "default", time.Now(), 500)
 	unpark := prepare(t, s, "unpark", unparkQuery, time.Now(), 500)
 	due := prepare(t, s, "due", unparkQuery, time.Now().Add(24*time.Hour), 500)

@@ -20,13 +20,13 @@ var (
 const readyOf = `
 	WITH RECURSIVE t (tenant, n) AS (
 		(SELECT q.tenant, 1 FROM queue q
-			WHERE q.route = $1 AND q.priority = $2 AND q.tenant > $4 AND q.parked_until IS NULL AND q.visible_at <= $3%[1]s
+			WHERE q.route = $1 AND q.use_case = $7 AND q.priority = $2 AND q.tenant > $4 AND q.parked_until IS NULL AND q.visible_at <= $3%[1]s
 			ORDER BY q.tenant LIMIT 1)
 		UNION ALL
 		SELECT next.tenant, t.n + 1
 		FROM t CROSS JOIN LATERAL (
 			SELECT q.tenant FROM queue q
-			WHERE q.route = $1 AND q.priority = $2 AND q.tenant > t.tenant AND q.parked_until IS NULL AND q.visible_at <= $3%[1]s
+			WHERE q.route = $1 AND q.use_case = $7 AND q.priority = $2 AND q.tenant > t.tenant AND q.parked_until IS NULL AND q.visible_at <= $3%[1]s
 			ORDER BY q.tenant LIMIT 1
 		) next
 		WHERE t.n < $5
@@ -34,7 +34,7 @@ const readyOf = `
 	SELECT head.id, t.tenant, head.target, head.fence, head.deadline, head.cost
 	FROM t CROSS JOIN LATERAL (
 		SELECT q.id, q.target, q.fence, q.deadline, q.cost FROM queue q
-		WHERE q.route = $1 AND q.priority = $2 AND q.tenant = t.tenant AND q.parked_until IS NULL AND q.visible_at <= $3%[1]s
+		WHERE q.route = $1 AND q.use_case = $7 AND q.priority = $2 AND q.tenant = t.tenant AND q.parked_until IS NULL AND q.visible_at <= $3%[1]s
 		ORDER BY q.deadline, q.id LIMIT $6
 	) head
 	ORDER BY t.n, head.deadline, head.id`
@@ -47,12 +47,12 @@ func (s *Store) Ready(ctx context.Context, q jobs.ReadyQuery) (ready []jobs.Cand
 			query = degradableQuery
 		}
 		rows, err := s.pool.Query(ctx, query,
-			q.Route, int16(q.Priority), q.Now, q.AfterTenant, q.Tenants, q.PerTenant)
+			q.Route, int16(q.Priority), q.Now, q.AfterTenant, q.Tenants, q.PerTenant, q.UseCase)
 		if err != nil {
 			return err
 		}
 		ready, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (jobs.Candidate, error) {
-			c := jobs.Candidate{Route: q.Route, Priority: q.Priority}
+			c := jobs.Candidate{Route: q.Route, UseCase: q.UseCase, Priority: q.Priority}
 			err := row.Scan(&c.Execution, &c.Tenant, &c.Target, &c.Fence, &c.Deadline, &c.Cost)
 			return c, err
 		})
@@ -61,36 +61,40 @@ func (s *Store) Ready(ctx context.Context, q jobs.ReadyQuery) (ready []jobs.Cand
 	return ready, err
 }
 
-// Routes lists the routes that the dispatcher looks at: see [jobs.DispatchStore].
-func (s *Store) Routes(ctx context.Context) (routes []string, err error) {
-	const query = `
-		WITH RECURSIVE r (route) AS (
-			(SELECT q.route FROM queue q WHERE q.parked_until IS NULL ORDER BY q.route LIMIT 1)
-			UNION ALL
-			SELECT next.route FROM r CROSS JOIN LATERAL (
-				SELECT q.route FROM queue q WHERE q.parked_until IS NULL AND q.route > r.route
-				ORDER BY q.route LIMIT 1
-			) next
-		)
-		SELECT route FROM r
-		UNION
-		SELECT * FROM (` + unservedRoutes + `) u`
+// routesQuery steps from line to line: to the next of the route, else to the first
+// of the next.
+const routesQuery = `
+	WITH RECURSIVE r (route, use_case) AS (
+		(SELECT q.route, q.use_case FROM queue q WHERE q.parked_until IS NULL ORDER BY q.route, q.use_case LIMIT 1)
+		UNION ALL
+		SELECT next.route, next.use_case FROM r CROSS JOIN LATERAL (
+			SELECT q.route, q.use_case FROM queue q
+			WHERE q.parked_until IS NULL AND (q.route, q.use_case) > (r.route, r.use_case)
+			ORDER BY q.route, q.use_case LIMIT 1
+		) next
+	)
+	SELECT route, use_case FROM r
+	UNION ALL
+	SELECT u.route, '' FROM (` + unservedRoutes + `) u WHERE u.route NOT IN (SELECT route FROM r)`
+
+// Routes lists the lines that the dispatcher looks at: see [jobs.DispatchStore].
+func (s *Store) Routes(ctx context.Context) (lines []jobs.Line, err error) {
 	err = s.bounded(ctx, "list routes", func(ctx context.Context) error {
-		rows, err := s.pool.Query(ctx, query)
+		rows, err := s.pool.Query(ctx, routesQuery)
 		if err != nil {
 			return err
 		}
-		routes, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		lines, err = pgx.CollectRows(rows, pgx.RowToStructByPos[jobs.Line])
 		return err
 	})
-	return routes, err
+	return lines, err
 }
 
 // Outstanding counts what is released and not finished.
 func (s *Store) Outstanding(ctx context.Context) (counts []jobs.Outstanding, err error) {
 	const query = `
-		SELECT provider, model, tenant, count(*) FROM releases
-		GROUP BY provider, model, tenant ORDER BY provider, model, tenant`
+		SELECT provider, model, tenant, use_case, count(*) FROM releases
+		GROUP BY provider, model, tenant, use_case ORDER BY provider, model, tenant, use_case`
 	err = s.bounded(ctx, "count what is outstanding", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, query)
 		if err != nil {

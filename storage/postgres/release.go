@@ -19,10 +19,10 @@ func (s *Store) Release(ctx context.Context, releases []jobs.Release, at time.Ti
 				AS v (id, fence, provider, model, degraded)
 			WHERE q.id = v.id AND q.id = ANY ($1) AND q.fence = v.fence AND q.visible_at <= $5
 				AND (NOT v.degraded OR ` + allDegrade + `)
-			RETURNING q.id, q.fence, q.priority, q.tenant, v.provider, v.model, v.degraded
+			RETURNING q.id, q.fence, q.priority, q.tenant, q.use_case, v.provider, v.model, v.degraded
 		)
-		INSERT INTO releases (execution_id, fence, provider, model, priority, tenant, released_at, degraded)
-		SELECT id, fence, provider, model, priority, tenant, $5, degraded FROM moved
+		INSERT INTO releases (execution_id, fence, provider, model, priority, tenant, released_at, degraded, use_case)
+		SELECT id, fence, provider, model, priority, tenant, $5, degraded, use_case FROM moved
 		RETURNING execution_id, fence, provider, priority`
 	releases, _ = distinct(releases, func(r jobs.Release) uuid.UUID { return r.Execution })
 	if len(releases) == 0 {

@@ -92,12 +92,13 @@ func byDeadline(a, b *submission) int { return a.Job.Deadline.Compare(b.Job.Dead
 func insertExecutions(ctx context.Context, t *txn, all []*placement) error {
 	const insert = `
 		INSERT INTO queue (id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store,
-			degradable)
-		SELECT id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store, degradable
+			degradable, use_case)
+		SELECT id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store, degradable,
+			use_case
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::bigint[],
-				$8::timestamptz[], $9::timestamptz[], $10::uuid[], $11::boolean[], $12::boolean[])
+				$8::timestamptz[], $9::timestamptz[], $10::uuid[], $11::boolean[], $12::boolean[], $13::text[])
 			WITH ORDINALITY AS v (id, tenant, dedupe_key, hash, route, priority, cost,
-				deadline, stop_at, payer_job_id, no_store, degradable, n)
+				deadline, stop_at, payer_job_id, no_store, degradable, use_case, n)
 		ORDER BY n
 		ON CONFLICT (dedupe_key, tenant) DO NOTHING
 		RETURNING id`
@@ -137,7 +138,8 @@ func insertExecutions(ctx context.Context, t *txn, all []*placement) error {
 		column(all, (*placement).stopAt),
 		column(all, func(p *placement) uuid.UUID { return first(p).Job.ID }),
 		column(all, (*placement).noStore),
-		column(all, (*placement).degradable))
+		column(all, (*placement).degradable),
+		column(all, func(p *placement) string { return first(p).Job.UseCase }))
 	t.each(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var key, tenant string

@@ -62,19 +62,19 @@ func insertJobs(t *txn, all []jobs.Job) error {
 		INSERT INTO jobs (id, tenant, execution_id, status, endpoint, model, priority, deadline, created_at,
 			finished_at, hash, deduplicated, cached, age_us, provider,
 			input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_usd, metadata, end_user, ephemeral,
-			on_unavailable)
+			on_unavailable, use_case)
 		SELECT id, tenant, execution_id, status, endpoint, model, priority, deadline, created_at,
 			finished_at, hash, deduplicated, cached, age_us, provider,
 			input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost * 0.000000001,
-			convert_from(metadata, 'UTF8')::jsonb, end_user, ephemeral, on_unavailable
+			convert_from(metadata, 'UTF8')::jsonb, end_user, ephemeral, on_unavailable, use_case
 		FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::smallint[],
 				$8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::boolean[], $13::boolean[],
 				$14::bigint[], $15::text[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[],
-				$20::bigint[], $21::bytea[], $22::text[], $23::boolean[], $24::smallint[])
+				$20::bigint[], $21::bytea[], $22::text[], $23::boolean[], $24::smallint[], $25::text[])
 			AS v (id, tenant, execution_id, status, endpoint, model, priority,
 				deadline, created_at, finished_at, hash, deduplicated, cached, age_us, provider,
 				input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, metadata, end_user, ephemeral,
-				on_unavailable)`
+				on_unavailable, use_case)`
 	metadata := make([][]byte, len(all))
 	for i, j := range all {
 		var err error
@@ -107,7 +107,8 @@ func insertJobs(t *txn, all []jobs.Job) error {
 		metadata,
 		column(all, func(j jobs.Job) string { return j.User }),
 		column(all, func(j jobs.Job) bool { return j.Ephemeral }),
-		column(all, func(j jobs.Job) int16 { return int16(j.OnUnavailable) }))
+		column(all, func(j jobs.Job) int16 { return int16(j.OnUnavailable) }),
+		column(all, func(j jobs.Job) string { return j.UseCase }))
 	return nil
 }
 

@@ -2,31 +2,49 @@ package sqlite
 
 import (
 	"context"
-	"slices"
 
 	"github.com/penstock-dev/penstock/jobs"
 )
 
-// Routes lists the routes that the dispatcher looks at: see [jobs.DispatchStore].
-// It steps from route to route in the index, however many executions each has.
-func (s *Store) Routes(ctx context.Context) ([]string, error) {
-	return read(ctx, s, "list routes", func(ctx context.Context, q *statements) ([]string, error) {
-		routes, err := all(ctx, q, scanString, `
-			WITH RECURSIVE step(route) AS (
-				SELECT min(route) FROM queue WHERE parked_until = 0
-				UNION ALL
-				SELECT (SELECT min(route) FROM queue WHERE parked_until = 0 AND route > step.route)
-				FROM step WHERE route IS NOT NULL
-			)
-			SELECT route FROM step WHERE route IS NOT NULL`)
-		if err != nil {
-			return nil, err
+// Routes lists the lines that the dispatcher looks at: see [jobs.DispatchStore].
+// It steps from line to line in the index, however many executions each has.
+func (s *Store) Routes(ctx context.Context) ([]jobs.Line, error) {
+	return read(ctx, s, "list routes", func(ctx context.Context, q *statements) ([]jobs.Line, error) {
+		var lines []jobs.Line
+		routes := make(map[string]bool)
+		for last := (jobs.Line{}); ; {
+			next, ok, err := nextLine(ctx, q, last)
+			if err != nil {
+				return nil, err
+			}
+			if !ok {
+				break
+			}
+			lines, last, routes[next.Route] = append(lines, next), next, true
 		}
 		unserved, err := all(ctx, q, scanString, unservedRoutes)
-		routes = append(routes, unserved...)
-		slices.Sort(routes)
-		return slices.Compact(routes), err
+		for _, route := range unserved {
+			if !routes[route] {
+				lines = append(lines, jobs.Line{Route: route})
+			}
+		}
+		return lines, err
 	})
+}
+
+// nextLine returns the first line after the given one: of its route, or of the
+// next.
+func nextLine(ctx context.Context, q *statements, last jobs.Line) (next jobs.Line, ok bool, err error) {
+	ok, err = found(q.row(ctx, `
+		SELECT route, use_case FROM queue WHERE route = ? AND use_case > ? AND parked_until = 0
+		ORDER BY use_case LIMIT 1`, last.Route, last.UseCase).Scan(&next.Route, &next.UseCase))
+	if err != nil || ok {
+		return next, ok, err
+	}
+	ok, err = found(q.row(ctx, `
+		SELECT route, use_case FROM queue WHERE route > ? AND parked_until = 0
+		ORDER BY route, use_case LIMIT 1`, last.Route).Scan(&next.Route, &next.UseCase))
+	return next, ok, err
 }
 
 func scanString(row scanner) (string, error) {
@@ -62,18 +80,18 @@ func nextTenant(ctx context.Context, q *statements, query jobs.ReadyQuery, after
 	var tenant string
 	ok, err := found(q.row(ctx, `
 		SELECT tenant FROM queue
-		WHERE route = ? AND priority = ? AND tenant > ? AND parked_until = 0 AND visible_at <= ?`+only(query)+`
+		WHERE route = ? AND use_case = ? AND priority = ? AND tenant > ? AND parked_until = 0 AND visible_at <= ?`+only(query)+`
 		ORDER BY tenant LIMIT 1`,
-		query.Route, int(query.Priority), after, micros(query.Now)).Scan(&tenant))
+		query.Route, query.UseCase, int(query.Priority), after, micros(query.Now)).Scan(&tenant))
 	return tenant, ok, err
 }
 
 func headsOf(ctx context.Context, q *statements, query jobs.ReadyQuery, tenant string) ([]jobs.Candidate, error) {
 	return all(ctx, q, scanCandidate, `
-		SELECT id, tenant, route, target, fence, priority, deadline, cost FROM queue
-		WHERE route = ? AND priority = ? AND tenant = ? AND parked_until = 0 AND visible_at <= ?`+only(query)+`
+		SELECT id, tenant, route, use_case, target, fence, priority, deadline, cost FROM queue
+		WHERE route = ? AND use_case = ? AND priority = ? AND tenant = ? AND parked_until = 0 AND visible_at <= ?`+only(query)+`
 		ORDER BY deadline, id LIMIT +?`,
-		query.Route, int(query.Priority), tenant, micros(query.Now), query.PerTenant)
+		query.Route, query.UseCase, int(query.Priority), tenant, micros(query.Now), query.PerTenant)
 }
 
 // only is what a query selects beside what is ready.
@@ -87,7 +105,7 @@ func only(q jobs.ReadyQuery) string {
 func scanCandidate(row scanner) (jobs.Candidate, error) {
 	var c jobs.Candidate
 	var deadline int64
-	err := row.Scan(&c.Execution, &c.Tenant, &c.Route, &c.Target, &c.Fence, &c.Priority, &deadline, &c.Cost)
+	err := row.Scan(&c.Execution, &c.Tenant, &c.Route, &c.UseCase, &c.Target, &c.Fence, &c.Priority, &deadline, &c.Cost)
 	c.Deadline = when(deadline)
 	return c, err
 }
@@ -98,7 +116,8 @@ func (s *Store) Outstanding(ctx context.Context) ([]jobs.Outstanding, error) {
 		func(ctx context.Context, q *statements) ([]jobs.Outstanding, error) {
 			return all(ctx, q, func(row scanner) (jobs.Outstanding, error) {
 				var o jobs.Outstanding
-				return o, row.Scan(&o.Provider, &o.Model, &o.Tenant, &o.Count)
-			}, `SELECT provider, model, tenant, count(*) FROM releases GROUP BY provider, model, tenant`)
+				return o, row.Scan(&o.Provider, &o.Model, &o.Tenant, &o.UseCase, &o.Count)
+			}, `SELECT provider, model, tenant, use_case, count(*) FROM releases
+				GROUP BY provider, model, tenant, use_case`)
 		})
 }

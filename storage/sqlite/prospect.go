@@ -14,21 +14,21 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 )
 
-// What selectProspect counts, of the executions of q's tenant and route: those
+// What selectProspect counts, of the executions of q's tenant and line: those
 // of a priority, those before q in the index, and releases.
 const (
 	ofPriority = `
 		SELECT count(*) FROM (
 			SELECT 1 FROM queue a
-			WHERE a.route = q.route AND a.tenant = q.tenant AND a.parked_until = 0 AND a.priority = `
+			WHERE a.route = q.route AND a.use_case = q.use_case AND a.tenant = q.tenant AND a.parked_until = 0 AND a.priority = `
 	beforeOwn = `
 		SELECT count(*) FROM (
 			SELECT 1 FROM queue a
-			WHERE a.route = q.route AND a.priority = q.priority AND a.tenant = q.tenant AND a.parked_until = 0
+			WHERE a.route = q.route AND a.use_case = q.use_case AND a.priority = q.priority AND a.tenant = q.tenant AND a.parked_until = 0
 				AND (a.deadline, a.id) < (q.deadline, q.id) LIMIT +?3)`
 	ofReleases = `
 		SELECT count(*) FROM releases r CROSS JOIN queue a ON a.id = r.execution_id
-		WHERE r.tenant = q.tenant AND a.route = q.route`
+		WHERE r.tenant = q.tenant AND a.route = q.route AND a.use_case = q.use_case`
 
 	selectProspect = `
 		SELECT q.priority, q.visible_at, mine.execution_id IS NOT NULL,
@@ -50,13 +50,14 @@ const (
 					AND (r.released_at, a.deadline, a.id) < (mine.released_at, q.deadline, q.id))
 			END,
 			coalesce(f.rate, 0), coalesce(f.run_us, 0), coalesce(f.waiting_on, ''), coalesce(w.run_us, 0), coalesce(w.waiting_on, ''),
-			(SELECT json_group_array(json_object('rate', g.rate, 'left', g.queued)) FROM flows g
+			(SELECT json_group_array(json_object('rate', g.rate, 'left', g.queued)) FROM backlogs g
 				WHERE g.pool = f.pool AND g.tenant <> '' AND g.until > ?2
-					AND (g.tenant, g.route, g.low) <> (f.tenant, f.route, f.low))
+					AND (g.tenant, g.route, g.use_case, g.low) <> (f.tenant, f.route, f.use_case, f.low))
 		FROM queue q
 		LEFT JOIN releases mine ON mine.execution_id = q.id
-		LEFT JOIN flows f ON f.tenant = q.tenant AND f.route = q.route AND f.low = (q.priority > 0) AND f.until > ?2
-		LEFT JOIN flows w ON w.tenant = '' AND w.route = q.route AND w.low = 0 AND w.until > ?2
+		LEFT JOIN backlogs f ON f.tenant = q.tenant AND f.route = q.route AND f.use_case = q.use_case
+			AND f.low = (q.priority > 0) AND f.until > ?2
+		LEFT JOIN backlogs w ON w.tenant = '' AND w.route = q.route AND w.use_case = q.use_case AND w.low = 0 AND w.until > ?2
 		WHERE q.id = ?1 AND NOT q.settling AND mine.worker IS NULL`
 )
 
@@ -103,7 +104,7 @@ func rivalsOf(pairs []byte) (all []jobs.Rival, err error) {
 // [jobs.DispatchStore].
 func (s *Store) SetFlows(ctx context.Context, flows []jobs.Flow, until time.Time) error {
 	_, err := change(ctx, s, "tell how backlogs move", func(ctx context.Context, t *statements) (struct{}, error) {
-		if _, err := t.exec(ctx, `DELETE FROM flows`); err != nil {
+		if _, err := t.exec(ctx, `DELETE FROM backlogs`); err != nil {
 			return struct{}{}, err
 		}
 		for _, f := range flows {
@@ -112,9 +113,9 @@ func (s *Store) SetFlows(ctx context.Context, flows []jobs.Flow, until time.Time
 				return struct{}{}, err
 			}
 			_, err = t.exec(ctx, `
-				INSERT INTO flows (tenant, route, low, pool, rate, run_us, waiting_on, until, queued)
-				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-				f.Tenant, f.Route, f.Low, f.Pool, f.Rate, f.Run.Microseconds(), string(f.WaitingOn), micros(until), left)
+				INSERT INTO backlogs (tenant, route, use_case, low, pool, rate, run_us, waiting_on, until, queued)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+				f.Tenant, f.Route, f.UseCase, f.Low, f.Pool, f.Rate, f.Run.Microseconds(), string(f.WaitingOn), micros(until), left)
 			if err != nil {
 				return struct{}{}, err
 			}
@@ -136,9 +137,10 @@ func leftOf(ctx context.Context, t *statements, f jobs.Flow, most int) (left int
 		var n int
 		err := t.row(ctx, `
 			SELECT count(*) FROM (
-				SELECT 1 FROM queue WHERE route = ? AND priority = ? AND tenant = ? AND parked_until = 0 AND visible_at < ?
+				SELECT 1 FROM queue WHERE route = ? AND use_case = ? AND priority = ? AND tenant = ? AND parked_until = 0
+					AND visible_at < ?
 				LIMIT +?)`,
-			f.Route, int(priority), f.Tenant, int64(never), most).Scan(&n)
+			f.Route, f.UseCase, int(priority), f.Tenant, int64(never), most).Scan(&n)
 		if err != nil {
 			return 0, err
 		}

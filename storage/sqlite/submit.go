@@ -79,11 +79,11 @@ func insertJob(ctx context.Context, t *statements, j jobs.Job) error {
 	_, err = t.exec(ctx, `
 		INSERT INTO jobs (id, tenant, execution_id, status, endpoint, model, priority, deadline, created_at,
 			finished_at, hash, deduplicated, cached, age, tries, provider, cost_usd, metadata, end_user, ephemeral,
-			on_unavailable)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			on_unavailable, use_case)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id(j.ID), j.Tenant, id(j.ExecutionID), string(j.Status), j.Endpoint, j.Model, int(j.Priority), micros(j.Deadline),
 		micros(j.CreatedAt), micros(j.FinishedAt), j.RequestHash, j.Deduplicated, j.Cached, j.Age.Microseconds(),
-		j.Tries, j.Provider, amount(j.CostUSD), metadata, j.User, j.Ephemeral, int(j.OnUnavailable))
+		j.Tries, j.Provider, amount(j.CostUSD), metadata, j.User, j.Ephemeral, int(j.OnUnavailable), j.UseCase)
 	return err
 }
 
@@ -103,10 +103,10 @@ func insertExecution(ctx context.Context, t *statements, sub jobs.Submission) er
 	}
 	_, err := t.exec(ctx, `
 		INSERT INTO queue (id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store,
-			degradable)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)`,
+			degradable, use_case)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, ?12)`,
 		id(sub.Execution), j.Tenant, key, j.RequestHash, sub.Request.Route, int(j.Priority), sub.Request.Cost,
-		micros(j.Deadline), id(j.ID), sub.NoStore, sub.Degradable())
+		micros(j.Deadline), id(j.ID), sub.NoStore, sub.Degradable(), j.UseCase)
 	return err
 }
 

@@ -60,8 +60,13 @@ func (c Cut) Cancel(ctx context.Context, tenant string, id uuid.UUID, at time.Ti
 }
 
 // Routes is that of [jobs.DispatchStore].
-func (c Cut) Routes(ctx context.Context) ([]string, error) {
-	return through(c, func() ([]string, error) { return c.Store.Routes(ctx) })
+func (c Cut) Routes(ctx context.Context) ([]jobs.Line, error) {
+	return through(c, func() ([]jobs.Line, error) { return c.Store.Routes(ctx) })
+}
+
+// GiveUp is that of [jobs.DispatchStore].
+func (c Cut) GiveUp(ctx context.Context, u jobs.Unserved) (jobs.GivenUp, error) {
+	return through(c, func() (jobs.GivenUp, error) { return c.Store.GiveUp(ctx, u) })
 }
 
 // SetFlows is that of [jobs.DispatchStore].

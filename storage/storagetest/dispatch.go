@@ -115,21 +115,13 @@ func readyIsByRouteAndPriority(f *fixture) {
 }
 
 func routesAreLive(f *fixture) {
-	routes := func() []string {
-		got, err := f.store.Routes(f.t.Context())
-		f.must(err, "list routes")
-		slices.Sort(got)
-		return got
-	}
-	equal(f, len(routes()), 0, "routes of an empty store")
+	f.lines()
 	job := f.submit("a", withRoute("one")).Job
 	f.submit("b", withRoute("one"))
 	f.submit("c", withRoute("two"), withPriority(jobs.PriorityLow))
-	if got := routes(); !slices.Equal(got, []string{"one", "two"}) {
-		f.t.Fatalf("routes: got %v, want one and two", got)
-	}
+	f.lines(jobs.Line{Route: "one"}, jobs.Line{Route: "two"})
 	f.cancel(job.ID)
-	equal(f, len(routes()), 2, "routes")
+	f.lines(jobs.Line{Route: "one"}, jobs.Line{Route: "two"})
 }
 
 func releaseTakesNextFence(f *fixture) {

@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) jobs.Store) {
 		{"cache", cacheRules()},
 		{"stale", staleRules()},
 		{"unavailable", unavailableRules()},
+		{"use case", useCaseRules()},
 		{"ephemeral", ephemeralRules()},
 		{"retain", retainRules()},
 		{"idempotency", idempotencyRules()},
