@@ -48,8 +48,8 @@ type nativeEvent struct {
 }
 
 // readNativeStream reads a streamed message to its terminal event, and tells of
-// each event that is known but for pings. What arrived is in the answer even when there is an
-// error, which is an *providers.Error or what reading failed with.
+// each event that is known but for pings. What arrived is in the answer even when
+// there is an error, which is an *providers.Error or what reading failed with.
 func readNativeStream(events *transport.Events, tell transport.Tell) (transport.Answer, error) {
 	n := &native{tell: tell}
 	for {
@@ -263,16 +263,9 @@ func encodeRaw(value any) json.RawMessage {
 
 // readNativeWhole reads a message that is one JSON object.
 func readNativeWhole(body []byte) (transport.Answer, error) {
-	reply, err := chat.ReadObject(body)
+	reply, m, err := readMessage(body)
 	if err != nil {
-		return transport.Answer{}, &providers.Error{Class: providers.Malformed, Message: "the body is not a JSON object"}
-	}
-	if reportsError(reply) {
-		return transport.Answer{}, reportedError(body)
-	}
-	var m message
-	if json.Unmarshal(body, &m) != nil || m.Type != "message" {
-		return transport.Answer{}, &providers.Error{Class: providers.Malformed, Message: "the body is not a message"}
+		return transport.Answer{}, err
 	}
 	got := transport.Answer{Model: m.Model}
 	var u usage

@@ -36,19 +36,28 @@ type stopDetails struct {
 // readWhole reads a message that is one JSON object, as the stream it might
 // have been.
 func readWhole(body []byte) (transport.Answer, error) {
-	reply, err := chat.ReadObject(body)
+	_, m, err := readMessage(body)
 	if err != nil {
-		return transport.Answer{}, &providers.Error{Class: providers.Malformed, Message: "the body is not a JSON object"}
-	}
-	if reportsError(reply) {
-		return transport.Answer{}, reportedError(body)
-	}
-	var m message
-	if json.Unmarshal(body, &m) != nil || m.Type != "message" {
-		return transport.Answer{}, &providers.Error{Class: providers.Malformed, Message: "the body is not a message"}
+		return transport.Answer{}, err
 	}
 	c := newCompletion(func(json.RawMessage, bool) {})
 	return c.answer(c.replay(m))
+}
+
+// readMessage takes a body apart that has to be a message, and no error.
+func readMessage(body []byte) (chat.Object, message, error) {
+	reply, err := chat.ReadObject(body)
+	if err != nil {
+		return nil, message{}, &providers.Error{Class: providers.Malformed, Message: "the body is not a JSON object"}
+	}
+	if reportsError(reply) {
+		return nil, message{}, reportedError(body)
+	}
+	var m message
+	if json.Unmarshal(body, &m) != nil || m.Type != "message" {
+		return nil, message{}, &providers.Error{Class: providers.Malformed, Message: "the body is not a message"}
+	}
+	return reply, m, nil
 }
 
 func (c *completion) replay(m message) error {
