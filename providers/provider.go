@@ -53,7 +53,7 @@ type Request struct {
 type Timeouts struct {
 	// Connect bounds the time until a connection is ready to carry the request.
 	Connect time.Duration
-	// FirstToken bounds the time from sending until the first piece of the answer.
+	// FirstToken bounds the time from sending until the first token.
 	FirstToken time.Duration
 	// Stall bounds the time between two pieces of the answer.
 	Stall time.Duration
@@ -94,8 +94,7 @@ type Response struct {
 	Usage        Usage
 	// HTTPStatus is the provider's, such as 200.
 	HTTPStatus int
-	// TimeToFirstToken is the time from sending until the first piece of the
-	// answer.
+	// TimeToFirstToken is the time from sending until the first token: see [Chunk].
 	TimeToFirstToken time.Duration
 	// RequestID is the provider's name for the call; empty if it gave none.
 	RequestID string

@@ -10,21 +10,27 @@ import (
 
 // settle tells the lane what became of the call. A hint is with it before anything
 // else is done. It returns what the call did to its lane, as far as that is known.
-func (r *Runner) settle(ctx context.Context, l leg, a attempt) (done lane.Settled) {
+func (r *Runner) settle(ctx context.Context, l leg, a attempt) lane.Settled {
+	if r.cfg.Tokens != nil && r.cfg.Lanes != nil && a.failure == nil {
+		r.cfg.Tokens.Learn(l.permit.Target, l.estimate, a.response.Usage)
+	}
+	return r.settleWith(ctx, l, resultOf(a))
+}
+
+// unsend settles a call that was let through and is not made.
+func (r *Runner) unsend(ctx context.Context, l leg) { r.settleWith(ctx, l, lane.Result{Unsent: true}) }
+
+func (r *Runner) settleWith(ctx context.Context, l leg, res lane.Result) (done lane.Settled) {
 	if r.cfg.Lanes == nil {
 		return lane.Settled{}
 	}
 	r.permits.remove(l.Call)
-	if r.cfg.Tokens != nil && a.failure == nil {
-		r.cfg.Tokens.Learn(l.permit.Target, l.estimate, a.response.Usage)
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settlePatience)
 	defer cancel()
-	res := resultOf(a)
 	for n := 0; ; n++ {
 		err := within(ctx, settleTimeout, func(ctx context.Context) error {
 			now, err := r.cfg.Lanes.Settle(ctx, l.permit, res)
-			if now.Now {
+			if now != (lane.Settled{}) { // else it was settled before
 				done = now
 			}
 			return err
@@ -34,12 +40,6 @@ func (r *Runner) settle(ctx context.Context, l leg, a attempt) (done lane.Settle
 			return done
 		}
 	}
-}
-
-// unsend settles a call that was let through and is not made.
-func (r *Runner) unsend(ctx context.Context, l leg) {
-	none := &providers.UnsupportedError{}
-	r.settle(ctx, l, attempt{failure: none.Refuse()})
 }
 
 // resultOf is what a lane is told.

@@ -341,6 +341,11 @@ func TestDownIsKnownOfALane(t *testing.T) {
 		if done := g.settle(g.probe(), bad); !done.Down {
 			g.t.Errorf("a probe that failed: got %+v, want down", done)
 		}
+		p := g.probe()
+		g.flush()
+		if done := g.settle(p, bad); !done.Down {
+			g.t.Errorf("a probe that failed after Redis was emptied: got %+v, want down", done)
+		}
 		if done := g.settle(g.probe(), good); done.Down {
 			g.t.Errorf("a probe that did not fail: got %+v, want nothing down", done)
 		}

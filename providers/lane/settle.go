@@ -68,7 +68,7 @@ func (l *Lanes) settle(ctx context.Context, p Permit, r Result, e ending) (Settl
 	done := Settled{Now: got[0] == 1, Closed: e.word == "close", Down: got[3] == 1}
 	done.Opened = Opening{Number: int(got[1]), For: time.Duration(got[2]) * time.Microsecond}
 	if e.word == "reopen" {
-		done.Opened = e.next
+		done.Opened, done.Down = e.next, r.outcome() == outcomeBad
 	}
 	return done, nil
 }

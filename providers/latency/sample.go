@@ -6,7 +6,7 @@ import "time"
 type Sample struct {
 	// Total is the time from the call's start to its end.
 	Total time.Duration
-	// FirstToken is the time to the first piece of the answer.
+	// FirstToken is the time to the first token of the answer.
 	FirstToken time.Duration
 	// Gap is the longest time between two pieces, or since the last.
 	Gap time.Duration
