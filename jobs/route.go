@@ -30,6 +30,19 @@ const (
 	ActiveActive Mode = "active_active"
 )
 
+// Weigh says how much of a difference it makes for how often a target is called: not
+// any (0), as much as there is (1: half the price, twice the calls), more, or less.
+// The zero value is 1 for both.
+type Weigh struct{ Latency, Price float64 }
+
+// OrDefault returns what w stands for.
+func (w Weigh) OrDefault() Weigh {
+	if w == (Weigh{}) {
+		return Weigh{Latency: 1, Price: 1}
+	}
+	return w
+}
+
 // Route is a named, ordered set of targets with its policies.
 type Route struct {
 	Name    string
@@ -51,6 +64,8 @@ type Route struct {
 	HedgeBudget float64
 	// OnUnavailable is what jobs want that do not say: see [OnUnavailable].
 	OnUnavailable OnUnavailable
+	// Weigh is how much speed and price count where the mode is active_active.
+	Weigh Weigh
 	// UseCase is what jobs are for that do not say; empty: [DefaultUseCase].
 	UseCase string
 	// Degraded are lesser targets, called for jobs that would degrade while none of
@@ -75,6 +90,7 @@ type entries struct {
 	// models lists, by provider, the models that may be named without it.
 	models   map[string][]string
 	useCases map[string]UseCase
+	prices   map[Target]Price
 	defaults Route
 }
 

@@ -178,6 +178,18 @@ func TestWrongConfigurationNamesTheKey(t *testing.T) {
 			"providers: {a: {type: openai}}\nuse_cases: {chat: {share: 0.6}}\nroutes: {r: {targets: [a/b], use_case: char}}",
 			"routes.r.use_case", `expected one of chat, default, got "char"`,
 		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai, prices: {m: {input: -1}}}}",
+			"providers.a.prices.m", "dollars per million",
+		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nroutes: {r: {targets: [a/b], weigh: {price: 11}}}",
+			"routes.r.weigh", "from 0 to 10",
+		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nroutes: {r: {targets: [a/b], weigh: {price: 0, latency: 0}}}",
+			"routes.r.weigh", "not both 0",
+		},
 		{RoleEmbedded, nil, "providers: {a: {type: cohere}}", "providers.a.type", `"cohere"`},
 		{RoleEmbedded, nil, "providers: {A: {type: openai}}", "providers.A", "a-z"},
 		{

@@ -75,6 +75,8 @@ type ProviderConfig struct {
 	// Models may be named by callers without the provider. Others only as
 	// provider/model.
 	Models []string `yaml:"models"`
+	// Prices are what models cost, by name; of one that is not here it is not known.
+	Prices map[string]PriceConfig `yaml:"prices"`
 	// Concurrency is how many calls the whole fleet makes at once; 0: 64.
 	Concurrency int `yaml:"concurrency"`
 	// Limits are what the provider's own are, for the whole fleet; absent: none but
@@ -130,6 +132,8 @@ type RouteConfig struct {
 	// Degraded are lesser targets, provider/model, for jobs that would rather degrade
 	// than wait; absent: none.
 	Degraded []string `yaml:"degraded"`
+	// Weigh is how much speed and price count where Mode is active_active.
+	Weigh WeighConfig `yaml:"weigh"`
 	// UseCase is what jobs are for that do not say; empty: default.
 	UseCase string `yaml:"use_case"`
 	// Targets are provider/model, at least one.
@@ -300,7 +304,7 @@ func (p ProviderConfig) validate(name string) error {
 	if p.Concurrency < 0 || p.Concurrency > maxConcurrency {
 		return wrong(key+".concurrency", "expected 1 to %d, got %d", maxConcurrency, p.Concurrency)
 	}
-	if err := errors.Join(p.Limits.validate(key+".limits"), p.validatePools(key)); err != nil {
+	if err := errors.Join(p.Limits.validate(key+".limits"), p.validatePools(key), p.validatePrices(key)); err != nil {
 		return err
 	}
 	if err := p.Timeouts.validate(key + ".timeouts"); err != nil {
@@ -381,6 +385,9 @@ func (r RouteConfig) validate(name string, providers map[string]ProviderConfig) 
 	if err := validateTargets(key+".targets", r.Targets, providers); err != nil {
 		return err
 	}
+	if err := r.Weigh.validate(key + ".weigh"); err != nil {
+		return err
+	}
 	if err := r.validateUnavailable(key, providers); err != nil {
 		return err
 	}
@@ -413,13 +420,13 @@ func (f *File) catalog() *jobs.Catalog {
 		routes = append(routes, route)
 	}
 	defaults := jobs.Route{MaxAttempts: defaultMaxAttempts, ProviderTimeouts: timeouts}
-	return jobs.NewCatalog(routes, models, defaults).WithUseCases(f.useCases())
+	return jobs.NewCatalog(routes, models, defaults).WithUseCases(f.useCases()).WithPrices(f.prices())
 }
 
 func (r RouteConfig) route(name string) jobs.Route {
 	route := jobs.Route{
 		Name: name, Mode: r.Mode, MaxAttempts: r.MaxAttempts, Timeouts: r.Timeouts.timeouts(),
-		HedgeBudget: r.Hedge.Budget, UseCase: r.UseCase, Adaptive: r.AdaptiveTimeouts,
+		HedgeBudget: r.Hedge.Budget, UseCase: r.UseCase, Weigh: r.Weigh.weigh(), Adaptive: r.AdaptiveTimeouts,
 	}
 	route.Timeouts.Total = max(route.Timeouts.Total, r.Timeout)
 	if r.Patience != nil {

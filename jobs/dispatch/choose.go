@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -54,7 +55,7 @@ func (d *Dispatcher) weigh(w *window, r route) (jobs.Target, bool) {
 	weights, sum := make([]float64, len(r.targets)), 0.0
 	for i, t := range r.targets {
 		if w.through(t, r.useCase) > 0 {
-			weights[i] = d.weight(w, t)
+			weights[i] = d.weight(w, r, t)
 			sum += weights[i]
 		}
 	}
@@ -69,9 +70,9 @@ func (d *Dispatcher) weigh(w *window, r route) (jobs.Target, bool) {
 }
 
 // weight is how good a target is: the share of its calls that were good, the share
-// of its places that are free, and what the configuration says of it. It is never
-// zero: a target of which nothing is known is tried.
-func (d *Dispatcher) weight(w *window, t jobs.Target) float64 {
+// of its places that are free, and as the route weighs it how quick and how cheap it
+// is. It is never zero: a target of which nothing is known is tried.
+func (d *Dispatcher) weight(w *window, r route, t jobs.Target) float64 {
 	const least = 0.001
 	pool := w.pool(t)
 	weight := float64(pool.free) / float64(pool.size)
@@ -79,7 +80,27 @@ func (d *Dispatcher) weight(w *window, t jobs.Target) float64 {
 		weight *= health
 	}
 	if d.cfg.Weight != nil {
-		weight *= d.cfg.Weight(t)
+		weight *= math.Pow(d.cfg.Weight(t), r.weigh.Latency)
 	}
-	return max(least, weight)
+	return max(least, weight*math.Pow(d.cheapness(r, t), r.weigh.Price))
+}
+
+// cheapness is how many times a target's price goes into the mean of those that are
+// known of the route; 1 where its own is not. What costs nothing is as cheap as may be.
+func (d *Dispatcher) cheapness(r route, t jobs.Target) float64 {
+	const most = 1000
+	own, known := d.cfg.Catalog.Price(t)
+	if !known {
+		return 1
+	}
+	sum, n := 0.0, 0.0
+	for _, other := range r.targets {
+		if price, known := d.cfg.Catalog.Price(other); known {
+			sum, n = sum+price.Mean(), n+1
+		}
+	}
+	if sum == 0 {
+		return 1
+	}
+	return min(most, sum/n/own.Mean())
 }

@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -273,6 +274,44 @@ func TestActiveActiveGoesByWeight(t *testing.T) {
 			t.Errorf("released %v while a was shut, want all to b", n)
 		}
 	})
+}
+
+// TestActiveActiveGoesByPrice: half the price, twice the calls; what is not known is
+// as dear as the others are on average.
+func TestActiveActiveGoesByPrice(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		prices map[string]float64
+		want   float64
+	}{
+		"one is cheaper":          {map[string]float64{"a": 1, "b": 2}, 2.0 / 3},
+		"one is not known":        {map[string]float64{"a": 1}, 0.5},
+		"neither is known":        {nil, 0.5},
+		"one is very much so":     {map[string]float64{"a": 0.01, "b": 1}, 0.99},
+		"they cost the same":      {map[string]float64{"a": 3, "b": 3}, 0.5},
+		"the other is, four fold": {map[string]float64{"a": 4, "b": 1}, 0.2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f, l := newFleet(t), &lanes{}
+				two := l.twoTargets(jobs.ActiveActive)
+				f.add(4000, jobs.Candidate{Tenant: "t", Route: "r"})
+				f.start(map[string]int{"a": 1_000_000, "b": 1_000_000}, two, func(cfg *dispatch.Config) {
+					prices := make(map[jobs.Target]jobs.Price)
+					for provider, usd := range c.prices {
+						prices[jobs.Target{Provider: provider, Model: "m"}] = jobs.Price{Input: usd, Output: usd}
+					}
+					cfg.Catalog = cfg.Catalog.WithPrices(prices)
+				})
+				time.Sleep(30 * time.Second)
+				n := f.sent()
+				if share := float64(n["a"]) / 4000; n["a"]+n["b"] != 4000 || math.Abs(share-c.want) > 0.04 {
+					t.Errorf("released %v of 4000, want %.2f of them to a", n, c.want)
+				}
+			})
+		})
+	}
 }
 
 // TestAShutRouteSaysWhy: to those who wait.

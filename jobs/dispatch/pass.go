@@ -81,6 +81,7 @@ type route struct {
 	lesser   []jobs.Target
 	degraded bool
 	mode     jobs.Mode
+	weigh    jobs.Weigh
 	// patience is how long a candidate waits for a target before the next.
 	patience time.Duration
 }
@@ -144,7 +145,7 @@ func (d *Dispatcher) resolve(name string) (route, error) {
 		return route{}, fmt.Errorf("route %q has live executions, and neither it nor a provider of it is configured; "+
 			"they wait until their deadline: configure it again or cancel their jobs", name)
 	}
-	return route{targets: r.Targets, lesser: r.Degraded, mode: r.Mode, patience: r.Patience}, nil
+	return route{targets: r.Targets, lesser: r.Degraded, mode: r.Mode, weigh: r.Weigh.OrDefault(), patience: r.Patience}, nil
 }
 
 // round looks at what is ready, shares the room out and releases. It returns
