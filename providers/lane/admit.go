@@ -22,6 +22,10 @@ func (l *Lanes) Admit(ctx context.Context, a Ask) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, fmt.Errorf("admit a call to %s: %w", a.Target, err)
 	}
+	if err := l.keepDebt(ctx, a.Pool, got.debt); err != nil {
+		err = errors.Join(err, l.unsend(ctx, got.verdict(a).Permit, release))
+		return Verdict{}, fmt.Errorf("admit a call to %s: %w", a.Target, err)
+	}
 	if got.probe {
 		v, err := l.probe(ctx, a, got)
 		if err != nil {
@@ -77,6 +81,8 @@ type answer struct {
 	// the number of the opening it tests.
 	probe   bool
 	opening int
+	// debt is for how long the pool's tokens are used up then.
+	debt time.Duration
 }
 
 // verdict is what the answer means when the call is no probe.
@@ -93,9 +99,12 @@ func readAnswer(parts []string) (answer, error) {
 	switch {
 	case len(parts) == 1 && parts[0] == unbuilt:
 		return answer{word: unbuilt}, nil
-	case len(parts) == 3 && parts[0] == admitted:
+	case len(parts) == 4 && parts[0] == admitted:
 		opening, err := strconv.Atoi(parts[2])
-		return answer{word: admitted, probe: parts[1] == "probe", opening: opening}, err
+		debt, errDebt := strconv.ParseInt(parts[3], 10, 64)
+		return answer{
+			word: admitted, probe: parts[1] == "probe", opening: opening, debt: time.Duration(debt) * time.Microsecond,
+		}, errors.Join(err, errDebt)
 	case len(parts) == 2:
 		wait, err := strconv.ParseInt(parts[1], 10, 64)
 		return answer{word: parts[0], wait: least(time.Duration(wait) * time.Microsecond)}, err

@@ -4,7 +4,7 @@
 -- ARGV  1 call, 2 input tokens, 3 output tokens, 4 limits of the configuration "r i o c",
 --       5 burst µs, 6 lease ms, 7 idle ms, 8 poll µs, 9 how long the call, if it is the probe,
 --       keeps others from being it µs
--- Returns {"admitted", "" | "probe", number of the opening} or {reason, µs}; {"unbuilt"} when the
+-- Returns {"admitted", "" | "probe", number of the opening, debt µs} or {reason, µs}; {"unbuilt"} when the
 -- pool or the lane must be rebuilt first. A probe is one only once the store says so too.
 -- All of it is atomic: a call is counted by all limits or by none.
 
@@ -81,4 +81,4 @@ redis.call("PEXPIRE", KEYS[5], ARGV[6])
 redis.call("ZADD", KEYS[3], int(now + ARGV[6] * 1000), call)
 redis.call("ZADD", KEYS[4], int(now + ARGV[6] * 1000), call)
 for i = 1, 4 do redis.call("PEXPIRE", KEYS[i], ARGV[7]) end
-return {"admitted", probe, lane.opened or "0"}
+return {"admitted", probe, lane.opened or "0", debt(now)}

@@ -69,9 +69,9 @@ func (answers) ProcessHook(redis.ProcessHook) redis.ProcessHook {
 	return func(_ context.Context, cmd redis.Cmder) error {
 		if c, ok := cmd.(*redis.Cmd); ok {
 			if c.Args()[2] == 5 { // keys of admit
-				c.SetVal([]any{"admitted", "", "0"})
+				c.SetVal([]any{"admitted", "", "0", "0"})
 			} else {
-				c.SetVal([]any{int64(1), int64(0), int64(0)})
+				c.SetVal([]any{int64(1), int64(0), int64(0), int64(0), int64(0)})
 			}
 		}
 		return nil

@@ -6,4 +6,9 @@
 // one script for a call's admission and one for its settlement, by Redis' own
 // clock. What must outlive Redis is also in a [Store]: when Redis has lost a
 // lane, nothing is admitted to it until it was rebuilt from there.
+//
+// What makes a lane quicker or calmer, and nothing worse when it is gone, is in
+// Redis alone: what share of calls usually fails, the ramps after a gate and a
+// breaker, the last minute's outcomes, how much of the requests' limit is used, and
+// the limits that a provider told of. All that is known again after some calls.
 package lane

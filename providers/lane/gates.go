@@ -30,6 +30,29 @@ func (l *Lanes) keepGate(ctx context.Context, pool string, wait time.Duration) e
 	return nil
 }
 
+// debtOf is the name under which a store keeps a pool's debt, as it keeps a gate.
+func debtOf(pool string) string { return pool + "#debt" }
+
+// ahead is how much longer a debt is kept than it is, so that one that stands as
+// long as there is demand is not a write for each call.
+const ahead = 5 * time.Second
+
+// keepDebt writes to the store for how long a pool's tokens are used up, unless it
+// is known to have that. What is less than a burst need not be known.
+func (l *Lanes) keepDebt(ctx context.Context, pool string, debt time.Duration) error {
+	if debt <= l.cfg.Burst || l.debts.covers(pool, time.Now().Add(debt)) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
+	until := time.Now().Add(debt + ahead)
+	if err := l.store.KeepGate(ctx, debtOf(pool), debt+ahead); err != nil {
+		return err
+	}
+	l.debts.kept(pool, until)
+	return nil
+}
+
 func (g *gates) covers(pool string, until time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -103,6 +103,7 @@ type Lanes struct {
 	pools    atomic.Pointer[pools]
 	rebuilds flights
 	gates    gates
+	debts    gates
 }
 
 // New returns lanes on client, which stays the caller's. It fails only for a

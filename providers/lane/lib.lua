@@ -70,6 +70,12 @@ local function credit(m, back, now)
   redis.call("HSET", m.key, m.name, int(m.full - back + spare), m.name .. "_spare", int(math.min(m.spare + spare, MINUTE)))
 end
 
+-- debt returns for how long the tokens of the pool are used up.
+local function debt(now)
+  local full = redis.call("HMGET", KEYS[1], "input", "output")
+  return int(math.max(num(full[1]), num(full[2]), now) - now)
+end
+
 -- uses returns what a call uses of each meter, by name.
 local function uses(requests, input, output)
   return {requests = requests, input = input, output = output, tokens = input + output}

@@ -1,6 +1,8 @@
 package lane_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -25,6 +27,51 @@ func TestACallThatNeedsMoreThanALimitIsSent(t *testing.T) {
 			g.t.Errorf("got %+v, want a wait of about a minute", v)
 		}
 		g.admit()
+	})
+}
+
+// TestInvariant7ADebtOutlivesRedis: Redis is emptied again and again while calls
+// use up the limit for longer than lies between, by what was reserved or by more.
+// What is admitted stays within the limit, a second's burst and the last call.
+func TestInvariant7ADebtOutlivesRedis(t *testing.T) {
+	t.Parallel()
+	for name, reserved := range map[string]int64{"reserved": 400, "more than was reserved": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, limited(lane.Limits{OutputTokensPerMinute: 1000}), func(g *rig) {
+				const each, length = 400, 20 * time.Minute
+				result := lane.Result{Usage: providers.Usage{Known: true, OutputTokens: each}}
+				begun, used := time.Now(), 0.0
+				for time.Since(begun) < length {
+					p := g.admitFor(time.Minute, lane.Ask{Lane: here, Output: reserved})
+					if most := 1000 * (time.Since(begun) + time.Second).Minutes(); used > most {
+						g.t.Fatalf("%.0f tokens in %v before another call, want at most %.0f", used, time.Since(begun), most)
+					}
+					g.settle(p, result)
+					used += each
+					g.flush()
+				}
+				if least := 0.7 * 1000 * length.Minutes(); used < least {
+					g.t.Errorf("%.0f tokens in %v, want at least %.0f", used, length, least)
+				}
+			})
+		})
+	}
+}
+
+// TestADebtThatCannotBeKeptIsNotMade: nothing is admitted, and nothing reserved.
+func TestADebtThatCannotBeKeptIsNotMade(t *testing.T) {
+	t.Parallel()
+	inBubble(t, limited(lane.Limits{OutputTokensPerMinute: 1000, Concurrency: 1}), func(g *rig) {
+		g.settle(g.admitFor(3*time.Second, lane.Ask{Lane: here, Output: 1}), good)
+		time.Sleep(time.Minute)
+		g.store.Fail = func(context.Context, string) error { return errAway }
+		v, err := g.lanes.Admit(g.t.Context(), lane.Ask{Lane: here, Call: newCall(g.t), Output: 500})
+		if !errors.Is(err, errAway) || v.Admitted {
+			g.t.Errorf("got %+v, %v; want nothing and why", v, err)
+		}
+		g.store.Fail = nil
+		g.admitFor(3*time.Second, lane.Ask{Lane: here, Output: 500})
 	})
 }
 

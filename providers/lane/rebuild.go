@@ -44,11 +44,16 @@ func (l *Lanes) rebuildOnce(ctx context.Context, lane Lane) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	debt, err := l.store.Lane(ctx, Lane{Pool: debtOf(lane.Pool)})
+	if err != nil {
+		return false, err
+	}
 	keys := []string{poolKey(lane.Pool), laneKey(lane), permitsKey(lane.Pool), buildKey(lane.Pool)}
 	args := []any{
 		number, micros(kept.Gate), string(kept.PoolHold), string(kept.Hold), limitsText(kept.Limits),
 		kept.Opening.Number, micros(kept.Opening.For), prober(kept), micros(kept.ProbeFor),
 		l.configured(lane.Pool).String(), micros(l.cfg.Burst), l.cfg.Lease.Milliseconds(), idle.Milliseconds(),
+		micros(debt.Gate),
 	}
 	for _, c := range kept.Calls {
 		if l.Of(c.Target).Pool != lane.Pool {

@@ -6,7 +6,7 @@
 -- ARGV  1 number of the build, 2 gate µs, 3 pool's hold, 4 lane's hold, both "" for none,
 --       5 operator's limits "r i o c" or "", 6 number of the opening, 7 its length µs, 8 prober or "",
 --       9 for how long µs, 10 limits of the configuration "r i o c", 11 burst µs, 12 lease ms,
---       13 idle ms, then each call
+--       13 idle ms, 14 debt µs, then each call
 -- Returns 1, or 0 when something was lost or changed since the build began.
 
 if redis.call("GET", KEYS[4]) ~= ARGV[1] then return 0 end
@@ -16,17 +16,20 @@ local function put(key, field, value)
   if value == "" then redis.call("HDEL", key, field) else redis.call("HSET", key, field, value) end
 end
 
--- A meter that was lost starts with its limit used up: nothing is known of the last seconds.
+-- A meter that was lost starts with its limit used up: nothing is known of the last seconds. One of
+-- tokens is used up for as long as the store says.
 local function meter()
   local bounds = limits(pool, ARGV[10])
   for _, m in ipairs(meters(pool, {}, bounds, now)) do
-    if not pool[m.name] then redis.call("HSET", m.key, m.name, int(now + ARGV[11] + m.each)) end
+    local used = ARGV[11] + m.each
+    if m.name ~= "requests" then used = math.max(used, num(ARGV[14])) end
+    if not pool[m.name] then redis.call("HSET", m.key, m.name, int(now + used)) end
   end
 end
 
 local function permits()
-  for i = 14, #ARGV do
-    local k = 5 + 2 * (i - 14)
+  for i = 15, #ARGV do
+    local k = 5 + 2 * (i - 15)
     redis.call("ZADD", KEYS[3], "NX", int(now + ARGV[12] * 1000), ARGV[i])
     redis.call("ZADD", KEYS[k], "NX", int(now + ARGV[12] * 1000), ARGV[i])
     if redis.call("HSETNX", KEYS[k + 1], "at", int(now)) == 1 then redis.call("PEXPIRE", KEYS[k + 1], ARGV[12]) end

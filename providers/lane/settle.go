@@ -62,7 +62,7 @@ func (l *Lanes) settle(ctx context.Context, p Permit, r Result, e ending) (Settl
 	if err != nil {
 		return Settled{}, fmt.Errorf("tell Redis: %w", err)
 	}
-	if len(got) != 4 {
+	if len(got) != 5 {
 		return Settled{}, errAnswer
 	}
 	done := Settled{Now: got[0] == 1, Closed: e.word == "close", Down: got[3] == 1}
@@ -70,7 +70,7 @@ func (l *Lanes) settle(ctx context.Context, p Permit, r Result, e ending) (Settl
 	if e.word == "reopen" {
 		done.Opened, done.Down = e.next, r.outcome() == outcomeBad
 	}
-	return done, nil
+	return done, l.keepDebt(ctx, p.Pool, time.Duration(got[4])*time.Microsecond)
 }
 
 // outcome is what a result means to the breaker.

@@ -9,7 +9,7 @@
 --       14 what the end of a probe means: "" | "close" | "reopen" | "release",
 --       15 number of the opening, 16 its length µs
 -- Returns {1 if it was settled now, number of the opening it caused or 0, its length µs, 1 if the
--- call failed while the lane was down}.
+-- call failed while the lane was down, debt µs}.
 
 -- The window is a minute, in slots. It says nothing of a rate below VOLUME calls. Traffic is back
 -- when more than RAMPED calls are let through at once. Openings follow one another when less than
@@ -125,7 +125,7 @@ local function open()
   local length = math.min(ARGV[12] * 2 ^ math.min(number - 1, 30), ARGV[13])
   redis.call("HSET", KEYS[2], "opened", number, "open_until", int(now + length), "changed", int(now), "row", 0)
   redis.call("HDEL", KEYS[2], "ramp", "prober", "probe_until")
-  return {1, number, int(length), down()}
+  return {1, number, int(length), down(), debt(now)}
 end
 
 -- A gate is kept also where nothing is built, and whatever became of the permit.
@@ -133,17 +133,17 @@ shut(pool, num(ARGV[5]), now)
 redis.call("PEXPIRE", KEYS[1], ARGV[8])
 finish(ARGV[14])
 local permit = hash(KEYS[5])
-if redis.call("DEL", KEYS[5]) == 0 then return {0, 0, 0, 0} end
+if redis.call("DEL", KEYS[5]) == 0 then return {0, 0, 0, 0, debt(now)} end
 redis.call("ZREM", KEYS[3], call)
 redis.call("ZREM", KEYS[4], call)
-if not (pool.built and lane.built) then return {1, 0, 0, down()} end
+if not (pool.built and lane.built) then return {1, 0, 0, down(), debt(now)} end
 correct(permit)
 learn()
 if outcome ~= "unsent" then note() end
 -- What was sent before the breaker last moved says nothing of how things are since.
 local counts = (outcome == "ok" or outcome == "bad") and ARGV[14] == "" and num(lane.open_until) == 0
   and num(permit.at) >= num(lane.changed)
-if not counts then return {1, 0, 0, down()} end
+if not counts then return {1, 0, 0, down(), debt(now)} end
 if judge() then return open() end
 ramp()
-return {1, 0, 0, down()}
+return {1, 0, 0, down(), debt(now)}

@@ -15,7 +15,8 @@ type Store interface {
 	// Lane returns what is kept of a lane, its pool and its provider's calls.
 	Lane(ctx context.Context, l Lane) (Kept, error)
 	// KeepGate shuts a pool's gate for the given time, unless it is shut for
-	// longer.
+	// longer. What a pool owes of tokens is kept as a gate, too, of a pool that is
+	// not there: see debtOf.
 	KeepGate(ctx context.Context, pool string, wait time.Duration) error
 	// KeepOpening notes that a lane's breaker is open, unless a probe of it is
 	// under way.
