@@ -36,17 +36,17 @@ func TestTrafficRampsBackWhenTheGateOpens(t *testing.T) {
 	inBubble(t, lane.Config{}, func(g *rig) {
 		g.settle(g.admit(), throttled)
 		for _, again := range []bool{false, true} {
-			time.Sleep(10 * time.Second)
+			time.Sleep(throttled.Hint + time.Millisecond)
 			for seconds, want := range []int64{1, 2, 4, 8} {
 				if r := g.room(time.Duration(seconds)*time.Second+time.Millisecond, here); r.Requests != want {
 					g.t.Errorf("room for %d calls in %d s, want %d", r.Requests, seconds, want)
 				}
 			}
-			at := g.admitted(3001 * time.Millisecond)
+			at := g.admitted(3002 * time.Millisecond)
 			for seconds, want := range []int{1, 2, 4, 8} {
 				n := 0
 				for _, d := range at {
-					if d <= time.Duration(seconds)*time.Second+time.Millisecond {
+					if d <= time.Duration(seconds)*time.Second+2*time.Millisecond {
 						n++
 					}
 				}
@@ -78,12 +78,34 @@ func TestAGateThatTheStoreKeptRampsToo(t *testing.T) {
 		g.settle(g.admit(), throttled)
 		g.flush()
 		g.refuse(lane.RateLimit)
-		time.Sleep(10 * time.Second)
+		time.Sleep(throttled.Hint + time.Millisecond)
 		g.admit()
 		if v := g.refuse(lane.RateLimit); v.For < 900*time.Millisecond {
 			g.t.Errorf("wait %v, want a second after the first", v.For)
 		}
 	})
+}
+
+// TestInvariant6AHintIsNotRoundedDown: clocks that count microseconds do not open a
+// gate by less than one too early, also when Redis was emptied.
+func TestInvariant6AHintIsNotRoundedDown(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(g *rig){"redis stays": func(*rig) {}, "redis is emptied": (*rig).flush} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, lane.Config{}, func(g *rig) {
+				time.Sleep(900 * time.Nanosecond)
+				const hint = time.Second + 900*time.Nanosecond
+				told := time.Now()
+				g.settle(g.admit(), lane.Result{Class: providers.RateLimited, Hint: hint})
+				lose(g)
+				g.admitWithin(2 * time.Second)
+				if d := time.Since(told); d < hint {
+					g.t.Errorf("a call after %v, want none before %v", d, hint)
+				}
+			})
+		})
+	}
 }
 
 // TestNotNowWithoutAHint: everybody waits for a moment, and comes back by and by.

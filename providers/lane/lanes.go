@@ -18,6 +18,9 @@ const (
 	poll = 250 * time.Millisecond
 	// believed is how long limits count that a provider told of.
 	believed = 15 * time.Minute
+	// rounding is more than what clocks that count whole microseconds take off a hint,
+	// here, in the store and when it is read back.
+	rounding = 10 * time.Microsecond
 	// unhinted is for how long a provider is left alone that did not say.
 	unhinted = time.Second
 	// grace is how much longer a probe is let through alone than it may last.

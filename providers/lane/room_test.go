@@ -114,7 +114,7 @@ func TestRoomSaysWhyThereIsNone(t *testing.T) {
 		expect(lane.Drained, time.Second)
 		g.must(g.lanes.Resume(g.t.Context(), here))
 		g.settle(g.admit(), lane.Result{Class: providers.RateLimited, Hint: time.Minute})
-		expect(lane.RateLimit, time.Minute)
+		expect(lane.RateLimit, time.Minute+time.Millisecond)
 	})
 }
 

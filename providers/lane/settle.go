@@ -34,7 +34,9 @@ const storePatience = time.Second
 //
 // After an error it is worth repeating. What could be done has been done.
 func (l *Lanes) Settle(ctx context.Context, p Permit, r Result) (Settled, error) {
-	r.Hint = min(max(r.Hint, 0), providers.MaxHint)
+	if r.Hint = min(max(r.Hint, 0), providers.MaxHint); r.Hint > 0 {
+		r.Hint += rounding
+	}
 	kept, cancel := context.WithTimeout(ctx, storePatience)
 	defer cancel()
 	errGate := l.keepGate(kept, p.Pool, r.Hint)
