@@ -28,8 +28,11 @@ func TestAJobIsForWhatItSaysElseForWhatItsRouteSays(t *testing.T) {
 		{Name: "default", Targets: target}, {Name: "night", Targets: target, UseCase: "reports"},
 	}, nil, jobs.Route{}).WithUseCases(map[string]jobs.UseCase{"chat": {Share: 0.5}, "reports": {Share: 0.2}}))
 	for _, c := range []struct{ route, said, want string }{
-		{"default", "", ""}, {"default", "chat", "chat"}, {"default", "default", "default"},
-		{"night", "", "reports"}, {"night", "chat", "chat"},
+		{"default", "", ""},
+		{"default", "chat", "chat"},
+		{"default", "default", "default"},
+		{"night", "", "reports"},
+		{"night", "chat", "chat"},
 	} {
 		n := newJob(strings.Replace(hello, `"default"`, `"`+c.route+`"`, 1))
 		n.UseCase, n.NoDedupe = c.said, true

@@ -66,15 +66,6 @@ type lot struct {
 	short bool
 }
 
-func (l *lot) waiting() bool {
-	for _, t := range l.turns {
-		if t.waiting() {
-			return true
-		}
-	}
-	return false
-}
-
 // lots returns the use cases that have something ready. One that had not is as well
 // served as the one that was served least.
 func (p *pool) lots(w *window, r *room, ready *ready) []*lot {

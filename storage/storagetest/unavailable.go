@@ -240,9 +240,9 @@ func degradableIsReleased(f *fixture) {
 }
 
 // degraded submits a job that would degrade, and runs it at a lesser target.
-func (f *fixture) degraded(name string, edits ...edit) (jobs.Job, jobs.Work) {
+func (f *fixture) degraded(name string) (jobs.Job, jobs.Work) {
 	f.t.Helper()
-	job := f.submit(name, append([]edit{degrading}, edits...)...).Job
+	job := f.submit(name, degrading).Job
 	tasks := f.releaseDegraded(f.listed()...)
 	equal(f, len(tasks), 1, "released to a lesser target")
 	return job, f.claim(tasks[0], f.worker())
