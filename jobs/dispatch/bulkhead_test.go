@@ -90,6 +90,40 @@ func TestWhatAUseCaseLeavesOthersHave(t *testing.T) {
 	})
 }
 
+// TestAShareIsOfPlacesNotOfTurns: calls that take long do not get more places by it,
+// though they are served as often as the others.
+func TestAShareIsOfPlacesNotOfTurns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		var d *dispatch.Dispatcher
+		f.onTask = func(task jobs.Task) {
+			f.mu.Lock()
+			took := map[string]time.Duration{"chat": time.Second, "reports": time.Minute}[f.released[task.Execution].UseCase]
+			f.mu.Unlock()
+			time.AfterFunc(took, func() {
+				f.finish(task.Execution)
+				d.Wake()
+			})
+		}
+		d, _ = f.start(map[string]int{"sim": 10}, forUseCases(map[string]jobs.UseCase{
+			"chat": {Share: 0.5}, "reports": {Share: 0.5},
+		}))
+		f.add(2000, jobs.Candidate{Tenant: "a", UseCase: "chat"})
+		f.add(2000, jobs.Candidate{Tenant: "b", UseCase: "reports"})
+		time.Sleep(3*time.Minute + 30*time.Second)
+		held := make(map[string]int)
+		f.set(func() {
+			for _, r := range f.released {
+				held[r.UseCase]++
+			}
+		})
+		if held["chat"] != 5 || held["reports"] != 5 {
+			t.Errorf("places held are %v, want five each", held)
+		}
+	})
+}
+
 // oldest returns the release that was made first.
 func (f *fleet) oldest() uuid.UUID {
 	f.mu.Lock()
