@@ -4,6 +4,7 @@ package resilience
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -89,4 +90,38 @@ func (w *world) extra(window int) (all, most int) {
 		most = max(most, inside)
 	}
 	return all, most
+}
+
+func TestExtraIsCountedInEveryWindow(t *testing.T) {
+	t.Parallel()
+	var w world
+	for _, question := range []int{0, 1, 1, 2, 2, 3, 4, 4} {
+		w.calls = append(w.calls, &call{question: question})
+	}
+	for window, want := range map[int]int{1: 1, 2: 1, 3: 2, 8: 3, 100: 3} {
+		if all, most := w.extra(window); all != 3 || most != want {
+			t.Errorf("%d in all and %d of %d in a row, want 3 and %d", all, most, window, want)
+		}
+	}
+}
+
+func TestTheFirstTokenIsThatOfTheAnswer(t *testing.T) {
+	t.Parallel()
+	w := world{
+		setting: setting{deadline: time.Hour},
+		jobs: []job{
+			{arrival: arrival{at: 1 * time.Second}, ok: true},
+			{arrival: arrival{at: 2 * time.Second}, ok: true},
+			{arrival: arrival{at: 3 * time.Second}},
+		},
+		calls: []*call{
+			{question: 0, firstToken: 2 * time.Second, outcome: "success"},
+			{question: 1, firstToken: 4 * time.Second, outcome: "cancelled"},
+			{question: 1, firstToken: 5 * time.Second, outcome: "success"},
+			{question: 2, firstToken: 6 * time.Second, outcome: "timeout_total"},
+		},
+	}
+	if got, want := w.firstTokens(2*time.Second), []time.Duration{3 * time.Second, time.Hour}; !slices.Equal(got, want) {
+		t.Errorf("first tokens after %v, want %v", got, want)
+	}
 }
