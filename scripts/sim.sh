@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the simulations in virtual time: tests named TestSim…, in any package,
 # without the race detector, which the longest of them could not afford.
-# Arguments are go test's own, such as -v. All of them take some four minutes of two
-# cores that have nothing else to do, and may take half an hour of busy ones.
+# Arguments are go test's own, such as -v. All of them take some 13 minutes of
+# processor time: seven of two cores that have nothing else to do, half an hour of busy ones.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,4 +13,4 @@ if [ -z "$files" ]; then
 fi
 # Folders of Go packages have no spaces in their names.
 # shellcheck disable=SC2046
-exec go test -count=1 -timeout 30m -run '^TestSim' "$@" $(xargs -n1 dirname <<<"$files" | sort -u)
+exec go test -count=1 -timeout 60m -run '^TestSim' "$@" $(xargs -n1 dirname <<<"$files" | sort -u)
