@@ -59,6 +59,7 @@ func (d *Dispatcher) lanes(ctx context.Context, w *window, asked []jobs.Target) 
 			d.tryOut(w, targets[i], now)
 		}
 	}
+	w.narrowed(now)
 	d.noteShut(w, targets, now)
 	return nil
 }
@@ -104,8 +105,9 @@ func (d *Dispatcher) laneOf(t jobs.Target) lane.Lane {
 	return lane.Lane{Pool: d.groups.pool(t), Target: t.String()}
 }
 
-// narrow takes account of a lane. What its pool lets through, all its targets
-// share; what is released and has not asked yet will take its part of it.
+// narrow takes account of a lane. What is released and has not asked yet will take
+// its part of it. What the pool lets through at most is what the best of its lanes
+// does: it bounds all of them alike, and each may be bounded by itself.
 func (w *window) narrow(t jobs.Target, r lane.Room, now time.Time) {
 	p := w.pool(t)
 	w.health[t] = r.Health
@@ -115,10 +117,6 @@ func (w *window) narrow(t jobs.Target, r lane.Room, now time.Time) {
 		w.lanes[t], w.closed[t] = 0, closed{why: waitingOnLane(r.Reason), until: now.Add(r.For), reason: r.Reason}
 		return
 	}
-	if r.Recovering {
-		w.lanes[t] = r.Slots
-	}
-	coming := max(0, int64(p.outstanding)-r.InPool)
 	calls, why := r.Requests, jobs.WaitingOnRateLimit
 	if !r.Recovering && r.Slots < calls { // an operator may allow fewer places than the configuration
 		calls, why = r.Slots, jobs.WaitingOnCapacity
@@ -126,12 +124,37 @@ func (w *window) narrow(t jobs.Target, r lane.Room, now time.Time) {
 	if tokens := min(r.Input, r.Output, r.Tokens); tokens != lane.Unbounded {
 		calls = min(calls, waitForTokens, tokens)
 	}
-	if calls == lane.Unbounded {
-		return
+	p.inPool = r.InPool
+	if !r.Recovering { // else its pool's places are not told
+		p.lets = max(p.lets, calls)
 	}
-	if p.free = min(p.free, int(max(0, calls-coming))); p.free == 0 {
-		w.closed[t] = closed{why: why, until: now}
+	if calls != lane.Unbounded {
+		w.lanes[t] = left(calls, w.outstanding[t], r.InLane)
+		w.bounded[t] = why
 	}
+	if r.Recovering {
+		w.lanes[t] = min(w.lanes[t], r.Slots)
+	}
+}
+
+// narrowed takes account of what pools let through, when all lanes are asked.
+func (w *window) narrowed(now time.Time) {
+	for _, p := range w.pools {
+		if p.lets >= 0 && p.lets != lane.Unbounded {
+			p.free = min(p.size-p.outstanding, int(left(p.lets, p.outstanding, p.inPool)))
+		}
+	}
+	for t, why := range w.bounded {
+		if w.lanes[t] == 0 || w.pool(t).free == 0 {
+			w.closed[t] = closed{why: why, until: now}
+		}
+	}
+}
+
+// left returns how many of so many calls are left when those released that are not
+// under way will be made too.
+func left(calls int64, outstanding int, underWay int64) int64 {
+	return max(0, calls-max(0, int64(outstanding)-underWay))
 }
 
 // waitingOnLane is what jobs wait on that a lane keeps.

@@ -245,6 +245,44 @@ func TestOnlyAsMuchIsReleasedAsALaneLetsThrough(t *testing.T) {
 	}
 }
 
+// TestALaneThatIsUsedUpKeepsNoOtherOfItsPool: what a provider told of one model's
+// limits is of that model. What the pool lets through they share all the same.
+func TestALaneThatIsUsedUpKeepsNoOtherOfItsPool(t *testing.T) {
+	t.Parallel()
+	usedUp, some, places := open(), open(), open()
+	usedUp.Requests, some.Requests = 0, 2
+	places.Slots = 3
+	for name, c := range map[string]struct {
+		small, big         lane.Room
+		toSmall, toBig, or int
+	}{
+		"used up":               {usedUp, open(), 0, 10, 10},
+		"nearly used up":        {some, open(), 2, 10, 10},
+		"both are":              {some, usedUp, 2, 0, 2},
+		"the pool's, by places": {places, places, 3, 3, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f, l := newFleet(t), &lanes{rooms: make(map[string]lane.Room)}
+				l.set("a/small", c.small)
+				l.set("a/big", c.big)
+				f.add(20, jobs.Candidate{Tenant: "t", Route: "a/small"})
+				f.add(20, jobs.Candidate{Tenant: "t", Route: "a/big"})
+				f.start(map[string]int{"a": 10}, func(cfg *dispatch.Config) {
+					cfg.Lanes = l
+					cfg.Catalog = jobs.NewCatalog(nil, map[string][]string{"a": nil}, jobs.Route{})
+				})
+				time.Sleep(5 * time.Second)
+				n := count(f.logged(), func(r running) string { return r.Model })
+				if n["small"] > c.toSmall || n["big"] > c.toBig || n["small"]+n["big"] != c.or {
+					t.Errorf("released %v, want %d, at most %d to small and %d to big", n, c.or, c.toSmall, c.toBig)
+				}
+			})
+		})
+	}
+}
+
 // TestActiveActiveGoesByWeight: by what is known of speed and health, in that
 // proportion, to those that let it through.
 func TestActiveActiveGoesByWeight(t *testing.T) {

@@ -19,6 +19,10 @@ type window struct {
 	// open.
 	lanes  map[jobs.Target]int64
 	closed map[jobs.Target]closed
+	// bounded says, of each target that lets only so many through, by what.
+	bounded map[jobs.Target]jobs.WaitingOn
+	// outstanding counts the releases of each target that are not over.
+	outstanding map[jobs.Target]int
 	// health is the share of each target's calls that were good lately.
 	health map[jobs.Target]float64
 	// recovering are the targets that something is tried out on, and taken those
@@ -32,6 +36,9 @@ type room struct {
 	size, free int
 	// outstanding counts the releases that are not over.
 	outstanding int
+	// lets is how many calls the pool lets through, as far as its lanes tell; -1 when
+	// none does. inPool counts those under way.
+	lets, inPool int64
 	// held counts outstanding releases by tenant, cases by use case.
 	held  map[string]int
 	cases map[string]int
@@ -47,12 +54,15 @@ func (d *Dispatcher) window(ctx context.Context) (*window, error) {
 		pools: make(map[string]*room, len(d.pools)), groups: d.groups, cases: d.cfg.Catalog.UseCases(),
 		lanes: make(map[jobs.Target]int64), closed: make(map[jobs.Target]closed),
 		taken: make(map[jobs.Target]bool), health: make(map[jobs.Target]float64),
+		bounded: make(map[jobs.Target]jobs.WaitingOn), outstanding: make(map[jobs.Target]int),
 	}
 	for name, p := range d.pools {
-		w.pools[name] = &room{size: p.size, free: p.size, held: make(map[string]int), cases: make(map[string]int)}
+		w.pools[name] = &room{size: p.size, free: p.size, lets: -1, held: make(map[string]int), cases: make(map[string]int)}
 	}
 	for _, o := range outstanding {
-		if r := w.pool(jobs.Target{Provider: o.Provider, Model: o.Model}); r != nil {
+		t := jobs.Target{Provider: o.Provider, Model: o.Model}
+		w.outstanding[t] += o.Count
+		if r := w.pool(t); r != nil {
 			r.free -= o.Count
 			r.outstanding += o.Count
 			r.held[o.Tenant] += o.Count

@@ -28,8 +28,8 @@ type Room struct {
 	// Recovering says that the breaker is half open, or that traffic is being brought
 	// back.
 	Recovering bool
-	// InPool counts the calls under way in the lane's pool.
-	InPool int64
+	// InPool counts the calls under way in the lane's pool, InLane those of its own.
+	InPool, InLane int64
 	// Health is the share of the calls of the last minute that were good; 1 when
 	// there were none.
 	Health float64
@@ -54,7 +54,7 @@ func (l *Lanes) Room(ctx context.Context, horizon time.Duration, lanes ...Lane) 
 
 // room is what admitScript would say.
 func (v view) room(configured Limits, burst, horizon time.Duration) Room {
-	r := Room{Lane: v.lane, InPool: v.inPool, Requests: Unbounded, Input: Unbounded, Output: Unbounded, Tokens: Unbounded}
+	r := Room{Lane: v.lane, InPool: v.inPool, InLane: v.inLane, Requests: Unbounded, Input: Unbounded, Output: Unbounded, Tokens: Unbounded}
 	limits, _ := v.limits(configured)
 	r.Health = v.lastMinute().health()
 	r.Slots = free(limits.Concurrency, v.inPool)
