@@ -49,7 +49,7 @@ type Release struct {
 	Provider string
 	Model    string
 	// Degraded says that it is a lesser target. Such a release is made only if all
-	// jobs of the execution would degrade.
+	// jobs of the execution would degrade, and GiveUp found no stored answer for them.
 	Degraded bool
 }
 

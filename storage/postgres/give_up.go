@@ -27,6 +27,12 @@ const unservedRoutes = `
 const allDegrade = `
 	(SELECT true FROM live_jobs l WHERE l.execution_id = q.id AND l.on_unavailable <> 2 LIMIT 1) IS NULL`
 
+// allLookedAt says that, and that no stored result answers any of them: GiveUp has
+// looked.
+const allLookedAt = `
+	(SELECT true FROM live_jobs l WHERE l.execution_id = q.id AND (l.on_unavailable <> 2 OR l.unserved_route IS NOT NULL)
+		LIMIT 1) IS NULL`
+
 // anyAge is the staleAfter of a job that takes a result however old.
 var anyAge = time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)
 

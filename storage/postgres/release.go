@@ -18,7 +18,7 @@ func (s *Store) Release(ctx context.Context, releases []jobs.Release, at time.Ti
 			FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $6::boolean[])
 				AS v (id, fence, provider, model, degraded)
 			WHERE q.id = v.id AND q.id = ANY ($1) AND q.fence = v.fence AND q.visible_at <= $5
-				AND (NOT v.degraded OR ` + allDegrade + `)
+				AND (NOT v.degraded OR ` + allLookedAt + `)
 			RETURNING q.id, q.fence, q.priority, q.tenant, q.use_case, v.provider, v.model, v.degraded
 		)
 		INSERT INTO releases (execution_id, fence, provider, model, priority, tenant, released_at, degraded, use_case)

@@ -24,6 +24,11 @@ const unservedRoutes = `
 // none of its live jobs would do anything else.
 const allDegrade = `NOT EXISTS (SELECT 1 FROM live_jobs l WHERE l.on_unavailable <> 2 AND l.execution_id = `
 
+// allLookedAt says that, and that no stored result answers any of them: GiveUp has
+// looked.
+const allLookedAt = `NOT EXISTS (
+	SELECT 1 FROM live_jobs l WHERE (l.on_unavailable <> 2 OR l.unserved_route > '') AND l.execution_id = `
+
 // degradable reports whether all live jobs of the execution would degrade.
 func degradable(ctx context.Context, t *statements, execution uuid.UUID) (ok bool, err error) {
 	return ok, t.row(ctx, `SELECT `+allDegrade+`?)`, id(execution)).Scan(&ok)

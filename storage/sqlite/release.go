@@ -30,7 +30,7 @@ func release(ctx context.Context, t *statements, r jobs.Release, at time.Time) (
 	var tenant, useCase string
 	ok, err := found(t.row(ctx, `
 		UPDATE queue SET fence = fence + 1, visible_at = ?1, waiting_on = ''
-		WHERE id = ?2 AND fence = ?3 AND visible_at <= ?4 AND (NOT ?5 OR `+allDegrade+`?2))
+		WHERE id = ?2 AND fence = ?3 AND visible_at <= ?4 AND (NOT ?5 OR `+allLookedAt+`?2))
 		RETURNING priority, tenant, use_case`,
 		int64(never), id(r.Execution), r.Fence, micros(at), r.Degraded).Scan(&task.Priority, &tenant, &useCase))
 	if err != nil || !ok {

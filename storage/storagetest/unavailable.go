@@ -229,6 +229,8 @@ func degradableIsReleased(f *fixture) {
 	f.submit("b")
 	f.submit("c", degrading)
 	listed, all := f.listed(), f.ready(jobs.PriorityNormal, f.now)
+	equal(f, len(f.releaseDegraded(listed...)), 0, "released before anybody looked for what is stored")
+	f.giveUp(f.now)
 	f.submit("c", failing)
 	tasks := f.releaseDegraded(append(listed, all...)...)
 	equal(f, len(tasks), 1, "released")
@@ -243,6 +245,7 @@ func degradableIsReleased(f *fixture) {
 func (f *fixture) degraded(name string) (jobs.Job, jobs.Work) {
 	f.t.Helper()
 	job := f.submit(name, degrading).Job
+	f.giveUp(f.now)
 	tasks := f.releaseDegraded(f.listed()...)
 	equal(f, len(tasks), 1, "released to a lesser target")
 	return job, f.claim(tasks[0], f.worker())
@@ -291,6 +294,7 @@ func degradedNotForOthers(f *fixture) {
 
 func degradedTakenBack(f *fixture) {
 	f.submit("a", degrading)
+	f.giveUp(f.now)
 	task := f.releaseDegraded(f.listed()...)[0]
 	same := f.submit("a", degrading)
 	equal(f, same.Ready, false, "ready by one that degrades as well")
