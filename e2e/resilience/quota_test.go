@@ -71,8 +71,8 @@ var hints = scenario{
 			seed: 2, providers: []provider{a}, arrivals: arrivals(length, time.Minute/90),
 			deadline: 6 * time.Hour, until: length, processes: 8, untold: true,
 			meanwhile: func(f *fleet) {
-				for _, eighths := range []time.Duration{3, 5, 7} {
-					f.w.sleepUntil(eighths * length / 8)
+				for _, eighths := range []int{3, 5, 7} {
+					f.w.sleepUntil(length / 8 * time.Duration(eighths))
 					f.flush()
 				}
 			},
