@@ -50,6 +50,20 @@ func TestRoomIsWhatIsAdmitted(t *testing.T) {
 	}
 }
 
+// TestRoomTellsWhatIsUnderWay: in the lane, and in its pool.
+func TestRoomTellsWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	onBoth(t, limited(lane.Limits{}), func(g *rig) {
+		g.ask(lane.Lane{Pool: here.Pool, Target: "sim/two"})
+		for range 2 {
+			g.ask(here)
+		}
+		if r := g.room(time.Second, here); r.InLane != 2 || r.InPool != 3 {
+			g.t.Errorf("room %+v, want 2 calls in the lane and 3 in its pool", r)
+		}
+	})
+}
+
 func TestRoomOfMany(t *testing.T) {
 	t.Parallel()
 	onBoth(t, limited(lane.Limits{RequestsPerMinute: 60, OutputTokensPerMinute: 600, Concurrency: 9}), func(g *rig) {

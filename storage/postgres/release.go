@@ -10,7 +10,9 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 )
 
-// Release releases each under its next fence: see [jobs.DispatchStore].
+// Release releases each under its next fence: see [jobs.DispatchStore]. What is not
+// for a lesser target is offered for one no more: a program from before there was such
+// a thing attached a job and did not say so.
 func (s *Store) Release(ctx context.Context, releases []jobs.Release, at time.Time) (tasks []jobs.Task, err error) {
 	const release = `
 		WITH moved AS (
@@ -20,6 +22,9 @@ func (s *Store) Release(ctx context.Context, releases []jobs.Release, at time.Ti
 			WHERE q.id = v.id AND q.id = ANY ($1) AND q.fence = v.fence AND q.visible_at <= $5
 				AND (NOT v.degraded OR ` + allLookedAt + `)
 			RETURNING q.id, q.fence, q.priority, q.tenant, q.use_case, v.provider, v.model, v.degraded
+		), refused AS (
+			UPDATE queue q SET degradable = false FROM unnest($1::uuid[], $6::boolean[]) AS v (id, degraded)
+			WHERE q.id = v.id AND q.id = ANY ($1) AND v.degraded AND q.degradable AND NOT ` + allDegrade + `
 		)
 		INSERT INTO releases (execution_id, fence, provider, model, priority, tenant, released_at, degraded, use_case)
 		SELECT id, fence, provider, model, priority, tenant, $5, degraded, use_case FROM moved
