@@ -113,6 +113,9 @@ func TestRoomSaysWhyThereIsNone(t *testing.T) {
 		if r.Reason != "" || r.Slots != 1 {
 			g.t.Errorf("half open: got %+v, want a slot", r)
 		}
+		if s := g.states(here)[0]; !s.Untried || s.Probing {
+			g.t.Errorf("half open: got %+v, want one that nobody has tried", s)
+		}
 		p := g.probe()
 		expect(lane.Breaker, time.Second)
 		if s := g.states(here)[0]; !s.Probing || s.Openings != 1 {
@@ -121,6 +124,9 @@ func TestRoomSaysWhyThereIsNone(t *testing.T) {
 		g.settle(p, good)
 		if r := g.room(time.Second, here); r.Reason != "" || r.Slots != 2 {
 			g.t.Errorf("after the probe: got %+v, want two slots", r)
+		}
+		if s := g.states(here)[0]; s.Untried || !s.Recovering {
+			g.t.Errorf("after the probe: got %+v, want one that recovers", s)
 		}
 		g.must(g.lanes.Pause(g.t.Context(), here))
 		expect(lane.Paused, time.Second)

@@ -19,10 +19,11 @@ type State struct {
 	Learned    Learned
 	// InLane counts the calls under way.
 	InLane int64
-	// Openings is how often in a row the breaker opened last; Probing says that its
-	// probe is under way. Ramp is how many calls may be under way while traffic is
+	// Openings is how often in a row the breaker opened last; Untried says that no
+	// probe has succeeded since, Probing that one is under way. Ramp is how many calls may be under way while traffic is
 	// brought back; zero: there is no such bound.
 	Openings int
+	Untried  bool
 	Probing  bool
 	Ramp     int64
 	// Normal is the share of calls that fail on a usual day, 0.01 to 0.5.
@@ -68,6 +69,7 @@ func (v view) state(configured Limits, burst time.Duration) State {
 		Room:   v.room(configured, burst, time.Minute),
 		InLane: v.inLane, Ramp: v.own.int("ramp"), LastMinute: v.lastMinute(),
 		Openings: int(v.own.int("opened")),
+		Untried:  v.own["open_until"] != "",
 		Probing:  v.own["open_until"] != "" && v.until(v.own, "probe_until") > 0,
 	}
 	s.Limits, s.ByOperator = v.limits(configured)
