@@ -209,7 +209,10 @@ func (p *parts) buildAPI(c Config, client redis.UniversalClient, o *observed) (e
 	cfg.DrainDelay = c.drainDelay()
 	if p.serves {
 		cfg.Service, cfg.Follower = p.service, live.NewFollower(p.service, p.hub)
-		cfg.Lanes = operated{lanes: p.lanes, latencies: p.latencies.fleet, targets: p.reloader.targets, pools: p.reloader.pools}
+		cfg.Lanes = operated{
+			lanes: p.lanes, latencies: p.latencies.fleet,
+			targets: p.reloader.targets, pools: p.reloader.pools, limits: p.reloader.limits,
+		}
 	}
 	p.api, err = httpapi.New(cfg)
 	return err

@@ -57,9 +57,11 @@ func (f *File) targets() []jobs.Target {
 type operated struct {
 	lanes     *lane.Lanes
 	latencies *latency.Fleet
-	// targets and pools list what the file in force names, in order.
+	// targets and pools list what the file in force names, in order; limits are its
+	// pools'.
 	targets func() []jobs.Target
 	pools   func() []string
+	limits  func() map[string]lane.Limits
 }
 
 var _ httpapi.Lanes = operated{}
@@ -139,7 +141,7 @@ func stateOf(s lane.State) string {
 		return "rate_limited"
 	case s.Probing:
 		return "probing"
-	case s.Reason == lane.Breaker:
+	case s.Untried:
 		return "breaker_open"
 	case s.Recovering:
 		return "recovering"
@@ -174,19 +176,35 @@ func (o operated) act(ctx context.Context, n httpapi.LaneName, do func(context.C
 	return do(ctx, l)
 }
 
-// SetLimits replaces a pool's limits.
-func (o operated) SetLimits(ctx context.Context, pool string, limits *httpapi.LaneLimits) error {
+// SetLimits replaces limits of a pool. Those that are not wanted otherwise are as
+// the file has them now.
+func (o operated) SetLimits(ctx context.Context, pool string, want *httpapi.LimitsWanted) error {
 	if err := o.known(httpapi.LaneName{Pool: pool}); err != nil {
 		return err
 	}
-	if limits == nil {
+	if want == nil {
 		return o.lanes.SetLimits(ctx, pool, nil)
 	}
-	of := lane.Limits(*limits)
-	if err := min(of.RequestsPerMinute, of.InputTokensPerMinute, of.OutputTokensPerMinute, of.Concurrency); err < 0 {
-		return jobs.Invalid("/limits", "want 0, for none, or more")
+	limits := o.limits()[pool]
+	for _, l := range []struct {
+		name string
+		want *int64
+		to   *int64
+	}{
+		{"rpm", want.RequestsPerMinute, &limits.RequestsPerMinute},
+		{"itpm", want.InputTokensPerMinute, &limits.InputTokensPerMinute},
+		{"otpm", want.OutputTokensPerMinute, &limits.OutputTokensPerMinute},
+		{"concurrency", want.Concurrency, &limits.Concurrency},
+	} {
+		switch {
+		case l.want == nil:
+		case *l.want < 0 || *l.want > maxLimit:
+			return jobs.Invalid("/limits/"+l.name, "must be 1 to %d, or 0 for no limit", maxLimit)
+		default:
+			*l.to = *l.want
+		}
 	}
-	return o.lanes.SetLimits(ctx, pool, &of)
+	return o.lanes.SetLimits(ctx, pool, &limits)
 }
 
 // known returns an error unless the configuration has the lane or pool.

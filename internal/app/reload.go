@@ -12,6 +12,7 @@ import (
 	"github.com/penstock-dev/penstock/internal/httpapi"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/lane"
 )
 
 // reloader puts a changed configuration file into force: providers, routes and use cases,
@@ -82,6 +83,13 @@ func (r *reloader) pools() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Sorted(maps.Keys(r.file.sizes()))
+}
+
+// limits are those of the pools of the file in force.
+func (r *reloader) limits() map[string]lane.Limits {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.file.limits()
 }
 
 // build makes the providers that are not there already, in a process that calls

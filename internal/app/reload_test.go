@@ -69,9 +69,14 @@ func (p *process) write(file string) {
 
 func (p *process) post(path, body string) (status int, answer string) {
 	p.t.Helper()
+	return p.ask(http.MethodPost, path, body)
+}
+
+func (p *process) ask(method, path, body string) (status int, answer string) {
+	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.app.Addr()+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+p.app.Addr()+path, strings.NewReader(body))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -214,4 +219,57 @@ func TestReloadOnASignal(t *testing.T) {
 		}
 	}
 	p.wantServed("r", "two")
+}
+
+// A limit that an operator does not name stays as the file has it: who lowers one
+// does not lift the others.
+func TestAnOperatorChangesTheLimitsThatTheyName(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, `providers: {one: {type: simulated, models: [m-1], concurrency: 7, limits: {rpm: 60, itpm: 1000}}}`)
+	for _, c := range []struct {
+		limits string
+		status int
+		want   string
+	}{
+		{
+			`{"rpm": 30}`, http.StatusNoContent,
+			"map[concurrency:{7 operator} input_tokens_per_minute:{1000 operator} requests_per_minute:{30 operator}]",
+		},
+		{
+			`{"itpm": 0, "concurrency": null}`, http.StatusNoContent,
+			"map[concurrency:{7 operator} requests_per_minute:{60 operator}]",
+		},
+		{`{"rpm": -1}`, http.StatusBadRequest, "/limits/rpm"},
+		{`{"otpm": 9223372036854775807}`, http.StatusBadRequest, "/limits/otpm"},
+		{
+			`null`, http.StatusNoContent,
+			"map[concurrency:{7 configuration} input_tokens_per_minute:{1000 configuration} requests_per_minute:{60 configuration}]",
+		},
+	} {
+		status, answer := p.ask(http.MethodPut, "/v1/lanes/limits", `{"pool": "one", "limits": `+c.limits+`}`)
+		if status == http.StatusNoContent {
+			answer = p.limits()
+		}
+		if status != c.status || !strings.Contains(answer, c.want) {
+			t.Errorf("limits %s: got %d %s, want %d and %s", c.limits, status, answer, c.status, c.want)
+		}
+	}
+}
+
+// limits tells those of the first lane.
+func (p *process) limits() string {
+	p.t.Helper()
+	var lanes struct {
+		Data []struct {
+			Limits map[string]struct {
+				Limit  int
+				Source string
+			}
+		}
+	}
+	_, answer := p.ask(http.MethodGet, "/v1/lanes", "")
+	if err := json.Unmarshal([]byte(answer), &lanes); err != nil || len(lanes.Data) == 0 {
+		p.t.Fatalf("got %s (%v), want lanes", answer, err)
+	}
+	return fmt.Sprint(lanes.Data[0].Limits)
 }

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
 	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/jobs/canonical"
 )
 
 // Lanes tells of lanes, and does to them what an operator wants.
@@ -22,8 +24,8 @@ type Lanes interface {
 	Pause(ctx context.Context, n LaneName) error
 	Drain(ctx context.Context, n LaneName) error
 	Resume(ctx context.Context, n LaneName) error
-	// SetLimits replaces a pool's limits until it is given nil.
-	SetLimits(ctx context.Context, pool string, limits *LaneLimits) error
+	// SetLimits replaces limits of a pool until it is given nil.
+	SetLimits(ctx context.Context, pool string, limits *LimitsWanted) error
 }
 
 // LaneName names one target, as provider/model, or a quota pool: one of the two.
@@ -34,10 +36,19 @@ type LaneName struct {
 
 // LaneLimits are those of a pool; zero: none.
 type LaneLimits struct {
-	RequestsPerMinute     int64 `json:"rpm"`
-	InputTokensPerMinute  int64 `json:"itpm"`
-	OutputTokensPerMinute int64 `json:"otpm"`
-	Concurrency           int64 `json:"concurrency"`
+	RequestsPerMinute     int64
+	InputTokensPerMinute  int64
+	OutputTokensPerMinute int64
+	Concurrency           int64
+}
+
+// LimitsWanted are what an operator wants of a pool; zero: none, nil: as the
+// configuration has it.
+type LimitsWanted struct {
+	RequestsPerMinute     *int64 `json:"rpm"`
+	InputTokensPerMinute  *int64 `json:"itpm"`
+	OutputTokensPerMinute *int64 `json:"otpm"`
+	Concurrency           *int64 `json:"concurrency"`
 }
 
 // Lane is how a target is.
@@ -233,6 +244,9 @@ func (a *API) laneLimits(x *exchange) error {
 	if err := a.readStrict(x, &body); err != nil {
 		return err
 	}
+	if body.Pool == "" {
+		return jobs.Invalid("/pool", "is required: the name of a quota pool")
+	}
 	limits, err := limitsIn(body.Limits)
 	if err != nil {
 		return err
@@ -246,15 +260,11 @@ func (a *API) laneLimits(x *exchange) error {
 }
 
 // limitsIn reads limits, or null for those of the configuration.
-func limitsIn(raw json.RawMessage) (*LaneLimits, error) {
+func limitsIn(raw json.RawMessage) (limits *LimitsWanted, err error) {
 	if len(raw) == 0 {
 		return nil, jobs.Invalid("/limits", "is required: an object, or null for the configuration's")
 	}
-	var limits *LaneLimits
-	if err := strict(raw, &limits); err != nil {
-		return nil, jobs.Invalid("/limits", "%s", err)
-	}
-	return limits, nil
+	return limits, strict("/limits", raw, &limits)
 }
 
 // maxOperation bounds what an operator sends, in bytes.
@@ -271,21 +281,37 @@ func (a *API) readStrict(x *exchange, to any) error {
 	if err != nil {
 		return err
 	}
-	if err := strict(body, to); err != nil {
-		return jobs.Invalid("", "the body: %s", err)
+	if _, err := canonical.JSON(body); err != nil {
+		return notJSON(err)
+	}
+	return strict("", body, to)
+}
+
+// strict reads the value at a pointer, which is JSON, without unknown fields.
+func strict(pointer string, raw []byte, to any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	err := d.Decode(to)
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if e.Field != "" {
+			pointer += "/" + e.Field
+		}
+		return jobs.Invalid(pointer, "must be %s", wanted(e.Type.Kind()))
+	}
+	if err != nil {
+		return jobs.Invalid(pointer, "%s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return nil
 }
 
-// strict reads one JSON value without unknown fields.
-func strict(raw []byte, to any) error {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(to); err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+// wanted is what a value of that kind is in JSON.
+func wanted(kind reflect.Kind) string {
+	switch kind {
+	case reflect.String:
+		return "a string"
+	case reflect.Int64:
+		return "a whole number, and not a huge one"
+	default:
+		return "a JSON object"
 	}
-	if d.More() {
-		return errors.New("there is more than one value")
-	}
-	return nil
 }

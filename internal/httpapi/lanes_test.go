@@ -19,7 +19,7 @@ type operator struct {
 	all    []Lane
 	err    error
 	done   []string
-	limits *LaneLimits
+	limits *LimitsWanted
 }
 
 func (o *operator) List(context.Context) ([]Lane, error) { return o.all, o.err }
@@ -33,7 +33,7 @@ func (o *operator) Pause(_ context.Context, n LaneName) error  { return o.act("p
 func (o *operator) Drain(_ context.Context, n LaneName) error  { return o.act("drain", n) }
 func (o *operator) Resume(_ context.Context, n LaneName) error { return o.act("resume", n) }
 
-func (o *operator) SetLimits(_ context.Context, pool string, l *LaneLimits) error {
+func (o *operator) SetLimits(_ context.Context, pool string, l *LimitsWanted) error {
 	o.limits = l
 	return o.act("limit", LaneName{Pool: pool})
 }
@@ -113,7 +113,13 @@ func TestOperatorsActOnLanes(t *testing.T) {
 		{"POST", "/v1/lanes/pause", `{}`, 400, "", "one of the two"},
 		{"POST", "/v1/lanes/pause", `{"target":"a/m","pool":"a"}`, 400, "", "one of the two"},
 		{"POST", "/v1/lanes/pause", `{"lane":"a/m"}`, 400, "", "unknown field"},
+		{"POST", "/v1/lanes/pause", `{"target":"a/m","target":"b/m"}`, 400, "", "twice"},
+		{"POST", "/v1/lanes/pause", `{"target":5}`, 400, "", "/target: must be a string"},
+		{"POST", "/v1/lanes/pause", `[]`, 400, "", "must be a JSON object"},
 		{"PUT", "/v1/lanes/limits", `{"pool":"a"}`, 400, "", "/limits"},
+		{"PUT", "/v1/lanes/limits", `{"limits":null}`, 400, "", "/pool: is required"},
+		{"PUT", "/v1/lanes/limits", `{"pool":"a","limits":[]}`, 400, "", "/limits: must be a JSON object"},
+		{"PUT", "/v1/lanes/limits", `{"pool":"a","limits":{"rpm":1.5}}`, 400, "", "/limits/rpm: must be a whole number"},
 		{"PUT", "/v1/lanes/limits", `{"pool":"a","limits":{"rps":1}}`, 400, "", "unknown field"},
 	} {
 		o.done = nil
