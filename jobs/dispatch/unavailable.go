@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 const (
-	// giveUpBatch is how many jobs are given up at once, and endedIDs how many ids
+	// giveUpBatch is how many jobs are given up in a pass, and endedIDs how many ids
 	// there are in a signal.
 	giveUpBatch = 500
 	endedIDs    = 512
@@ -57,12 +58,13 @@ func (c closed) say() string {
 // noteShut keeps since when targets are shut. What nobody looked at meanwhile may
 // have been open.
 func (d *Dispatcher) noteShut(w *window, targets []jobs.Target, now time.Time) {
+	maps.DeleteFunc(d.spells, func(_ jobs.Target, s spell) bool { return now.Sub(s.seen) > ahead*d.cfg.Pace.Poll })
 	for _, t := range targets {
 		before, was := d.spells[t]
 		switch {
 		case !w.closed[t].shut():
 			delete(d.spells, t)
-		case !was || now.Sub(before.seen) > ahead*d.cfg.Pace.Poll:
+		case !was:
 			d.spells[t] = spell{now, now}
 		default:
 			d.spells[t] = spell{before.since, now}
@@ -94,18 +96,12 @@ func (d *Dispatcher) unserved(w *window, r route, now time.Time) (why string, ye
 	return "no target can be called: " + strings.Join(reasons, "; "), true
 }
 
-// giveUp does what jobs of r want if none of its targets can be called, and returns
-// the route that is then to be served: for those that would degrade, one of its
-// lesser targets. It reports whether there are more to give up; until those are
-// done nothing is called.
-func (d *Dispatcher) giveUp(ctx context.Context, w *window, r route, now time.Time) (_ route, more bool, err error) {
-	why, yes := d.unserved(w, r, now)
-	if !yes {
-		return r, false, nil
-	}
-	got, err := d.cfg.Store.GiveUp(ctx, jobs.Unserved{
-		Route: r.line.Route, At: now.UTC(), Limit: giveUpBatch, Why: jobs.JobError{Code: jobs.CodeUnavailable, Message: why},
-	})
+// giveUp does what jobs of r want, which is unserved for the given reason, up to a
+// limit, and returns the route that is then to be served: for those that would
+// degrade, one of its lesser targets. It reports whether there are more to give up;
+// until those are done nothing is called.
+func (d *Dispatcher) giveUp(ctx context.Context, w *window, r route, u jobs.Unserved) (_ route, more bool, err error) {
+	got, err := d.cfg.Store.GiveUp(ctx, u)
 	if err != nil {
 		return r, false, fmt.Errorf("give up jobs of route %q, which is unserved: %w", r.line.Route, err)
 	}
@@ -119,19 +115,33 @@ func (d *Dispatcher) giveUp(ctx context.Context, w *window, r route, now time.Ti
 	return route{targets: r.lesser, patience: r.patience, degraded: true}, false, nil
 }
 
-// giveUpAll is giveUp for each of the routes, once for all of its lines, which are in
-// a row.
+// giveUpAll is giveUp for each of the routes that is unserved, once for all of its
+// lines, which are in a row. They share the batch, so that however many they are, the
+// others do not wait for them long.
 func (d *Dispatcher) giveUpAll(ctx context.Context, w *window, routes []route) (more bool, err error) {
-	now, last := time.Now(), ""
+	now := time.Now()
+	unserved := make(map[string]jobs.JobError)
+	for _, r := range routes {
+		if why, yes := d.unserved(w, r, now); yes {
+			unserved[r.line.Route] = jobs.JobError{Code: jobs.CodeUnavailable, Message: why}
+		}
+	}
 	var served route
+	last := -1 // the line before of an unserved route
 	for i, r := range routes {
-		if i == 0 || r.line.Route != last {
-			var again bool
-			if served, again, err = d.giveUp(ctx, w, r, now); err != nil {
+		why, yes := unserved[r.line.Route]
+		if !yes {
+			continue
+		}
+		if last < 0 || routes[last].line.Route != r.line.Route {
+			limit, again := max(1, giveUpBatch/len(unserved)), false
+			u := jobs.Unserved{Route: r.line.Route, At: now.UTC(), Limit: limit, Why: why}
+			if served, again, err = d.giveUp(ctx, w, r, u); err != nil {
 				return false, err
 			}
-			last, more = r.line.Route, more || again
+			more = more || again
 		}
+		last = i
 		routes[i] = served
 		routes[i].line, routes[i].useCase = r.line, r.useCase
 	}

@@ -1,6 +1,7 @@
 package dispatch_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -235,4 +236,46 @@ func TestWhatAnOperatorKeeps(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestInvariant9RoutesThatAreGivenUpDoNotKeepOthers: however many they are, a pass
+// gives up no more than a portion of their jobs, each of them some.
+func TestInvariant9RoutesThatAreGivenUpDoNotKeepOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const routes = 40
+		f, l := newFleet(t), &lanes{rooms: make(map[string]lane.Room)}
+		for i := range routes {
+			target := fmt.Sprint("a/", i)
+			l.set(target, shut(lane.RateLimit, time.Hour))
+			f.add(1, jobs.Candidate{Tenant: "t", Route: target})
+		}
+		inPass, given := make(map[int]int), make(map[string]int)
+		f.giveUp = func(u jobs.Unserved) jobs.GivenUp {
+			inPass[len(f.passes)] += u.Limit
+			given[u.Route]++
+			return jobs.GivenUp{More: given[u.Route] < 50}
+		}
+		f.start(places, func(c *dispatch.Config) {
+			c.Lanes = l
+			c.Catalog = jobs.NewCatalog(nil, map[string][]string{"a": nil}, jobs.Route{})
+		})
+		synctest.Wait()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for pass, n := range inPass {
+			if n > 500 {
+				t.Errorf("pass %d looked at up to %d jobs, want at most 500", pass, n)
+				break
+			}
+		}
+		if len(given) != routes {
+			t.Errorf("jobs of %d routes were given up, want those of %d", len(given), routes)
+		}
+		for route, n := range given {
+			if n < 50 {
+				t.Errorf("%s: asked %d times, want until there are no more", route, n)
+			}
+		}
+	})
 }
