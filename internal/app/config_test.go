@@ -142,6 +142,21 @@ func TestWrongConfigurationNamesTheKey(t *testing.T) {
 		{RoleEmbedded, nil, "providers: [", "PENSTOCK_CONFIG", ""},
 		{RoleEmbedded, nil, "nonsense: 1", "PENSTOCK_CONFIG", `unknown field "nonsense"`},
 		{RoleEmbedded, nil, "providers: {}", "providers", "1 to 64"},
+		{RoleEmbedded, nil, "providers: {a: {type: simulated}}\n---\nproviders: {}", "PENSTOCK_CONFIG", "[3:10] expected one document"},
+		{RoleEmbedded, nil, "providers: {a: {type: simulated, limits: {rpm: 0.5}}}", "PENSTOCK_CONFIG", "[1:48] expected a whole number"},
+		{RoleEmbedded, nil, "providers: {a: {type: simulated, concurrency: .inf}}", "PENSTOCK_CONFIG", "a smaller number"},
+		{RoleEmbedded, nil, "providers: {a: {type: simulated, concurrency: lots}}", "PENSTOCK_CONFIG", "[1:47] expected a whole number"},
+		{RoleEmbedded, nil, "providers: {a: {type: simulated, concurrency: 99999999999999999999}}", "PENSTOCK_CONFIG", "a smaller number"},
+		{RoleEmbedded, nil, "providers: {a: {type: [simulated]}}", "PENSTOCK_CONFIG", "expected a text"},
+		{RoleEmbedded, nil, "routes: {r: {patience: 5}}", "PENSTOCK_CONFIG", "[1:24] expected a duration such as 5s"},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nroutes: {r: {targets: [a/b, a/c], hedge: {budget: .nan}}}",
+			"routes.r.hedge.budget", "expected 0 to 0.5",
+		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai}}\nroutes: {r: {targets: [a/b, a/b]}}",
+			"routes.r.targets", `each target once, got "a/b" twice`,
+		},
 		{RoleEmbedded, nil, "providers: {a: {type: openai, limits: {rps: 5}}}", "PENSTOCK_CONFIG", `unknown field "rps"`},
 		{RoleEmbedded, nil, "providers: {a: {type: openai, limits: {rpm: -5}}}", "providers.a.limits.rpm", "expected 1 to"},
 		{
@@ -181,6 +196,10 @@ func TestWrongConfigurationNamesTheKey(t *testing.T) {
 		{
 			RoleEmbedded, nil, "providers: {a: {type: openai, prices: {m: {input: -1}}}}",
 			"providers.a.prices.m", "dollars per million",
+		},
+		{
+			RoleEmbedded, nil, "providers: {a: {type: openai, prices: {m: {input: .inf}}}}",
+			"providers.a.prices.m", "from 0 to 1000000",
 		},
 		{
 			RoleEmbedded, nil, "providers: {a: {type: openai}}\nroutes: {r: {targets: [a/b], weigh: {price: 11}}}",

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/providers/gemini"
@@ -200,10 +198,8 @@ func loadFile(role Role, path string, getenv func(string) string) (File, error) 
 
 func parseFile(raw []byte, getenv func(string) string) (File, error) {
 	var f File
-	if err := yaml.UnmarshalWithOptions(raw, &f, yaml.DisallowUnknownField()); err != nil {
-		// Without the source lines: they may hold a key.
-		first, _, _ := strings.Cut(yaml.FormatError(err, false, false), "\n")
-		return File{}, wrong("PENSTOCK_CONFIG", "%s", first)
+	if err := readDocument(raw, &f); err != nil {
+		return File{}, err
 	}
 	var mistakes ConfigErrors
 	for _, name := range slices.Sorted(maps.Keys(f.Providers)) {
@@ -376,7 +372,7 @@ func (r RouteConfig) validate(name string, providers map[string]ProviderConfig) 
 	if *r.Patience < 0 {
 		return wrong(key+".patience", "expected a duration such as 5s, got %s", *r.Patience)
 	}
-	if r.Hedge.Budget < 0 || r.Hedge.Budget > 0.5 || r.Hedge.Budget > 0 && len(r.Targets) < 2 {
+	if !(r.Hedge.Budget >= 0 && r.Hedge.Budget <= 0.5) || r.Hedge.Budget > 0 && len(r.Targets) < 2 {
 		return wrong(key+".hedge.budget", "expected 0 to 0.5, of a route with two targets or more, got %v", r.Hedge.Budget)
 	}
 	if len(r.Targets) == 0 {

@@ -65,8 +65,11 @@ func (p ProviderConfig) validatePools(key string) error {
 			return wrong(key+".models", "expected at least one model")
 		}
 		for _, model := range g.Models {
-			if other, ok := groups[model]; ok || model == "" {
-				return wrong(key+".models", "expected models that are in no other group, got %q, which is in %q", model, other)
+			if model == "" {
+				return wrong(key+".models", "expected names of models, got an empty one")
+			}
+			if other, ok := groups[model]; ok {
+				return wrong(key+".models", "expected each model in one group and once, got %q, which is in %q already", model, other)
 			}
 			groups[model] = name
 		}

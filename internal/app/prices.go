@@ -21,6 +21,9 @@ type WeighConfig struct {
 	Price   *float64 `yaml:"price"`
 }
 
+// maxPrice is far above what any model costs.
+const maxPrice = 1_000_000
+
 // maxWeigh bounds how much a difference may be made of.
 const maxWeigh = 10
 
@@ -37,9 +40,9 @@ func (f *File) prices() map[jobs.Target]jobs.Price {
 
 func (p ProviderConfig) validatePrices(key string) error {
 	for _, model := range slices.Sorted(maps.Keys(p.Prices)) {
-		if price := p.Prices[model]; !(price.Input >= 0 && price.Output >= 0) {
-			return wrong(key+".prices."+model, "expected US dollars per million tokens, 0 or more, got %v and %v",
-				price.Input, price.Output)
+		if price := p.Prices[model]; !(price.Input >= 0 && price.Output >= 0 && price.Input+price.Output <= maxPrice) {
+			return wrong(key+".prices."+model, "expected US dollars per million tokens, from 0 to %d, got %v and %v",
+				maxPrice, price.Input, price.Output)
 		}
 	}
 	return nil

@@ -262,10 +262,10 @@ func (p *process) limits() string {
 	var lanes struct {
 		Data []struct {
 			Limits map[string]struct {
-				Limit  int
-				Source string
-			}
-		}
+				Limit  int    `json:"limit"`
+				Source string `json:"source"`
+			} `json:"limits"`
+		} `json:"data"`
 	}
 	_, answer := p.ask(http.MethodGet, "/v1/lanes", "")
 	if err := json.Unmarshal([]byte(answer), &lanes); err != nil || len(lanes.Data) == 0 {

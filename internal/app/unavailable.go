@@ -8,10 +8,14 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 )
 
-// validateTargets refuses what is not a model of a configured provider.
+// validateTargets refuses what is not a model of a configured provider, or is named
+// twice.
 func validateTargets(key string, targets []string, providers map[string]ProviderConfig) error {
-	for _, t := range targets {
+	for i, t := range targets {
 		provider, model, _ := strings.Cut(t, "/")
+		if slices.Contains(targets[:i], t) {
+			return wrong(key, "expected each target once, got %q twice", t)
+		}
 		if _, ok := providers[provider]; !ok || model == "" {
 			return wrong(key, "expected provider/model with one of the providers %s, got %q",
 				strings.Join(slices.Sorted(maps.Keys(providers)), ", "), t)
