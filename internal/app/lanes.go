@@ -108,7 +108,7 @@ func unknownLanes(err error) error {
 func told(s lane.State) httpapi.Lane {
 	return httpapi.Lane{
 		LaneName: httpapi.LaneName{Target: s.Target, Pool: s.Pool},
-		State:    stateOf(s), For: shutFor(s), ByOperator: s.ByOperator,
+		State:    stateOf(s), For: s.For, ByOperator: s.ByOperator,
 		Limits: httpapi.LaneLimits(s.Limits),
 		Learned: httpapi.LaneLimits{
 			RequestsPerMinute: s.Learned.Requests, InputTokensPerMinute: s.Learned.Input, OutputTokensPerMinute: s.Learned.Output,
@@ -119,15 +119,6 @@ func told(s lane.State) httpapi.Lane {
 		Running: s.InLane, RunningInPool: s.InPool, Openings: s.Openings, Normal: s.Normal,
 		Good: s.LastMinute.Good, Bad: s.LastMinute.Bad, Other: s.LastMinute.Other,
 	}
-}
-
-// shutFor is how long a lane is shut, where that is known: as long as a gate is, or
-// a breaker.
-func shutFor(s lane.State) time.Duration {
-	if s.Reason == lane.RateLimit || s.Reason == lane.Breaker && !s.Probing {
-		return s.For
-	}
-	return 0
 }
 
 // stateOf is the one word for how a lane is.

@@ -26,7 +26,7 @@ const waitForTokens = 16
 // closed is a target that lets nothing through.
 type closed struct {
 	why jobs.WaitingOn
-	// until is when that ends at the earliest.
+	// until is when that ends at the earliest; zero when nobody knows.
 	until time.Time
 	// reason is the lane's; empty when it is open and a limit is used up.
 	reason lane.Reason
@@ -114,7 +114,11 @@ func (w *window) narrow(t jobs.Target, r lane.Room, now time.Time) {
 	switch r.Reason {
 	case "", lane.Capacity: // calls under way are outstanding releases: they are counted
 	default:
-		w.lanes[t], w.closed[t] = 0, closed{why: waitingOnLane(r.Reason), until: now.Add(r.For), reason: r.Reason}
+		shut := closed{why: waitingOnLane(r.Reason), reason: r.Reason}
+		if r.For > 0 {
+			shut.until = now.Add(r.For)
+		}
+		w.lanes[t], w.closed[t] = 0, shut
 		return
 	}
 	calls, why := r.Requests, jobs.WaitingOnRateLimit

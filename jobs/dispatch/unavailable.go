@@ -43,13 +43,15 @@ func (c closed) byHuman() bool { return c.reason == lane.Paused || c.reason == l
 
 // say tells a tenant why.
 func (c closed) say() string {
-	switch c.reason {
-	case lane.Paused:
+	switch {
+	case c.reason == lane.Paused:
 		return "an operator has paused it"
-	case lane.Drained:
+	case c.reason == lane.Drained:
 		return "an operator has drained it"
-	case lane.RateLimit:
+	case c.reason == lane.RateLimit:
 		return "its provider asked to wait until " + c.until.UTC().Format(time.RFC3339)
+	case c.until.IsZero():
+		return "its calls have failed; it is being tried again"
 	default:
 		return "its calls have failed; it is tried again at " + c.until.UTC().Format(time.RFC3339)
 	}

@@ -15,7 +15,7 @@ const Unbounded = math.MaxInt64
 type Room struct {
 	Lane
 	// Reason is empty when the lane admits calls. Otherwise it says why it does not,
-	// and For how long: the least, where nobody can know.
+	// and For how long; zero where nobody can know.
 	Reason Reason
 	For    time.Duration
 	// Requests, Input, Output and Tokens, which are both together, say how much may
@@ -81,7 +81,7 @@ func (v view) room(configured Limits, burst, horizon time.Duration) Room {
 		r.Slots, r.Recovering = min(r.Slots, free(v.own.int("ramp"), v.inLane)), true
 	}
 	if r.Reason == "" && r.Slots == 0 {
-		r.Reason, r.For = Capacity, poll
+		r.Reason = Capacity
 	}
 	return r
 }
@@ -109,23 +109,23 @@ func free(most, used int64) int64 {
 	return max(most-used, 0)
 }
 
-// closed returns why the lane admits nothing, whatever its limits.
+// closed returns why the lane admits nothing, whatever its limits, and for how long,
+// if that is known.
 func (v view) closed() (Reason, time.Duration) {
 	gate, open := v.until(v.pool, "gate"), v.until(v.own, "open_until")
-	probing := v.until(v.own, "probe_until")
 	switch {
 	case !v.built():
-		return Rebuilding, poll
+		return Rebuilding, 0
 	case v.pool["hold"] != "":
-		return Reason(v.pool["hold"]), poll
+		return Reason(v.pool["hold"]), 0
 	case v.own["hold"] != "":
-		return Reason(v.own["hold"]), poll
+		return Reason(v.own["hold"]), 0
 	case gate > 0:
 		return RateLimit, gate
 	case open > 0:
 		return Breaker, open
-	case v.own["open_until"] != "" && probing > 0:
-		return Breaker, min(probing, poll)
+	case v.own["open_until"] != "" && v.until(v.own, "probe_until") > 0: // it may end any time
+		return Breaker, 0
 	default:
 		return "", 0
 	}
