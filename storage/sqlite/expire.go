@@ -26,7 +26,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (jobs.Expi
 			return jobs.Expired{}, err
 		}
 		var expired jobs.Expired
-		for _, group := range byExecution(list) {
+		for _, group := range byExecution(list, func(d due) uuid.UUID { return d.execution }) {
 			if err := expire(ctx, t, group, now, &expired); err != nil {
 				return jobs.Expired{}, err
 			}
@@ -53,17 +53,17 @@ func overdue(ctx context.Context, q *statements, now time.Time, limit int) ([]du
 }
 
 // byExecution groups jobs by their executions, which keep their order.
-func byExecution(list []due) [][]due {
-	var groups [][]due
+func byExecution[J any](list []J, execution func(J) uuid.UUID) [][]J {
+	var groups [][]J
 	place := map[uuid.UUID]int{}
-	for _, d := range list {
-		i, ok := place[d.execution]
+	for _, j := range list {
+		i, ok := place[execution(j)]
 		if !ok {
 			i = len(groups)
-			place[d.execution] = i
+			place[execution(j)] = i
 			groups = append(groups, nil)
 		}
-		groups[i] = append(groups[i], d)
+		groups[i] = append(groups[i], j)
 	}
 	return groups
 }

@@ -52,14 +52,12 @@ func (s *Store) GiveUp(ctx context.Context, u jobs.Unserved) (jobs.GivenUp, erro
 		if err != nil {
 			return jobs.GivenUp{}, err
 		}
-		for _, j := range some {
-			ended, err := giveUp(ctx, t, j, u)
+		for _, group := range byExecution(some, func(j unserved) uuid.UUID { return j.execution }) {
+			ended, err := giveUp(ctx, t, group, u)
 			if err != nil {
 				return jobs.GivenUp{}, err
 			}
-			if ended {
-				got.Ended = append(got.Ended, j.job)
-			}
+			got.Ended = append(got.Ended, ended...)
 		}
 		got.More = len(some) == u.Limit
 		return got, nil
@@ -75,30 +73,75 @@ func unservedJobs(ctx context.Context, q *statements, u jobs.Unserved) ([]unserv
 		ORDER BY l.job_id LIMIT +?`, u.Route, micros(u.At), int64(never), u.Limit)
 }
 
-// giveUp reports whether the job has ended.
-func giveUp(ctx context.Context, t *statements, j unserved, u jobs.Unserved) (bool, error) {
-	e, ok, err := executionByID(ctx, t, j.execution)
-	if err != nil {
-		return false, err
-	}
-	if !ok {
-		return false, fmt.Errorf("live job %s has no execution", j.job)
-	}
-	how := end{status: jobs.StatusFailed, failure: u.Why, at: micros(u.At)}
-	if how.degraded = j.wants == jobs.OnUnavailableDegrade; how.degraded {
-		if a, err := e.stored(ctx, t, anyAge); err != nil || a.execution == nil {
-			return false, e.lookNoMore(ctx, t, j.job, err)
+// giveUp returns which jobs, all of one execution, have ended. Those that leave it
+// leave at once: what stays is looked at after each departure.
+func giveUp(ctx context.Context, t *statements, list []unserved, u jobs.Unserved) (ended []uuid.UUID, err error) {
+	var fail, degrade []uuid.UUID
+	for _, j := range list {
+		if j.wants == jobs.OnUnavailableDegrade {
+			degrade = append(degrade, j.job)
+		} else {
+			fail = append(fail, j.job)
 		}
 	}
-	_, err = e.leave(ctx, t, []uuid.UUID{j.job}, how)
-	return err == nil, err
+	how := end{status: jobs.StatusFailed, failure: u.Why, at: micros(u.At)}
+	if err := depart(ctx, t, list[0].execution, fail, how); err != nil {
+		return nil, err
+	}
+	answered, err := answerable(ctx, t, list[0].execution, degrade)
+	if err != nil {
+		return nil, err
+	}
+	how.degraded = true
+	return append(fail, answered...), depart(ctx, t, list[0].execution, answered, how)
 }
 
-// lookNoMore notes that nothing stored answers the job, unless that is not known.
-func (e execution) lookNoMore(ctx context.Context, t *statements, job uuid.UUID, err error) error {
+// answerable returns the jobs if a stored result answers them. If none does they
+// are not looked at again.
+func answerable(ctx context.Context, t *statements, execution uuid.UUID, degrade []uuid.UUID) ([]uuid.UUID, error) {
+	if len(degrade) == 0 {
+		return nil, nil
+	}
+	e, err := mustExecution(ctx, t, execution)
+	if err != nil {
+		return nil, err
+	}
+	a, err := e.stored(ctx, t, anyAge)
+	if err != nil || a.execution != nil {
+		return degrade, err
+	}
+	for _, job := range degrade {
+		if err := e.lookNoMore(ctx, t, job); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// depart ends jobs of an execution, which may go on without them.
+func depart(ctx context.Context, t *statements, execution uuid.UUID, leaving []uuid.UUID, how end) error {
+	if len(leaving) == 0 {
+		return nil
+	}
+	e, err := mustExecution(ctx, t, execution)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, `UPDATE live_jobs SET unserved_route = '' WHERE execution_id = ? AND job_id = ?`, id(e.id), id(job))
+	_, err = e.leave(ctx, t, leaving, how)
+	return err
+}
+
+// mustExecution returns an execution that has live jobs.
+func mustExecution(ctx context.Context, t *statements, id uuid.UUID) (execution, error) {
+	e, ok, err := executionByID(ctx, t, id)
+	if err == nil && !ok {
+		err = fmt.Errorf("execution %s has live jobs and is not there", id)
+	}
+	return e, err
+}
+
+// lookNoMore notes that nothing stored answers the job.
+func (e execution) lookNoMore(ctx context.Context, t *statements, job uuid.UUID) error {
+	_, err := t.exec(ctx, `UPDATE live_jobs SET unserved_route = '' WHERE execution_id = ? AND job_id = ?`, id(e.id), id(job))
 	return err
 }
