@@ -172,3 +172,41 @@ func TestWhatCannotBeSettledIsNoObstacle(t *testing.T) {
 		t.Errorf("settle: got %d jobs and error %v, want the 3 of the second and an error for the first", len(ended), err)
 	}
 }
+
+// Jobs that share one execution are given up as quickly as so many others: what
+// stays of it is looked for once.
+func TestACrowdIsGivenUpAsQuicklyAsOthers(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{})
+	const queue = `
+		WITH q AS (
+			INSERT INTO queue (id, tenant, dedupe_key, hash, route, priority, cost, deadline, stop_at, payer_job_id, no_store)
+			SELECT gen_random_uuid(), 'acme', $1 || n, 'h', $1, 0, 1, now() + interval '1 hour', now() + interval '1 hour',
+				gen_random_uuid(), false
+			FROM generate_series(1, $2::integer) AS n
+			RETURNING id, tenant, deadline
+		), l AS (
+			INSERT INTO live_jobs (execution_id, job_id, tenant, priority, deadline, on_unavailable, unserved_route)
+			SELECT id, gen_random_uuid(), tenant, 0, deadline, 1, $1 FROM q CROSS JOIN generate_series(1, $3::integer)
+			RETURNING execution_id, job_id, tenant, deadline
+		)
+		INSERT INTO jobs (id, tenant, execution_id, status, endpoint, model, priority, deadline, created_at, hash,
+			deduplicated, cached, end_user)
+		SELECT job_id, tenant, execution_id, 'queued', 'e', 'm', 0, deadline, now(), 'h', true, false, '' FROM l`
+	giveUp := func(route string, executions, jobsEach int) time.Duration {
+		t.Helper()
+		if _, err := s.pool.Exec(t.Context(), queue, route, executions, jobsEach); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		got, err := s.GiveUp(t.Context(), jobs.Unserved{Route: route, At: begun, Limit: 500})
+		if err != nil || len(got.Ended) != 500 {
+			t.Fatalf("give up: got %d, %v, want 500", len(got.Ended), err)
+		}
+		return time.Since(begun)
+	}
+	others := giveUp("others", 5000, 1)
+	if crowd := giveUp("crowd", 1, 5000); crowd > 2*others+time.Second/5 {
+		t.Errorf("to give up 500 of a crowd took %v, of others %v", crowd, others)
+	}
+}

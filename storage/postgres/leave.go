@@ -72,7 +72,7 @@ func leave(
 	if len(ends) == 0 {
 		return l, nil
 	}
-	abandoned, err := emptied(ctx, t, ends)
+	abandoned, err := emptied(ctx, t, idsOf(last), ends)
 	if err != nil {
 		return left{}, err
 	}
@@ -111,11 +111,11 @@ func lockDepartures(ctx context.Context, t *txn, leavers []leaver) ([]departure,
 	return all, t.flush(ctx)
 }
 
-// emptied returns the executions that have no other live jobs than those that
+// emptied returns which of the executions have no other live jobs than those that
 // end.
-func emptied(ctx context.Context, t *txn, ends []jobEnd) ([]uuid.UUID, error) {
+func emptied(ctx context.Context, t *txn, executions []uuid.UUID, ends []jobEnd) ([]uuid.UUID, error) {
 	const query = `
-		SELECT DISTINCT v.id FROM unnest($1::uuid[]) AS v (id)
+		SELECT v.id FROM unnest($1::uuid[]) AS v (id)
 		WHERE (SELECT true FROM live_jobs l WHERE l.execution_id = v.id AND l.job_id <> ALL ($2::uuid[]) LIMIT 1) IS NULL`
 	var ids []uuid.UUID
 	t.each(func(rows pgx.Rows) error {
@@ -123,9 +123,7 @@ func emptied(ctx context.Context, t *txn, ends []jobEnd) ([]uuid.UUID, error) {
 		err := rows.Scan(&id)
 		ids = append(ids, id)
 		return err
-	}, query,
-		column(ends, func(e jobEnd) uuid.UUID { return e.execution }),
-		column(ends, func(e jobEnd) uuid.UUID { return e.job }))
+	}, query, executions, column(ends, func(e jobEnd) uuid.UUID { return e.job }))
 	return ids, t.flush(ctx)
 }
 
