@@ -17,6 +17,8 @@ const (
 	// provider or of a secret, waits before it is released again, hopefully to
 	// another.
 	elsewhereDelay = 10 * time.Second
+	// leastSooner bounds how soon work comes back before its lane lets it through.
+	leastSooner = time.Second
 )
 
 // decide says what becomes of the execution.
@@ -27,7 +29,7 @@ func (u *run) decide(w jobs.Work, a attempt) decision {
 	}
 	switch {
 	case a.held != nil:
-		d.giveBack(w, a)
+		u.giveBack(&d, w, a)
 	case a.failure == nil:
 		d.status, d.result = jobs.StatusSucceeded, a.response.Body
 	default:
@@ -38,13 +40,13 @@ func (u *run) decide(w jobs.Work, a attempt) decision {
 
 // giveBack returns an execution whose call we did not make or broke off
 // ourselves. It costs no try, and if nobody waits for it the store says so.
-func (d *decision) giveBack(w jobs.Work, a attempt) {
+func (u *run) giveBack(d *decision, w jobs.Work, a attempt) {
 	d.message = a.held.Error()
 	d.runAt, d.waitingOn = a.ended, jobs.WaitingOnCapacity
 	closed, isShut := errors.AsType[*shut](a.held)
 	switch {
 	case isShut:
-		d.runAt, d.waitingOn = ceil(a.ended.Add(closed.wait)), closed.waitingOn()
+		d.runAt, d.waitingOn = u.orSooner(ceil(a.ended.Add(closed.wait)), d), closed.waitingOn()
 	case errors.Is(a.held, errNoSuch), errors.Is(a.held, errWithheld):
 		d.runAt = a.ended.Add(elsewhereDelay)
 	case errors.Is(a.held, errRefused):
@@ -84,6 +86,9 @@ func (u *run) retry(d *decision, w jobs.Work, a attempt) {
 	wait := hint + u.jitter(w, d.at.Add(hint), a)
 	patient := false
 	d.runAt, d.waitingOn = ceil(d.at.Add(wait)), jobs.WaitingOnRetry
+	if hint > 0 {
+		d.runAt = u.orSooner(d.runAt, d)
+	}
 	if e.Class == providers.RateLimited {
 		d.waitingOn, patient = jobs.WaitingOnRateLimit, wait <= u.route.Patience
 	}
@@ -99,6 +104,19 @@ func (u *run) retry(d *decision, w jobs.Work, a attempt) {
 		d.fail(string(e.Class), safe(withDetail(d.message, e.Detail)+"; "+tooLate(e.RetryAfter, d.runAt), maxMessage))
 		d.stopAt = w.StopAt
 	}
+}
+
+// orSooner returns when work comes back whose lane lets nothing through before t: by
+// the time that its route may be out of reach, if it has lesser targets to go to then.
+// It is not called sooner by that: nothing is released to a lane that is shut.
+func (u *run) orSooner(t time.Time, d *decision) time.Time {
+	if len(u.route.Degraded) == 0 || d.degraded {
+		return t
+	}
+	if sooner := ceil(d.at.Add(max(u.route.Patience, leastSooner))); sooner.Before(t) {
+		return sooner
+	}
+	return t
 }
 
 // failOver sends the execution to another target at once: in the same run, or, when
