@@ -49,11 +49,12 @@ if bounds.concurrency > 0 and full(KEYS[3], bounds.concurrency) then return {"ca
 
 -- turn returns how long to wait for a limit that is used up for that long at least: whoever asks is
 -- given a turn of his own, up to AHEAD away, or all who wait would come at once and one be let in.
+-- Those who wait for a limit of the lane take their turns among themselves.
 local AHEAD = 5000000
-local function turn(wait, cost)
-  local at = math.max(num(pool.turn), now + wait)
+local function turn(key, wait, cost)
+  local at = math.max(num(redis.call("HGET", key, "turn")), now + wait)
   if at > now + wait + AHEAD then at = now + wait end
-  redis.call("HSET", KEYS[1], "turn", int(at + cost))
+  redis.call("HSET", key, "turn", int(at + cost))
   return at - now
 end
 
@@ -61,12 +62,14 @@ end
 -- lasts: for a minute at most, whatever was estimated. What uses none of it does not wait for it.
 if not charged then
   local use, list = uses(1, num(ARGV[2]), num(ARGV[3])), meters(pool, lane, bounds, now)
-  local wait, cost = paced and num(pool.pace_next) - now or 0, step
+  local key, wait, cost = KEYS[1], paced and num(pool.pace_next) - now or 0, step
   for _, m in ipairs(list) do
     local left = m.full - now - ARGV[5]
-    if use[m.name] > 0 and left > wait then wait, cost = left, math.min(m.each * use[m.name], MINUTE) end
+    if use[m.name] > 0 and left > wait then
+      key, wait, cost = m.key, left, math.min(m.each * use[m.name], MINUTE)
+    end
   end
-  if wait > 0 then return {"rate_limit", int(turn(wait, cost))} end
+  if wait > 0 then return {"rate_limit", int(turn(key, wait, cost))} end
   for _, m in ipairs(list) do charge(m, math.min(m.each * use[m.name], MINUTE), now) end
   if paced and paced + 1 < PACED then
     redis.call("HSET", KEYS[1], "paced", paced + 1, "pace_next", int(now + step))

@@ -147,3 +147,27 @@ func (g *rig) states(lanes ...lane.Lane) []lane.State {
 	}
 	return states
 }
+
+// TestWhoWaitsForALanesLimitTakesNoTurnOfItsPool: the others of the pool wait for what
+// is the pool's alone.
+func TestWhoWaitsForALanesLimitTakesNoTurnOfItsPool(t *testing.T) {
+	t.Parallel()
+	inBubble(t, limited(lane.Limits{RequestsPerMinute: 600}), func(g *rig) {
+		two := lane.Lane{Pool: here.Pool, Target: "sim/two"}
+		told := providers.Quota{Requests: providers.QuotaLimit{Limit: 30}} // none is left
+		g.settle(g.admitFor(time.Second, lane.Ask{Lane: two}), lane.Result{Quota: told})
+		g.refuse(lane.RateLimit)
+		if v := g.ask(two); v.Admitted || v.For < time.Second {
+			g.t.Fatalf("got %+v, want to wait for what was told of the lane", v)
+		}
+		time.Sleep(time.Second)
+		for range 20 {
+			if v := g.ask(here); !v.Admitted && v.For > 500*time.Millisecond {
+				g.t.Fatalf("got %+v, want to wait for the next of 600 a minute, or the one after", v)
+			} else if !v.Admitted {
+				return
+			}
+		}
+		g.t.Error("got 20 permits of 600 a minute at once")
+	})
+}
