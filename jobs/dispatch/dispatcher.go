@@ -78,7 +78,10 @@ type Dispatcher struct {
 	groups  groups
 	looks   map[lookKey]*look
 	start   int
-	flows   *flows
+	// direct is the target that callers name themselves at which the last pass
+	// stopped; empty: it looked at all that were left.
+	direct string
+	flows  *flows
 	// rested is when a wake may make another pass.
 	rested time.Time
 	// unparkAt is when to ask next for executions whose time has come, and

@@ -138,10 +138,14 @@ func (f *flows) window(w *window, now time.Time) {
 
 // routes takes note of the routes that have executions, and of what keeps those
 // that are closed. Nobody looks at those: what is ready on them is a backlog as
-// long as they are.
-func (f *flows) routes(all []route, w *window) {
-	clear(f.live)
-	clear(f.closed)
+// long as they are. The rest, which the pass leaves out, are as they were.
+func (f *flows) routes(all []route, rest []jobs.Line, w *window) {
+	left := make(map[jobs.Line]bool, len(rest))
+	for _, line := range rest {
+		left[line] = true
+	}
+	maps.DeleteFunc(f.live, func(line jobs.Line, _ string) bool { return !left[line] })
+	maps.DeleteFunc(f.closed, func(line jobs.Line, _ jobs.WaitingOn) bool { return !left[line] })
 	for _, r := range all {
 		f.live[r.line] = w.groups.pool(r.targets[0])
 		if shut, is := w.closed[r.targets[0]]; is && w.room(r) == 0 {

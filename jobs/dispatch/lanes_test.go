@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -25,6 +26,8 @@ type lanes struct {
 	opens map[string]time.Time
 	away  error
 	asked int
+	// most is how many were asked for at once.
+	most int
 	// named are the lanes asked for.
 	named []lane.Lane
 }
@@ -32,7 +35,7 @@ type lanes struct {
 func (l *lanes) Room(_ context.Context, _ time.Duration, all ...lane.Lane) ([]lane.Room, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.asked++
+	l.asked, l.most = l.asked+1, max(l.most, len(all))
 	if l.away != nil {
 		return nil, l.away
 	}
@@ -387,6 +390,36 @@ func TestNothingIsReleasedUnasked(t *testing.T) {
 		time.Sleep(time.Minute)
 		if n := f.sent(); len(n) != 0 || len(errs) != 1 {
 			t.Errorf("released %v and reported %v, want nothing and one report", n, errs)
+		}
+	})
+}
+
+// TestInvariant9MadeUpModelsDoNotKeepRoutes: callers may name any model of a provider.
+// However many they name, a pass asks about few of them, and about all routes; and all
+// have their turn, until the last is gone.
+func TestInvariant9MadeUpModelsDoNotKeepRoutes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const models = 1000
+		f, l := newFleet(t), &lanes{}
+		for i := range models {
+			f.add(1, jobs.Candidate{Tenant: "t", Route: fmt.Sprint("b/", i)})
+		}
+		f.add(1, jobs.Candidate{Tenant: "u", Route: "r"})
+		f.start(map[string]int{"a": 10, "b": models}, func(c *dispatch.Config) {
+			c.Lanes = l
+			c.Catalog = jobs.NewCatalog(
+				[]jobs.Route{{Name: "r", Targets: []jobs.Target{{Provider: "a", Model: "m"}}}},
+				map[string][]string{"b": nil}, jobs.Route{})
+		})
+		synctest.Wait()
+		if sent := f.sent(); sent["a"] != 1 || sent["b"] != models {
+			t.Errorf("released %v, want 1 to a and %d to b", sent, models)
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.most > 100 {
+			t.Errorf("asked for %d lanes at once, want at most 64 and those of the route", l.most)
 		}
 	})
 }

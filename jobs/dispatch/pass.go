@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +22,10 @@ const (
 	// maxRoutes bounds how many routes one round looks at; the next round goes
 	// on where it stopped.
 	maxRoutes = 32
+	// maxDirect bounds how many lines of targets that callers name themselves one pass
+	// asks the lanes about: anybody can make up models without end, and routes are not
+	// to wait for all of them. The next pass goes on where it stopped.
+	maxDirect = 64
 )
 
 // pass releases what may run now. It returns true when there is reason to make
@@ -113,6 +118,7 @@ func (d *Dispatcher) routes(ctx context.Context, w *window) (_ []route, more boo
 	slices.SortFunc(lines, func(a, b jobs.Line) int {
 		return cmp.Or(cmp.Compare(a.Route, b.Route), cmp.Compare(a.UseCase, b.UseCase))
 	})
+	lines, rest := d.some(lines)
 	var live []route
 	for _, line := range lines {
 		r, err := d.resolve(line.Route)
@@ -130,12 +136,49 @@ func (d *Dispatcher) routes(ctx context.Context, w *window) (_ []route, more boo
 	if err := d.lanes(ctx, w, targets); err != nil {
 		return nil, false, err
 	}
-	d.flows.routes(live, w)
+	d.flows.routes(live, rest, w)
 	if more, err = d.giveUpAll(ctx, w, live); err != nil {
 		return nil, false, err
 	}
+	more = more || d.direct != ""
 	d.opensAt = d.opens(w, live, time.Now())
 	return slices.DeleteFunc(live, func(r route) bool { return w.room(r) == 0 }), more, nil
+}
+
+// some returns the lines of routes, and those of targets that callers name themselves
+// whose turn it is; rest are the others. The lines are in order.
+func (d *Dispatcher) some(lines []jobs.Line) (now, rest []jobs.Line) {
+	last, n := d.direct, 0
+	d.direct = ""
+	for _, line := range lines {
+		switch {
+		case !strings.Contains(line.Route, "/"):
+			now = append(now, line)
+		case line.Route <= last:
+			rest = append(rest, line)
+		case n >= maxDirect && line.Route != d.direct:
+			rest = append(rest, line)
+		default:
+			now, d.direct, n = append(now, line), line.Route, n+1
+		}
+	}
+	if n == 0 && last != "" {
+		return d.some(lines) // those behind it are gone
+	}
+	if d.direct == lastDirect(lines) {
+		d.direct = "" // from the first again
+	}
+	return now, rest
+}
+
+// lastDirect returns the last target that callers name themselves; empty: none.
+func lastDirect(lines []jobs.Line) string {
+	for _, line := range slices.Backward(lines) {
+		if strings.Contains(line.Route, "/") {
+			return line.Route
+		}
+	}
+	return ""
 }
 
 func (d *Dispatcher) resolve(name string) (route, error) {
