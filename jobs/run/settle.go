@@ -52,7 +52,7 @@ func resultOf(a attempt) lane.Result {
 	case a.held != nil:
 		return lane.Result{Class: providers.Cancelled, Usage: e.Usage}
 	default:
-		return lane.Result{Class: e.Class, Usage: e.Usage, Hint: e.RetryAfter, Quota: e.Quota}
+		return lane.Result{Class: e.Class, Usage: e.Usage, Hint: e.RetryAfter, Quota: e.Quota, Took: a.latency}
 	}
 }
 

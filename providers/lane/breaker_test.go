@@ -186,6 +186,24 @@ func TestAnAnswerThatTheRequestIsWrongIsAnAnswer(t *testing.T) {
 	})
 }
 
+// Probes of what hangs are as far apart as those of what fails at once.
+func TestOpeningsCountFromTheirProbes(t *testing.T) {
+	t.Parallel()
+	inBubble(t, lane.Config{}, func(g *rig) {
+		g.opened()
+		for n, c := range []struct{ took, want time.Duration }{
+			{0, 40 * time.Second}, {time.Minute, 20 * time.Second}, {time.Minute, time.Minute}, {time.Second, 119 * time.Second},
+			{5 * time.Minute, 20 * time.Second},
+		} {
+			p := g.admitWithin(3 * time.Minute)
+			done := g.settle(p, lane.Result{Class: providers.TimeoutFirstToken, Took: c.took})
+			if done.Opened != (lane.Opening{Number: n + 2, For: c.want}) {
+				g.t.Errorf("after a probe of %v: opening %+v, want number %d of %v", c.took, done.Opened, n+2, c.want)
+			}
+		}
+	})
+}
+
 func TestAProbeThatIsToldToWaitIsNoProof(t *testing.T) {
 	t.Parallel()
 	inBubble(t, lane.Config{}, func(g *rig) {

@@ -124,4 +124,8 @@ type Result struct {
 	Hint time.Duration
 	// Quota is what the provider's headers told of its limits.
 	Quota providers.Quota
+	// Took is how long the call took; zero: not known. A breaker whose probe fails is
+	// open again for as much less, but for its first opening at least: probes that
+	// hang are made as often as those that fail at once.
+	Took time.Duration
 }

@@ -62,7 +62,8 @@ func (l *Lanes) endingOf(p Permit, r Result) ending {
 		return ending{word: "close"}
 	case outcomeBad:
 		number := p.Opening + 1
-		return ending{word: "reopen", next: Opening{Number: number, For: l.openFor(number)}}
+		again := max(l.openFor(number)-r.Took, l.cfg.FirstOpening)
+		return ending{word: "reopen", next: Opening{Number: number, For: again}}
 	case outcomeNone:
 		if r.Class != providers.Cancelled { // it was told "not now": the next would be too
 			return ending{word: "reopen", next: Opening{Number: max(p.Opening, 1), For: l.cfg.FirstOpening}}
