@@ -192,7 +192,10 @@ func TestOpeningsCountFromTheirProbes(t *testing.T) {
 	inBubble(t, lane.Config{}, func(g *rig) {
 		g.opened()
 		for n, c := range []struct{ took, want time.Duration }{
-			{0, 40 * time.Second}, {time.Minute, 20 * time.Second}, {time.Minute, time.Minute}, {time.Second, 119 * time.Second},
+			{0, 40 * time.Second},
+			{time.Minute, 20 * time.Second},
+			{time.Minute, time.Minute},
+			{time.Second, 119 * time.Second},
 			{5 * time.Minute, 20 * time.Second},
 		} {
 			p := g.admitWithin(3 * time.Minute)
