@@ -1,0 +1,105 @@
+package delivery
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// The types of events. Those of jobs are written with the job's end; the others tell
+// of Penstock itself.
+const (
+	JobSucceeded = "job.succeeded"
+	JobFailed    = "job.failed"
+	JobCancelled = "job.cancelled"
+	JobExpired   = "job.expired"
+
+	EndpointFailing  = "endpoint.failing"
+	EndpointDisabled = "endpoint.disabled"
+	LaneOpened       = "lane.opened"
+	LaneClosed       = "lane.closed"
+)
+
+// Types lists the types of events.
+func Types() []string {
+	return []string{
+		JobSucceeded, JobFailed, JobCancelled, JobExpired, EndpointFailing, EndpointDisabled, LaneOpened, LaneClosed,
+	}
+}
+
+// Envelope is the body of a message: the same bytes at each attempt.
+type Envelope struct {
+	ID        string    `json:"id"`
+	Object    string    `json:"object"`
+	Type      string    `json:"type"`
+	CreatedAt time.Time `json:"created_at"`
+	Data      any       `json:"data"`
+}
+
+// EventID is the webhook-id of an event: without dots, which part the signed text.
+func EventID(id uuid.UUID) string { return "evt_" + id.String() }
+
+// NewEnvelope returns the envelope of an event.
+func NewEnvelope(id uuid.UUID, eventType string, created time.Time, data any) Envelope {
+	return Envelope{ID: EventID(id), Object: "event", Type: eventType, CreatedAt: created.UTC(), Data: data}
+}
+
+// Job is what an event tells of a job. It is thin: the answer itself is to be had at
+// ResultURL, unless the endpoint wants it sent along.
+type Job struct {
+	ID              uuid.UUID         `json:"id"`
+	Object          string            `json:"object"`
+	Status          string            `json:"status"`
+	Endpoint        string            `json:"endpoint"`
+	Model           string            `json:"model"`
+	Usage           any               `json:"usage"`
+	CostUSD         *string           `json:"cost_usd"`
+	Metadata        map[string]string `json:"metadata"`
+	Error           any               `json:"error"`
+	CreatedAt       time.Time         `json:"created_at"`
+	FinishedAt      time.Time         `json:"finished_at"`
+	ResultURL       string            `json:"result_url"`
+	ResultExpiresAt time.Time         `json:"result_expires_at"`
+	// Result is there if the endpoint includes results and this one is small enough;
+	// ResultOmitted if it is not.
+	Result        json.RawMessage `json:"result,omitempty"`
+	ResultOmitted bool            `json:"result_omitted,omitempty"`
+}
+
+// WithResult returns the job with its result, or the word that it was left out
+// because it is larger than [MaxResult].
+func (j Job) WithResult(result json.RawMessage) Job {
+	if len(result) > MaxResult {
+		j.ResultOmitted = true
+		return j
+	}
+	j.Result = result
+	return j
+}
+
+// Thin returns the body without the result, for an endpoint that takes no body of
+// that size. It is the one exception to one id, one body. False: the body has none,
+// and is as small as it gets.
+func Thin(body []byte) ([]byte, bool, error) {
+	var envelope struct {
+		Envelope
+
+		Data map[string]json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal(body, &envelope); err != nil {
+		return nil, false, fmt.Errorf("read an event's body: %w", err)
+	}
+	if envelope.Data == nil {
+		return nil, false, errors.New("read an event's body: it has no data")
+	}
+	if _, ok := envelope.Data["result"]; !ok {
+		return body, false, nil
+	}
+	delete(envelope.Data, "result")
+	envelope.Data["result_omitted"] = json.RawMessage("true")
+	thin, err := json.Marshal(envelope)
+	return thin, true, err
+}
