@@ -418,8 +418,8 @@ func TestInvariant9MadeUpModelsDoNotKeepRoutes(t *testing.T) {
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.most > 100 {
-			t.Errorf("asked for %d lanes at once, want at most 64 and those of the route", l.most)
+		if l.most > 17 {
+			t.Errorf("asked for %d lanes at once, want at most 16 and that of the route", l.most)
 		}
 	})
 }

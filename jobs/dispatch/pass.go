@@ -25,7 +25,7 @@ const (
 	// maxDirect bounds how many lines of targets that callers name themselves one pass
 	// asks the lanes about: anybody can make up models without end, and routes are not
 	// to wait for all of them. The next pass goes on where it stopped.
-	maxDirect = 64
+	maxDirect = 16
 )
 
 // pass releases what may run now. It returns true when there is reason to make
