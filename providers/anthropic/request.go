@@ -84,7 +84,7 @@ const formatName = "Messages"
 // the request names no limit. Every error is an *providers.UnsupportedError.
 func translate(endpoint string, body json.RawMessage) (*request, error) {
 	if endpoint != providers.ChatCompletions {
-		return nil, &providers.UnsupportedError{Reason: "Messages has no such endpoint: it serves " + providers.ChatCompletions}
+		return nil, &providers.UnsupportedError{Reason: "Messages has no such endpoint, nor has its translation"}
 	}
 	r := &request{}
 	members, err := fields.ReadInto(r, field.Of(body, formatName), "messages")
