@@ -108,7 +108,7 @@ func unknownLanes(err error) error {
 func told(s lane.State) httpapi.Lane {
 	return httpapi.Lane{
 		LaneName: httpapi.LaneName{Target: s.Target, Pool: s.Pool},
-		State:    stateOf(s), For: s.For, ByOperator: s.ByOperator,
+		State:    stateOf(s), For: shutFor(s), ByOperator: s.ByOperator,
 		Limits: httpapi.LaneLimits(s.Limits),
 		Learned: httpapi.LaneLimits{
 			RequestsPerMinute: s.Learned.Requests, InputTokensPerMinute: s.Learned.Input, OutputTokensPerMinute: s.Learned.Output,
@@ -121,6 +121,14 @@ func told(s lane.State) httpapi.Lane {
 	}
 }
 
+// shutFor is how long a lane is shut; zero when it is not, or nobody knows.
+func shutFor(s lane.State) time.Duration {
+	if s.Reason == "" {
+		return s.UsedUp
+	}
+	return s.For
+}
+
 // stateOf is the one word for how a lane is.
 func stateOf(s lane.State) string {
 	switch {
@@ -128,7 +136,7 @@ func stateOf(s lane.State) string {
 		return "unknown"
 	case s.Reason == lane.Paused, s.Reason == lane.Drained:
 		return string(s.Reason)
-	case s.Reason == lane.RateLimit, min(s.Requests, s.Input, s.Output, s.Tokens) == 0:
+	case s.Reason == lane.RateLimit, s.UsedUp > 0:
 		return "rate_limited"
 	case s.Probing:
 		return "probing"

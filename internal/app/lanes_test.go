@@ -2,6 +2,7 @@ package app
 
 import (
 	"testing"
+	"time"
 
 	"github.com/penstock-dev/penstock/providers/lane"
 )
@@ -25,5 +26,20 @@ func TestStatesOfABreaker(t *testing.T) {
 	}
 	if got := stateOf(lane.State{Room: tried, Untried: true}); got != "breaker_open" {
 		t.Errorf("half open and untried: got %s, want breaker_open", got)
+	}
+}
+
+// A limit of ours that is used up is told with the time until it lets another call
+// through; what keeps a lane besides has its own time, or none.
+func TestAUsedUpLimitIsTold(t *testing.T) {
+	t.Parallel()
+	room := lane.Room{Slots: 1, Requests: 3, Input: 1, Output: 1, Tokens: 1}
+	s := lane.State{Room: room, UsedUp: 19 * time.Second}
+	if got := told(s); got.State != "rate_limited" || got.For != 19*time.Second {
+		t.Errorf("got %s for %v, want rate_limited for 19s", got.State, got.For)
+	}
+	s.Reason = lane.Paused
+	if got := told(s); got.State != "paused" || got.For != 0 {
+		t.Errorf("paused: got %s for %v, want nobody to know for how long", got.State, got.For)
 	}
 }

@@ -139,6 +139,28 @@ func TestWhatWasLearnedIsForgotten(t *testing.T) {
 	})
 }
 
+// TestStatesTellForHowLongALimitIsUsedUp: as long as who asks is told to wait.
+func TestStatesTellForHowLongALimitIsUsedUp(t *testing.T) {
+	t.Parallel()
+	inBubble(t, limited(lane.Limits{RequestsPerMinute: 3}), func(g *rig) {
+		g.states(here) // what was not there begins used up
+		time.Sleep(time.Minute)
+		if s := g.states(here)[0]; s.UsedUp != 0 {
+			g.t.Errorf("before the first call: used up for %v", s.UsedUp)
+		}
+		g.settle(g.admit(), good)
+		s, v := g.states(here)[0], g.refuse(lane.RateLimit)
+		if s.UsedUp <= 0 || (s.UsedUp-v.For).Abs() > time.Millisecond {
+			g.t.Errorf("used up for %v, who asks waits %v", s.UsedUp, v.For)
+		}
+		time.Sleep(v.For)
+		if s := g.states(here)[0]; s.UsedUp != 0 {
+			g.t.Errorf("when the next call is let through: used up for %v", s.UsedUp)
+		}
+		g.admit()
+	})
+}
+
 func (g *rig) states(lanes ...lane.Lane) []lane.State {
 	g.t.Helper()
 	states, err := g.lanes.States(g.t.Context(), lanes...)

@@ -17,11 +17,11 @@ type State struct {
 	Limits     Limits
 	ByOperator bool
 	Learned    Learned
-	// InLane counts the calls under way.
-	InLane int64
+	// UsedUp is how long limits let no further call through; zero: they do now.
+	UsedUp time.Duration
 	// Openings is how often in a row the breaker opened last; Untried says that no
-	// probe has succeeded since, Probing that one is under way. Ramp is how many calls may be under way while traffic is
-	// brought back; zero: there is no such bound.
+	// probe has succeeded since, Probing that one is under way. Ramp is how many calls
+	// may be under way while traffic is brought back; zero: there is no such bound.
 	Openings int
 	Untried  bool
 	Probing  bool
@@ -66,13 +66,17 @@ func (l *Lanes) States(ctx context.Context, lanes ...Lane) ([]State, error) {
 
 func (v view) state(configured Limits, burst time.Duration) State {
 	s := State{
-		Room:   v.room(configured, burst, time.Minute),
-		InLane: v.inLane, Ramp: v.own.int("ramp"), LastMinute: v.lastMinute(),
+		Room: v.room(configured, burst, time.Minute),
+		Ramp: v.own.int("ramp"), LastMinute: v.lastMinute(),
 		Openings: int(v.own.int("opened")),
 		Untried:  v.own["open_until"] != "",
 		Probing:  v.own["open_until"] != "" && v.until(v.own, "probe_until") > 0,
 	}
 	s.Limits, s.ByOperator = v.limits(configured)
+	s.UsedUp = v.until(v.pool, "pace_next")
+	for _, m := range v.meters(s.Limits) {
+		s.UsedUp = max(s.UsedUp, time.Duration(m.full-v.now)*time.Microsecond-burst)
+	}
 	if v.until(v.own, "learned_until") > 0 {
 		s.Learned = Learned{
 			Requests: v.own.int("limit_requests"), Input: v.own.int("limit_input"),
