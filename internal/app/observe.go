@@ -26,6 +26,7 @@ type observed struct {
 	latency   *prometheus.HistogramVec
 	first     *prometheus.HistogramVec
 	tokens    *prometheus.CounterVec
+	openings  *prometheus.CounterVec
 	runs      *prometheus.CounterVec
 	running   *prometheus.GaugeVec
 	released  *prometheus.CounterVec
@@ -49,6 +50,7 @@ func newObserved(log zerolog.Logger) *observed {
 			seconds, "provider", "status"),
 		first: histograms("penstock_call_first_token_seconds", "Time from a call's start to the first token of its answer.",
 			seconds, "provider"),
+		openings: counters("penstock_breaker_openings_total", "Calls that opened a target's breaker, or kept it open.", "provider"),
 		tokens:   counters("penstock_tokens_total", "Tokens as providers reported them.", "provider", "kind"),
 		runs:     counters("penstock_runs_total", "Runs of executions by what became of them.", "provider", "result"),
 		running:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "penstock_calls_running", Help: "Calls under way in this process."}, []string{"provider"}),
@@ -188,8 +190,12 @@ func (o *observed) attempt(a run.Attempt) {
 		o.tokens.WithLabelValues(c.Provider, "input").Add(float64(c.Usage.InputTokens))
 		o.tokens.WithLabelValues(c.Provider, "output").Add(float64(c.Usage.OutputTokens))
 	}
+	opened := a.Lane.Opened.Number > 0
+	if opened {
+		o.openings.WithLabelValues(c.Provider).Inc()
+	}
 	level := zerolog.InfoLevel
-	if a.Result == run.Failed || a.Result == run.Unrecorded {
+	if opened || a.Result == run.Failed || a.Result == run.Unrecorded {
 		level = zerolog.WarnLevel
 	}
 	o.log.WithLevel(level).EmbedObject(attemptLine(a)).Msg("call")
@@ -210,6 +216,12 @@ func (a attemptLine) MarshalZerologObject(line *zerolog.Event) {
 	}
 	if c.ErrorClass != "" {
 		line.Str("error_class", string(c.ErrorClass)).Int("http_status", c.HTTPStatus).Str("why", a.Message)
+	}
+	if o := a.Lane.Opened; o.Number > 0 {
+		line.Int("breaker_opening", o.Number).Dur("breaker_open_for", o.For)
+	}
+	if a.Lane.Closed {
+		line.Bool("breaker_closed", true)
 	}
 	if !a.RunAt.IsZero() {
 		line.Time("run_at", a.RunAt).Str("waiting_on", string(a.WaitingOn))

@@ -23,7 +23,7 @@ const (
 
 // decide says what becomes of the execution.
 func (u *run) decide(w jobs.Work, a attempt) decision {
-	d := decision{task: w.Task, call: callOf(w, a), gap: a.gap, at: a.ended, target: w.Target, degraded: w.Degraded}
+	d := decision{task: w.Task, call: callOf(w, a), gap: a.gap, lane: a.settled, at: a.ended, target: w.Target, degraded: w.Degraded}
 	if d.degraded { // it runs again at once if the outcome is not for all of its jobs
 		d.runAt, d.waitingOn = a.ended, jobs.WaitingOnCapacity
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers"
+	"github.com/penstock-dev/penstock/providers/lane"
 )
 
 // decision is what becomes of an execution after a call: it ends with status,
@@ -15,6 +16,8 @@ type decision struct {
 	call jobs.Call
 	// gap is the call's longest silence.
 	gap time.Duration
+	// lane is what the call did to its lane.
+	lane lane.Settled
 	// tries is how many the run used up.
 	tries int
 	// message says in our own words why the call failed.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/providers/lane"
 )
 
 // Observer is told what a runner does, for logs and metrics. Any field may be
@@ -33,6 +34,8 @@ type Attempt struct {
 	// Gap is the longest silence between two pieces of the answer, or after the last;
 	// zero when nothing came.
 	Gap time.Duration
+	// Lane is what the call did to its lane: it may have opened or closed its breaker.
+	Lane lane.Settled
 	// Result says what became of the execution.
 	Result Result
 	// Tries counts this run's as well.

@@ -67,7 +67,7 @@ func unavailable(err error) bool {
 
 // record writes what was decided and tells those who wait for it.
 func (r *Runner) record(ctx context.Context, w jobs.Work, d decision) {
-	a := Attempt{Task: w.Task, RequestHash: w.RequestHash, Route: w.Route, Call: d.call, Gap: d.gap, Message: d.message}
+	a := Attempt{Task: w.Task, RequestHash: w.RequestHash, Route: w.Route, Call: d.call, Gap: d.gap, Lane: d.lane, Message: d.message}
 	a.Tries = w.Tries + d.tries
 	a.Result, a.Err = r.write(ctx, &d)
 	if a.Result == Rescheduled {

@@ -170,7 +170,7 @@ func (u *run) closeCall(ctx context.Context, l leg, d decision, result Result) {
 		return u.cfg.Store.CloseCall(ctx, d.call)
 	})
 	u.cfg.Observer.ended(Attempt{
-		Task: l.Task, RequestHash: l.RequestHash, Route: l.Route, Call: d.call, Gap: d.gap, Result: result, Tries: l.Tries + d.tries,
+		Task: l.Task, RequestHash: l.RequestHash, Route: l.Route, Call: d.call, Gap: d.gap, Lane: d.lane, Result: result, Tries: l.Tries + d.tries,
 		Message: d.message, Err: err,
 	})
 }

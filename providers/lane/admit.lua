@@ -25,11 +25,11 @@ if hold then return {hold, poll} end
 local gate = num(pool.gate)
 if gate > now then return {"rate_limit", int(gate - now)} end
 
--- When the gate has opened, nobody knows how much the provider lets through. The first call is alone for
--- a second, and each that follows comes sooner than the one before it: twice as many with each second
--- in which nobody is told to wait again. After PACED calls there is no such bound.
-local PACED, paced, step = 256, tonumber(pool.paced), 0
-if paced then step = 1000000 * math.log((paced + 2) / (paced + 1)) / math.log(2) end
+-- When the gate has opened, nobody knows how much the provider lets through. Each call comes sooner
+-- than the one before it: twice as many with each second in which nobody is told to wait again. With
+-- none before it the first is alone for a second. After PACED calls there is no such bound.
+local paced, pacing, step = num(pool.paced), pool.pace_next, 0
+if pacing then step = 1000000 * math.log((paced + 2) / (paced + 1)) / math.log(2) end
 
 local function full(key, most) return not charged and count(key, now) >= most end
 
@@ -62,7 +62,7 @@ end
 -- lasts: for a minute at most, whatever was estimated. What uses none of it does not wait for it.
 if not charged then
   local use, list = uses(1, num(ARGV[2]), num(ARGV[3])), meters(pool, lane, bounds, now)
-  local key, wait, cost = KEYS[1], paced and num(pool.pace_next) - now or 0, step
+  local key, wait, cost = KEYS[1], pacing and num(pacing) - now or 0, step
   for _, m in ipairs(list) do
     local left = m.full - now - ARGV[5]
     if use[m.name] > 0 and left > wait then
@@ -71,10 +71,11 @@ if not charged then
   end
   if wait > 0 then return {"rate_limit", int(turn(key, wait, cost))} end
   for _, m in ipairs(list) do charge(m, math.min(m.each * use[m.name], MINUTE), now) end
-  if paced and paced + 1 < PACED then
-    redis.call("HSET", KEYS[1], "paced", paced + 1, "pace_next", int(now + step))
-  elseif paced then
-    redis.call("HDEL", KEYS[1], "paced", "pace_next")
+  if paced < PACED then redis.call("HSET", KEYS[1], "paced", paced + 1) end
+  if pacing and paced + 1 < PACED then
+    redis.call("HSET", KEYS[1], "pace_next", int(now + step))
+  elseif pacing then
+    redis.call("HDEL", KEYS[1], "pace_next")
   end
 end
 

@@ -30,20 +30,21 @@ func (g *rig) admitted(d time.Duration) (at []time.Duration) {
 }
 
 // TestTrafficRampsBackWhenTheGateOpens: one call, and twice as many with each
-// second, until a call is told to wait again; 256 are enough.
+// second, until a call is told to wait again: then it begins with half of what was
+// let through. 256 are enough.
 func TestTrafficRampsBackWhenTheGateOpens(t *testing.T) {
 	t.Parallel()
 	inBubble(t, lane.Config{}, func(g *rig) {
 		g.settle(g.admit(), throttled)
-		for _, again := range []bool{false, true} {
+		for i, wants := range [][]int{{1, 2, 4, 8}, {1, 6, 16, 36}} {
 			time.Sleep(throttled.Hint + time.Millisecond)
-			for seconds, want := range []int64{1, 2, 4, 8} {
-				if r := g.room(time.Duration(seconds)*time.Second+time.Millisecond, here); r.Requests != want {
+			for seconds, want := range wants {
+				if r := g.room(time.Duration(seconds)*time.Second+time.Millisecond, here); r.Requests != int64(want) {
 					g.t.Errorf("room for %d calls in %d s, want %d", r.Requests, seconds, want)
 				}
 			}
 			at := g.admitted(3002 * time.Millisecond)
-			for seconds, want := range []int{1, 2, 4, 8} {
+			for seconds, want := range wants {
 				n := 0
 				for _, d := range at {
 					if d <= time.Duration(seconds)*time.Second+2*time.Millisecond {
@@ -54,7 +55,7 @@ func TestTrafficRampsBackWhenTheGateOpens(t *testing.T) {
 					g.t.Errorf("%d calls in %d s, want %d: %v", n, seconds, want, at)
 				}
 			}
-			if !again {
+			if i == 0 { // the ninth
 				g.settle(g.admitWithin(time.Second), throttled)
 			}
 		}
@@ -67,6 +68,26 @@ func TestTrafficRampsBackWhenTheGateOpens(t *testing.T) {
 		}
 		for range 100 {
 			g.admit()
+		}
+	})
+}
+
+// TestWhatIsRefusedTogetherCountsOnce: of calls that are under way when one is told to
+// wait, the others most likely are, too.
+func TestWhatIsRefusedTogetherCountsOnce(t *testing.T) {
+	t.Parallel()
+	inBubble(t, lane.Config{}, func(g *rig) {
+		var all []lane.Permit
+		for range 20 {
+			all = append(all, g.admit())
+		}
+		for _, p := range all {
+			g.settle(p, throttled)
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(throttled.Hint)
+		if r := g.room(time.Second, here); r.Requests < 11 || r.Requests > 13 {
+			g.t.Errorf("room for %d calls in a second, want some 12: ten were let through before, by half", r.Requests)
 		}
 	})
 }

@@ -20,11 +20,16 @@ local function hash(key)
   return fields
 end
 
--- shut shuts the pool's gate for so long at least. When it opens, calls are let through by and by.
+-- PACED is after how many calls that were let through nothing is held back any more.
+local PACED = 256
+
+-- shut shuts the pool's gate for so long at least. When it opens, calls are let through by and by:
+-- at first as fast as after half of those that were let through since it opened last.
 local function shut(pool, wait, now)
-  local gate = now + wait
+  local gate, paced = now + wait, num(pool.paced)
   if wait <= 0 or gate <= num(pool.gate) then return end
-  redis.call("HSET", KEYS[1], "gate", int(gate), "paced", 0, "pace_next", int(gate))
+  if num(pool.gate) <= now then paced = math.floor(paced / 2) end
+  redis.call("HSET", KEYS[1], "gate", int(gate), "paced", paced, "pace_next", int(gate))
 end
 
 -- limits returns requests, input and output tokens a minute, and concurrency, as

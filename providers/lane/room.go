@@ -93,7 +93,7 @@ func (v view) paced(horizon time.Duration) int64 {
 	before, left := v.pool.int("paced"), horizon-v.until(v.pool, "pace_next")
 	sum := float64(before+1) * math.Exp2(left.Seconds())
 	switch {
-	case v.pool["paced"] == "", sum >= all:
+	case v.pool["pace_next"] == "", sum >= all:
 		return Unbounded
 	case left < 0:
 		return 0
