@@ -129,8 +129,9 @@ func TestInvariant6AHintIsNotRoundedDown(t *testing.T) {
 	}
 }
 
-// TestNotNowWithoutAHint: everybody waits for a moment, and comes back by and by.
-// It is no hint: the store keeps nothing.
+// TestNotNowWithoutAHint: everybody waits for a moment, and comes back at once: a
+// provider that is told to be busy now and then is not slowed down by it. It is no
+// hint: the store keeps nothing.
 func TestNotNowWithoutAHint(t *testing.T) {
 	t.Parallel()
 	onBoth(t, lane.Config{}, func(g *rig) {
@@ -144,6 +145,6 @@ func TestNotNowWithoutAHint(t *testing.T) {
 		}
 		g.settle(second, good)
 		g.admitWithin(2 * time.Second)
-		g.refuse(lane.RateLimit)
+		g.admit()
 	})
 }

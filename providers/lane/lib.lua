@@ -20,16 +20,20 @@ local function hash(key)
   return fields
 end
 
--- PACED is after how many calls that were let through nothing is held back any more.
-local PACED = 256
+-- PACED is after how many calls that were let through nothing is held back any more. LONG is how long
+-- a gate is shut, in µs, that is more than a passing "not now".
+local PACED, LONG = 256, 2500000
 
--- shut shuts the pool's gate for so long at least. When it opens, calls are let through by and by:
--- at first as fast as after half of those that were let through since it opened last.
+-- shut shuts the pool's gate for so long at least. When it was for long, calls are let through by and by
+-- when it opens: at first as fast as after half of those that were let through since it opened last.
 local function shut(pool, wait, now)
   local gate, paced = now + wait, num(pool.paced)
   if wait <= 0 or gate <= num(pool.gate) then return end
   if num(pool.gate) <= now then paced = math.floor(paced / 2) end
-  redis.call("HSET", KEYS[1], "gate", int(gate), "paced", paced, "pace_next", int(gate))
+  redis.call("HSET", KEYS[1], "gate", int(gate))
+  if wait >= LONG or pool.pace_next then
+    redis.call("HSET", KEYS[1], "paced", paced, "pace_next", int(gate))
+  end
 end
 
 -- limits returns requests, input and output tokens a minute, and concurrency, as
