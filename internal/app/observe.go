@@ -71,8 +71,8 @@ func newObserved(log zerolog.Logger) *observed {
 			"Answers that name another model or system fingerprint than the one before, for the same model.", "provider"),
 		reloads: counters("penstock_config_reloads_total", "Times the configuration file was read again.", "result"),
 	}
-	o.registry.MustRegister(o.calls, o.latency, o.first, o.tokens, o.runs, o.running, o.released, o.pass, o.leading,
-		o.requeued, o.reclaimed, o.expired, o.aside, o.drifted, o.reloads,
+	o.registry.MustRegister(o.calls, o.latency, o.first, o.openings, o.tokens, o.runs, o.running, o.released, o.pass,
+		o.leading, o.requeued, o.reclaimed, o.expired, o.aside, o.drifted, o.reloads,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return o
 }

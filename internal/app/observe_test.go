@@ -1,6 +1,8 @@
 package app
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -8,6 +10,7 @@ import (
 
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/jobs/run"
+	"github.com/penstock-dev/penstock/providers/lane"
 )
 
 // A run that was cut off before its call was made is no call: it had not been
@@ -25,6 +28,29 @@ func TestCallsThatWereNotMadeAreNotCounted(t *testing.T) {
 		if got := sumOf(t, o, name); got != want {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
+	}
+}
+
+// A call that opens its target's breaker is told of in the log, as a warning, and in
+// the metrics.
+func TestABreakerThatOpensIsToldOf(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	o := newObserved(zerolog.New(&log))
+	told := o.run()
+	told.Ended(run.Attempt{Result: run.Rescheduled, Lane: lane.Settled{Opened: lane.Opening{Number: 2, For: 40 * time.Second}}})
+	told.Ended(run.Attempt{Result: run.Succeeded, Lane: lane.Settled{Closed: true}})
+	if got := sumOf(t, o, "penstock_breaker_openings_total"); got != 1 {
+		t.Errorf("openings: got %v, want 1", got)
+	}
+	opened, closed, _ := strings.Cut(log.String(), "\n")
+	for _, want := range []string{`"level":"warn"`, `"breaker_opening":2`, `"breaker_open_for":40000`} {
+		if !strings.Contains(opened, want) {
+			t.Errorf("got %s, want %s in it", opened, want)
+		}
+	}
+	if !strings.Contains(closed, `"breaker_closed":true`) || strings.Contains(closed, "warn") {
+		t.Errorf("got %s, want it to say that the breaker is closed", closed)
 	}
 }
 
