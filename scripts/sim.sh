@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the simulations in virtual time: tests named TestSim…, in any package,
 # without the race detector, which the longest of them could not afford.
-# Arguments are go test's own, such as -v. All of them take some 13 minutes of
-# processor time: seven of two cores that have nothing else to do, half an hour of busy ones.
+# Arguments are go test's own, such as -v. All of them take some ten minutes of
+# processor time: five and a half of two cores that have nothing else to do.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
