@@ -130,7 +130,7 @@ func (x *index) failedForAReason() {
 		}
 		var last time.Time
 		for _, j := range x.of[e.ID] {
-			if j.Deadline.After(last) {
+			if j.Deadline.After(last) && (j.Finished.IsZero() || !j.Finished.Before(e.Finished)) { // else it had left
 				last = j.Deadline
 			}
 		}
