@@ -65,6 +65,8 @@ type Job struct {
 	CostUSD  *USD
 	Metadata map[string]string
 	User     string
+	// Webhook is told of the job's end, beside the tenant's endpoints.
+	Webhook Webhook
 	// Result is the endpoint's own body; only a succeeded job has one.
 	Result json.RawMessage
 	// Error says why a failed, cancelled or expired job has no result.

@@ -69,6 +69,8 @@ type NewJob struct {
 	User     string
 	// UseCase is what the job is for; empty: what the route says.
 	UseCase string
+	// Webhook is the URL that is told of the job's end; empty: none is.
+	Webhook string
 	// IdempotencyKey is empty when the caller gave none; Fingerprint is the
 	// SHA-256 of the whole submission.
 	IdempotencyKey string
@@ -93,6 +95,9 @@ func (s *Service) Submit(ctx context.Context, n NewJob) (Submitted, error) {
 func (s *Service) submit(ctx context.Context, n NewJob) (Submitted, error) {
 	at := now()
 	sub, err := s.submission(n, at)
+	if err == nil {
+		sub.Job.Webhook, err = s.webhook(ctx, n)
+	}
 	if err != nil {
 		return s.replay(ctx, n, at, err)
 	}

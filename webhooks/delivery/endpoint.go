@@ -44,6 +44,12 @@ type Endpoint struct {
 	IncludeResult bool
 	// Disabled says why nothing is sent; empty while the endpoint is enabled.
 	Disabled Reason
+	// PerJob says that it stands for the webhooks that a tenant's jobs name themselves:
+	// URL is their origin, each delivery has a URL of its own, and no other event is for
+	// it. Its deliveries are signed with the tenant's secret.
+	PerJob bool
+	// Version counts the changes, from 1.
+	Version int64
 	// CreatedAt and ChangedAt are when it was made and when its state last changed.
 	CreatedAt, ChangedAt time.Time
 }
@@ -108,6 +114,9 @@ func (e Endpoint) Check(g *guard.Guard) error {
 
 // Wants reports whether an event of this type and metadata is for the endpoint.
 func (e Endpoint) Wants(eventType string, metadata map[string]string) bool {
+	if e.PerJob {
+		return false
+	}
 	for k, v := range e.Metadata {
 		if got, ok := metadata[k]; !ok || got != v {
 			return false

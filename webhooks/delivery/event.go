@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,8 +40,19 @@ type Envelope struct {
 	Data      any       `json:"data"`
 }
 
-// EventID is the webhook-id of an event: without dots, which part the signed text.
+// EventID is how a body names its event.
 func EventID(id uuid.UUID) string { return "evt_" + id.String() }
+
+// IDOf returns the id of the delivery of an event to an endpoint. It has the time of the
+// event, as a UUIDv7 has, so that deliveries sort as their events do, and is else the
+// SHA-256 of both, of which it has the last ten bytes: two deliveries of a millisecond
+// have the same with a chance of 2⁻⁷⁴. It is a UUIDv8 (RFC 9562, 5.8).
+func IDOf(event, endpoint uuid.UUID) uuid.UUID {
+	sum := sha256.Sum256(append(event[:], endpoint[:]...))
+	id := uuid.UUID(append(event[:6:6], sum[22:]...))
+	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80
+	return id
+}
 
 // NewEnvelope returns the envelope of an event.
 func NewEnvelope(id uuid.UUID, eventType string, created time.Time, data any) Envelope {
