@@ -19,6 +19,9 @@ const (
 	CodeStoreUnavailable    Code = "store_unavailable"
 	// CodeRedactionUnavailable says that a [Redactor] failed: nothing was kept.
 	CodeRedactionUnavailable Code = "redaction_unavailable"
+	// CodeSecretKeyMissing says that secrets cannot be kept, for there is no key to
+	// seal them with.
+	CodeSecretKeyMissing Code = "secret_key_missing"
 )
 
 // Error is a failure with a code and a message that a client may see.

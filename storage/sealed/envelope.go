@@ -26,7 +26,7 @@ const (
 	textPrefix = "sealed:1:"
 )
 
-// purpose is which payload of an execution an envelope holds.
+// purpose is which payload an envelope holds.
 type purpose byte
 
 const (
@@ -34,6 +34,11 @@ const (
 	resultBody  purpose = 'r'
 	message     purpose = 'm'
 	partial     purpose = 'p'
+
+	// Those of webhooks: execution is the delivery, or the secret's id.
+	deliveryBody   purpose = 'd'
+	deliveryAnswer purpose = 'a'
+	webhookSecret  purpose = 'w'
 )
 
 // place is where a payload belongs. It is sealed with it, so that an envelope
@@ -43,7 +48,8 @@ type place struct {
 	tenant    string
 	purpose   purpose
 	execution uuid.UUID
-	// call is set for a partial answer.
+	// call is set for a partial answer; for an answer to a delivery it is which
+	// attempt's, for a webhook's secret its owner.
 	call uuid.UUID
 }
 

@@ -72,6 +72,8 @@ type Due struct {
 
 	// Body is what is sent; nil before the first attempt.
 	Body []byte
+	// Lost says that its body was kept and opens for nobody: it can be sent no more.
+	Lost bool
 	// Data is what the event tells if it is of no job; nil if it is of one.
 	Data json.RawMessage
 }
