@@ -22,9 +22,13 @@ const (
 	EndpointDisabled = "endpoint.disabled"
 	LaneOpened       = "lane.opened"
 	LaneClosed       = "lane.closed"
+
+	// EndpointTest is what a tenant has sent to an endpoint to see it arrive. It goes to
+	// that endpoint alone, and none can ask for those of others.
+	EndpointTest = "endpoint.test"
 )
 
-// Types lists the types of events.
+// Types lists the types of events that endpoints can ask for.
 func Types() []string {
 	return []string{
 		JobSucceeded, JobFailed, JobCancelled, JobExpired, EndpointFailing, EndpointDisabled, LaneOpened, LaneClosed,

@@ -28,6 +28,10 @@ type Store interface {
 // jobs not counted.
 const MaxEndpoints = 100
 
+// MaxSecrets is how many secrets of an owner sign at a time: the current one, and those
+// that have been replaced and have not expired.
+const MaxSecrets = 5
+
 // What a store may answer, beside [jobs.ErrNotFound].
 var (
 	// ErrTooMany: the tenant has [MaxEndpoints] endpoints.
@@ -36,6 +40,8 @@ var (
 	ErrChanged = errors.New("the endpoint was changed meanwhile")
 	// ErrDisabled: the endpoint is disabled, and nothing is sent to it.
 	ErrDisabled = errors.New("the endpoint is disabled")
+	// ErrSecretKeyMissing: a store that seals has no key to keep a [Secret] under.
+	ErrSecretKeyMissing = errors.New("there is no key to keep secrets of webhooks under")
 )
 
 // EndpointStore is what [Service] needs. What belongs to another tenant is
@@ -56,7 +62,8 @@ type EndpointStore interface {
 	// that have finished may follow in later transactions of [CourierStore].Sweep.
 	DeleteEndpoint(ctx context.Context, tenant string, id uuid.UUID) error
 	// RotateSecret makes s its owner's secret; those before it sign on until the given
-	// time, at most. It returns how many are left besides s.
+	// time, at most, and of more than [MaxSecrets] the oldest go at once. It returns how
+	// many sign besides s.
 	RotateSecret(ctx context.Context, s Secret, until time.Time) (int, error)
 	// HasSecret reports whether the owner has a secret that has not expired by now.
 	HasSecret(ctx context.Context, tenant string, owner uuid.UUID, now time.Time) (bool, error)
@@ -133,6 +140,9 @@ const Retention = 30 * 24 * time.Hour
 type Watched struct {
 	Endpoint
 	State
+
+	// PublicKey is that of its current [Secret].
+	PublicKey string
 }
 
 // Leased is an endpoint that a courier holds, with the secrets that sign: its own, or
@@ -166,8 +176,11 @@ type Secret struct {
 	Owner  uuid.UUID
 	// Key is in one of the forms of [webhooks.ParseKey]; sealed when it is kept, with
 	// the key that KeyID names.
-	Key       string
-	KeyID     uuid.UUID
+	Key   string
+	KeyID uuid.UUID
+	// PublicKey verifies what Key signs, if that is a private key; else empty. It is kept
+	// in plain.
+	PublicKey string
 	CreatedAt time.Time
 	// ExpiresAt is when it signs no more; zero: it is the current one.
 	ExpiresAt time.Time
