@@ -15,8 +15,7 @@ import (
 
 // Webhooks is a [delivery.Store] that seals what the one below it keeps: bodies and
 // answers as [Store] does payloads, and the secrets that sign always. Without a secret
-// to seal those with there are no endpoints: that is an *[jobs.Error] with code
-// [jobs.CodeSecretKeyMissing].
+// to seal those with there are no endpoints: that is [delivery.ErrSecretKeyMissing].
 //
 // Secrets that were erased, or that open for nobody, are left out of what signs; a body
 // of that kind is [delivery.Due].Lost, such an answer is empty.
@@ -49,15 +48,9 @@ func (w *Webhooks) RotateSecret(ctx context.Context, s delivery.Secret, until ti
 	return w.Store.RotateSecret(ctx, sealed, until)
 }
 
-var errNoSecret = &jobs.Error{
-	Code: jobs.CodeSecretKeyMissing,
-	Message: "the secrets of webhooks are kept sealed, and there is no key to seal them with: " +
-		"set PENSTOCK_SECRET_KEY, in all processes, to what `openssl rand -base64 32` prints",
-}
-
 func (w *Webhooks) sealSecret(ctx context.Context, s delivery.Secret) (delivery.Secret, error) {
 	if len(w.sealer.keys.secrets) == 0 {
-		return delivery.Secret{}, errNoSecret
+		return delivery.Secret{}, delivery.ErrSecretKeyMissing
 	}
 	envelope, key, err := w.sealer.sealAlways(ctx, signingOf(s), []byte(s.Key))
 	if err != nil {

@@ -18,6 +18,10 @@ import (
 // MaxAnswer is how much of an answer is read and kept, in bytes.
 const MaxAnswer = 16 << 10
 
+// answerTime is how long after its header an answer's body is waited for: it is for
+// people to read, and must not hold up other deliveries.
+const answerTime = time.Second
+
 // Message is what is sent. ID and Body are the same at each attempt.
 type Message struct {
 	ID   string
@@ -28,7 +32,7 @@ type Message struct {
 	// Header is what the endpoint asks for beside the message's own headers, which
 	// it cannot replace.
 	Header http.Header
-	// Timeout bounds the attempt from the first packet to the end of the answer.
+	// Timeout bounds the attempt from the first packet to the answer's header.
 	Timeout time.Duration
 }
 
@@ -100,7 +104,8 @@ func (s *Sender) Send(ctx context.Context, m Message) Attempt {
 	if a.Verdict == Paused && a.RetryAfter == 0 {
 		a.Verdict = Failed
 	}
-	// The status has decided. What can be had of the body is for people to read.
+	// The status has decided.
+	defer time.AfterFunc(answerTime, cancel).Stop()
 	a.Answer, _ = io.ReadAll(io.LimitReader(res.Body, MaxAnswer))
 	return a
 }

@@ -153,7 +153,7 @@ func TestAnEndpointThatHangsIsGivenUp(t *testing.T) {
 	})
 }
 
-// The status decides; a body that never ends costs its timeout and no more.
+// The status decides; a body that never ends costs a second and no more.
 func TestAnAnswerThatNeverEndsIsCutOff(t *testing.T) {
 	t.Parallel()
 	for name, piece := range map[string]string{"slow": "x", "huge": strings.Repeat("x", 64<<10)} {
@@ -177,8 +177,8 @@ func TestAnAnswerThatNeverEndsIsCutOff(t *testing.T) {
 				if a.Verdict != delivery.Delivered || a.Latency > time.Second || len(a.Answer) > delivery.MaxAnswer {
 					t.Errorf("got %+v, want it delivered at once", a)
 				}
-				if took := time.Since(began); took > 15*time.Second {
-					t.Errorf("took %v, want at most the timeout of 15s", took)
+				if took := time.Since(began); took > 2*time.Second {
+					t.Errorf("took %v, want a second after the header at most", took)
 				}
 			})
 		})
