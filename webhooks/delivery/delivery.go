@@ -81,6 +81,7 @@ type Due struct {
 // Body is what a delivery sends, kept before the first byte of it leaves.
 type Body struct {
 	Delivery uuid.UUID
+	Endpoint uuid.UUID
 	Tenant   string
 	Body     []byte
 	// KeyID names the key that Body is sealed with when it is kept; nil: it is in

@@ -110,8 +110,8 @@ type CourierStore interface {
 	// EndedJobs returns the jobs of any tenant, as [jobs.ReadStore] does, those that have
 	// ended and are there; Result is left out unless results says so.
 	EndedJobs(ctx context.Context, ids []uuid.UUID, results bool) (map[uuid.UUID]jobs.Job, error)
-	// KeepBodies keeps the bodies of deliveries that have none. It returns those that
-	// were there before, which are what is to be sent.
+	// KeepBodies keeps the bodies of pending deliveries that have none. It returns those
+	// that were there before, which are what is to be sent.
 	KeepBodies(ctx context.Context, bodies []Body) (map[uuid.UUID][]byte, error)
 	// Record keeps attempts, and moves their deliveries on. An attempt whose N is not
 	// the next of its delivery changes that no more, unless it says delivered; one of a
