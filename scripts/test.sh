@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test with the race detector, against SQLite and miniredis and
-# against a real Redis and Postgres, which scripts/with-servers.sh provides.
+# against a real Redis and Postgres, which scripts/with-servers.sh provides;
+# scripts/with-languages.sh has Node and Python for the webhook receivers.
 # Arguments replace the packages: scripts/test.sh -run TestSubmit ./jobs/...
 #
 # Hours and months of virtual time are too slow under the race detector. They are
@@ -25,10 +26,10 @@ unwatched='-race=false -d=checkptr=0'
 race=(-race "-gcflags=modernc.org/...=$unwatched" "-gcflags=github.com/yuin/gopher-lua/...=$unwatched")
 
 if [ $# -gt 0 ]; then
-  exec scripts/with-servers.sh env CGO_ENABLED=1 go test "${race[@]}" "$@"
+  exec scripts/with-servers.sh scripts/with-languages.sh env CGO_ENABLED=1 go test "${race[@]}" "$@"
 fi
 if grep -rqE --include='*_test.go' '^//go:build !race' .; then
   scripts/sim.sh -short
   scripts/month.sh -short
 fi
-exec scripts/with-servers.sh env CGO_ENABLED=1 go test "${race[@]}" ./...
+exec scripts/with-servers.sh scripts/with-languages.sh env CGO_ENABLED=1 go test "${race[@]}" ./...
