@@ -34,7 +34,7 @@ type Delivery struct {
 	// DueAt is when a pending one is attempted next, at the earliest.
 	DueAt time.Time
 	// CreatedAt is when the event was written, FinishedAt when the delivery was
-	// delivered, failed or skipped.
+	// delivered, failed or skipped: by an attempt at its At plus Latency.
 	CreatedAt, FinishedAt time.Time
 }
 
@@ -114,6 +114,7 @@ type Record struct {
 
 // Event is a fact that is of no job.
 type Event struct {
+	// ID begins, as one of [NewEventID] does, with the milliseconds of CreatedAt.
 	ID     uuid.UUID
 	Tenant string
 	Type   string
@@ -134,7 +135,8 @@ type Replay struct {
 	ID       uuid.UUID
 	Tenant   string
 	Endpoint uuid.UUID
-	// Since and Until bound when the event was written: at Since or later, before Until.
+	// Since and Until bound when the event was written: at Since or later, before Until,
+	// if that is not zero.
 	Since, Until time.Time
 	// Statuses and Types select; empty: all. [StatusPending] selects nothing.
 	Statuses []Status

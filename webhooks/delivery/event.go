@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,6 +47,18 @@ type Envelope struct {
 
 // EventID is how a body names its event.
 func EventID(id uuid.UUID) string { return "evt_" + id.String() }
+
+// NewEventID returns a new UUIDv7 of the millisecond at which what it tells of happened.
+func NewEventID(at time.Time) (uuid.UUID, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("make an event id: %w", err)
+	}
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(max(at.UnixMilli(), 0))<<16)
+	copy(id[:6], ms[:6])
+	return id, nil
+}
 
 // IDOf returns the id of the delivery of an event to an endpoint. It has the time of the
 // event, as a UUIDv7 has, so that deliveries sort as their events do, and is else the

@@ -69,3 +69,23 @@ func TestThinLeavesTheResultOut(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEventIDHasTheTimeOfItsEvent(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 12, 0, 0, 345_678_000, time.UTC)
+	id, err := delivery.NewEventID(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := delivery.NewEventID(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sec, nsec := id.Time().UnixTime(); id.Version() != 7 || id.Variant() != uuid.RFC4122 || id == other ||
+		!time.Unix(sec, nsec).Equal(at.Truncate(time.Millisecond)) {
+		t.Errorf("ids %s, %s: got time %v, want version 7 of %v, twice", id, other, time.Unix(sec, nsec).UTC(), at)
+	}
+	if a, b := delivery.IDOf(id, uuid.New()), delivery.IDOf(other, uuid.New()); [6]byte(a[:6]) != [6]byte(id[:6]) || a == b {
+		t.Errorf("deliveries of %s: got %s and %s", id, a, b)
+	}
+}

@@ -18,7 +18,12 @@ import (
 //
 // Deliveries of a job's end are made in the transaction that ends it: one for each of
 // the tenant's endpoints that [Endpoint.Wants] the event, and one for the job's own
-// webhook. Those to a disabled endpoint are [StatusSkipped] from the start.
+// webhook. Those to a disabled endpoint are [StatusSkipped] from the start; the others are
+// due when the first entry of the endpoint's schedule has passed since the event. Ids of
+// events are made by [NewEventID] of when they were written, the job's end: lists of
+// deliveries are in the order of their ids.
+//
+// What is deleted with a job or an endpoint is not sent, and seen no more.
 type Store interface {
 	EndpointStore
 	CourierStore
@@ -58,25 +63,28 @@ type EndpointStore interface {
 	// still e's, and counts it up; else [ErrChanged]. One that was disabled and no longer
 	// is starts with a zero [State].
 	UpdateEndpoint(ctx context.Context, e Endpoint) error
-	// DeleteEndpoint removes an endpoint with its secrets, deliveries and replays. Those
-	// that have finished may follow in later transactions of [CourierStore].Sweep.
+	// DeleteEndpoint removes an endpoint with its secrets, deliveries and replays. Rows of
+	// deliveries may go in later transactions of [CourierStore].Sweep.
 	DeleteEndpoint(ctx context.Context, tenant string, id uuid.UUID) error
 	// RotateSecret makes s its owner's secret; those before it sign on until the given
 	// time, at most, and of more than [MaxSecrets] the oldest go at once. It returns how
-	// many sign besides s.
+	// many sign besides s when s was created. The owner is an endpoint of the tenant's,
+	// or [TenantOwner].
 	RotateSecret(ctx context.Context, s Secret, until time.Time) (int, error)
 	// HasSecret reports whether the owner has a secret that has not expired by now.
 	HasSecret(ctx context.Context, tenant string, owner uuid.UUID, now time.Time) (bool, error)
 
 	// Deliveries lists some, newest first, and Delivery returns one with its attempts,
-	// oldest first.
+	// oldest first. DueAt is zero unless it is pending.
 	Deliveries(ctx context.Context, q Query) ([]Delivery, error)
 	Delivery(ctx context.Context, tenant string, id uuid.UUID) (Delivery, []Record, error)
 	// Redeliver makes a delivery due at the given time, at the first step of its
-	// schedule, with [TriggerRedeliver]; [ErrDisabled] if its endpoint is disabled.
+	// schedule, with [TriggerRedeliver], also one that is pending; [ErrDisabled] if its
+	// endpoint is disabled.
 	Redeliver(ctx context.Context, tenant string, id uuid.UUID, at time.Time) (Delivery, error)
 	// Tell keeps an event and makes its deliveries; one that is there already is not told
-	// again. It returns the deliveries, those to disabled endpoints included.
+	// again. It returns the deliveries, those to disabled endpoints included, in the
+	// order of their ids.
 	Tell(ctx context.Context, e Event) ([]Delivery, error)
 
 	// StartReplay keeps r, running, and counts what it selects; [ErrDisabled] if its
@@ -97,7 +105,8 @@ type CourierStore interface {
 	// held for its timeout and [LeaseMargin] from the store's now.
 	LeaseEndpoints(ctx context.Context, holder uuid.UUID, now time.Time, limit int) ([]Leased, error)
 	// RenewEndpoints holds those of ids that holder still holds, are there and enabled,
-	// for their time anew, and returns them as they are now.
+	// for their time anew, and returns them as they are now. One whose time is over is
+	// not held any more.
 	RenewEndpoints(ctx context.Context, holder uuid.UUID, ids []uuid.UUID, now time.Time) ([]Leased, error)
 	// ReleaseEndpoints gives up those that holder holds.
 	ReleaseEndpoints(ctx context.Context, holder uuid.UUID, ids []uuid.UUID) error
@@ -113,19 +122,24 @@ type CourierStore interface {
 	// KeepBodies keeps the bodies of pending deliveries that have none. It returns those
 	// that were there before, which are what is to be sent.
 	KeepBodies(ctx context.Context, bodies []Body) (map[uuid.UUID][]byte, error)
-	// Record keeps attempts, and moves their deliveries on. An attempt whose N is not
-	// the next of its delivery changes that no more, unless it says delivered; one of a
-	// delivery that is not there any more is dropped.
+	// Record keeps attempts, and moves their deliveries on. Only a pending delivery is
+	// moved on, by the attempt whose N is its next, if it is pending for that attempt's
+	// Trigger still: one that was redelivered meanwhile stays due, though the attempt
+	// counts. An attempt that says delivered decides in any case, the first time that it
+	// is recorded. One of a delivery that is not there any more is dropped.
 	Record(ctx context.Context, records []Record) error
-	// SaveState keeps how an endpoint fares, if holder holds it, with what that leads to.
+	// SaveState keeps how an endpoint fares, if holder holds it, with what that leads to;
+	// else it does nothing.
 	SaveState(ctx context.Context, holder uuid.UUID, c StateChange) error
 	// Sweep does up to limit pieces of what is left to do: what is pending of disabled
-	// endpoints becomes skipped, replays go on, deleted endpoints' deliveries go,
-	// expired secrets too. It returns how many it did.
+	// endpoints becomes skipped, replays of enabled ones go on, deleted endpoints'
+	// deliveries go, expired secrets too. It returns how many it did; zero: nothing is
+	// left for now. It may take several transactions.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
 	// ForgetDeliveries deletes finished deliveries, with bodies and attempts, whose
-	// event was written before the given time. A store that keeps by the week may keep
-	// them for a week longer.
+	// event was written before the given time, those events that are of no job, and
+	// replays that ended. A store that keeps by the week may keep them for a week
+	// longer. It may take several transactions.
 	ForgetDeliveries(ctx context.Context, before time.Time) error
 }
 
@@ -186,7 +200,11 @@ type Secret struct {
 	ExpiresAt time.Time
 }
 
-// Query selects deliveries of an endpoint or of a job. Zero fields select all.
+// MaxReplayPending is how many deliveries of one replay are pending at once, at most.
+const MaxReplayPending = 5000
+
+// Query selects deliveries of an endpoint, of a job, or of both. Other zero fields select
+// all.
 type Query struct {
 	Tenant   string
 	Endpoint uuid.UUID
