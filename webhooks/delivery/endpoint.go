@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"golang.org/x/net/http/httpguts"
@@ -99,12 +100,10 @@ func (e Endpoint) Check(g *guard.Guard) error {
 		bounded("/concurrency", e.Concurrency, 1, MaxConcurrency),
 		checkTypes(e.Types),
 		checkHeader(e.Header),
+		checkMetadata(e.Metadata),
 	}
-	if len(e.Description) > MaxDescription {
-		found = append(found, &FieldError{"/description", fmt.Sprintf("is longer than %d bytes", MaxDescription)})
-	}
-	if len(e.Metadata) > MaxMetadata {
-		found = append(found, &FieldError{"/metadata", fmt.Sprintf("has %d pairs; at most %d", len(e.Metadata), MaxMetadata)})
+	if len(e.Description) > MaxDescription || strings.ContainsRune(e.Description, 0) {
+		found = append(found, &FieldError{"/description", fmt.Sprintf("is longer than %d bytes, or has NUL characters", MaxDescription)})
 	}
 	if len(e.Schedule) > 0 {
 		found = append(found, at("/schedule", e.Schedule.Check()))
@@ -162,6 +161,29 @@ func checkTypes(types []string) error {
 	return errors.Join(found...)
 }
 
+// checkMetadata has the bounds that jobs have for theirs, which it is compared with.
+func checkMetadata(metadata map[string]string) error {
+	const maxKey, maxValue = 64, 512 // characters
+	if len(metadata) > MaxMetadata {
+		return &FieldError{"/metadata", fmt.Sprintf("has %d pairs; at most %d", len(metadata), MaxMetadata)}
+	}
+	var found []error
+	for _, key := range slices.Sorted(maps.Keys(metadata)) {
+		value := metadata[key]
+		if key == "" || utf8.RuneCountInString(key) > maxKey || utf8.RuneCountInString(value) > maxValue || strings.ContainsRune(key+value, 0) {
+			found = append(found, &FieldError{
+				inside("/metadata", key), fmt.Sprintf("has a key of more than %d characters or none, a value of more than %d, or NUL", maxKey, maxValue),
+			})
+		}
+	}
+	return errors.Join(found...)
+}
+
+// inside returns the pointer of a field in an object.
+func inside(pointer, name string) string {
+	return pointer + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
 // ours are the header fields that a message or its transport has itself.
 var ours = []string{
 	"Connection", "Content-Encoding", "Content-Length", "Content-Type", "Date", "Expect", "Host", "Keep-Alive", "Proxy-Authorization",
@@ -174,7 +196,7 @@ func checkHeader(header map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(header)) {
 		canonical, value := textproto.CanonicalMIMEHeaderKey(name), header[name]
 		size += len(name) + len(value)
-		pointer := "/headers/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+		pointer := inside("/headers", name)
 		switch {
 		case !httpguts.ValidHeaderFieldName(name):
 			found = append(found, &FieldError{pointer, "is not a header's name"})
