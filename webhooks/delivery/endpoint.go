@@ -64,6 +64,8 @@ const (
 	DisabledGone      Reason = "gone"    // it answered 410
 	DisabledFailing   Reason = "failing" // for days, with nothing delivered
 	DisabledByAddress Reason = "address" // its address may no longer be connected to
+
+	DisabledUnreadable Reason = "unreadable" // no secret is left that signs: they were erased
 )
 
 // What an endpoint has where it does not say, and what it may ask for.

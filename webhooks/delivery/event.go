@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
 )
 
 // The types of events. Those of jobs are written with the job's end; the others tell
@@ -79,19 +81,20 @@ func NewEnvelope(id uuid.UUID, eventType string, created time.Time, data any) En
 // Job is what an event tells of a job. It is thin: the answer itself is to be had at
 // ResultURL, unless the endpoint wants it sent along.
 type Job struct {
-	ID              uuid.UUID         `json:"id"`
-	Object          string            `json:"object"`
-	Status          string            `json:"status"`
-	Endpoint        string            `json:"endpoint"`
-	Model           string            `json:"model"`
-	Usage           any               `json:"usage"`
-	CostUSD         *string           `json:"cost_usd"`
-	Metadata        map[string]string `json:"metadata"`
-	Error           any               `json:"error"`
-	CreatedAt       time.Time         `json:"created_at"`
-	FinishedAt      time.Time         `json:"finished_at"`
-	ResultURL       string            `json:"result_url"`
-	ResultExpiresAt time.Time         `json:"result_expires_at"`
+	ID         uuid.UUID         `json:"id"`
+	Object     string            `json:"object"`
+	Status     string            `json:"status"`
+	Endpoint   string            `json:"endpoint"`
+	Model      string            `json:"model"`
+	Usage      any               `json:"usage"`
+	CostUSD    *jobs.USD         `json:"cost_usd"`
+	Metadata   map[string]string `json:"metadata"`
+	Error      any               `json:"error"`
+	CreatedAt  time.Time         `json:"created_at"`
+	FinishedAt time.Time         `json:"finished_at"`
+	ResultURL  string            `json:"result_url"`
+	// ResultExpiresAt is nil if the result is kept for ever.
+	ResultExpiresAt *time.Time `json:"result_expires_at"`
 	// Result is there if the endpoint includes results and this one is small enough;
 	// ResultOmitted if it is not.
 	Result        json.RawMessage `json:"result,omitempty"`

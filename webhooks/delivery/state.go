@@ -8,6 +8,8 @@ import "time"
 type State struct {
 	// PausedUntil is until when the endpoint asked to be left alone.
 	PausedUntil time.Time `json:"paused_until,omitzero"`
+	// PacedUntil is when the rate limit lets the next attempt begin.
+	PacedUntil time.Time `json:"paced_until,omitzero"`
 	// OpenUntil is when the breaker lets the next probe pass; zero: it is closed.
 	OpenUntil time.Time `json:"open_until,omitzero"`
 	// Openings counts those since the last success.
@@ -29,8 +31,11 @@ type State struct {
 
 // ResumeAt is before when nothing is sent.
 func (s State) ResumeAt() time.Time {
-	if s.PausedUntil.After(s.OpenUntil) {
-		return s.PausedUntil
+	latest := s.PausedUntil
+	for _, t := range []time.Time{s.PacedUntil, s.OpenUntil} {
+		if t.After(latest) {
+			latest = t
+		}
 	}
-	return s.OpenUntil
+	return latest
 }

@@ -106,13 +106,17 @@ type CourierStore interface {
 	LeaseEndpoints(ctx context.Context, holder uuid.UUID, now time.Time, limit int) ([]Leased, error)
 	// RenewEndpoints holds those of ids that holder still holds, are there and enabled,
 	// for their time anew, and returns them as they are now. One whose time is over is
-	// not held any more.
+	// not held any more. No lease becomes shorter, though the timeout may have: attempts
+	// begun before may still be under way.
 	RenewEndpoints(ctx context.Context, holder uuid.UUID, ids []uuid.UUID, now time.Time) ([]Leased, error)
 	// ReleaseEndpoints gives up those that holder holds.
 	ReleaseEndpoints(ctx context.Context, holder uuid.UUID, ids []uuid.UUID) error
 	// NextDue returns when the first delivery of an enabled endpoint is due that nobody
 	// holds and that is not left alone until later, after now: zero if there is none.
 	NextDue(ctx context.Context, now time.Time) (time.Time, error)
+	// DueAmong returns those of the endpoints that have something due at now, whoever
+	// holds them. It is asked often, and cheap.
+	DueAmong(ctx context.Context, endpoints []uuid.UUID, now time.Time) ([]uuid.UUID, error)
 	// Due lists up to limit of an endpoint's deliveries that are due at now: those that
 	// are not [Trigger.Bulk] first, then the longest due.
 	Due(ctx context.Context, endpoint uuid.UUID, now time.Time, limit int) ([]Due, error)
