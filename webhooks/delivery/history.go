@@ -62,13 +62,7 @@ func (s *Service) Test(ctx context.Context, tenant string, id uuid.UUID) (Delive
 	case w.Disabled != "":
 		return Delivery{}, inWords(noEndpoint, ErrDisabled)
 	}
-	data, err := json.Marshal(endpointTold{ID: id, Object: "webhook_endpoint", URL: w.URL})
-	if err != nil {
-		return Delivery{}, fmt.Errorf("tell of an endpoint: %w", err)
-	}
-	told, err := s.store.Tell(ctx, Event{
-		ID: newID(), Tenant: tenant, Type: EndpointTest, Data: data, CreatedAt: now(), Only: id, Trigger: TriggerTest,
-	})
+	told, err := s.tellTest(ctx, w.Endpoint)
 	if err != nil {
 		return Delivery{}, fmt.Errorf("test a webhook endpoint: %w", err)
 	}
@@ -77,4 +71,19 @@ func (s *Service) Test(ctx context.Context, tenant string, id uuid.UUID) (Delive
 	}
 	s.changed(ctx)
 	return told[0], nil
+}
+
+func (s *Service) tellTest(ctx context.Context, e Endpoint) ([]Delivery, error) {
+	at := now()
+	id, err := NewEventID(at)
+	if err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(endpointTold{ID: e.ID, Object: "webhook_endpoint", URL: e.URL})
+	if err != nil {
+		return nil, err
+	}
+	return s.store.Tell(ctx, Event{
+		ID: id, Tenant: e.Tenant, Type: EndpointTest, Data: data, CreatedAt: at, Only: e.ID, Trigger: TriggerTest,
+	})
 }

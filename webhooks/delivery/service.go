@@ -88,10 +88,6 @@ func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
-// CodeSecretKeyMissing says that secrets cannot be kept: whoever runs Penstock has given
-// it no key.
-const CodeSecretKeyMissing jobs.Code = "secret_key_missing"
-
 // What is not found.
 const (
 	noEndpoint = "no such webhook endpoint"
@@ -113,9 +109,9 @@ func inWords(notFound string, err error) error {
 		return conflict("the endpoint is being changed by others at the same time; try again")
 	case errors.Is(err, ErrSecretKeyMissing):
 		return &jobs.Error{
-			Code: CodeSecretKeyMissing,
-			Message: "secrets are kept encrypted, and this server has no key for that; " +
-				"set PENSTOCK_SECRET_KEY to the output of `openssl rand -base64 32`",
+			Code: jobs.CodeSecretKeyMissing,
+			Message: "the secrets of webhooks are kept sealed, and there is no key to seal them with: " +
+				"set PENSTOCK_SECRET_KEY, in all processes, to what `openssl rand -base64 32` prints",
 		}
 	default:
 		return err

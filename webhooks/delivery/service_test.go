@@ -474,7 +474,7 @@ func TestAnswersOfTheStoreAreInWords(t *testing.T) {
 		want jobs.Code
 	}{
 		{delivery.ErrTooMany, jobs.CodeConflict},
-		{delivery.ErrSecretKeyMissing, delivery.CodeSecretKeyMissing},
+		{delivery.ErrSecretKeyMissing, jobs.CodeSecretKeyMissing},
 		{jobs.Unavailable(errors.New("away")), jobs.CodeStoreUnavailable},
 	} {
 		r := newRig(t)
