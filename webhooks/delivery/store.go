@@ -90,7 +90,7 @@ type EndpointStore interface {
 	// StartReplay keeps r, running, and counts what it selects; [ErrDisabled] if its
 	// endpoint is.
 	StartReplay(ctx context.Context, r Replay) (Replay, error)
-	Replay(ctx context.Context, tenant string, id uuid.UUID) (Replay, error)
+	ReplayByID(ctx context.Context, tenant string, id uuid.UUID) (Replay, error)
 	// Replays lists those of an endpoint, newest first, at most 100.
 	Replays(ctx context.Context, tenant string, endpoint uuid.UUID) ([]Replay, error)
 	// CancelReplay cancels a running one: nothing of it is sent any more but what is on
