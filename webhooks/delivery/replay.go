@@ -84,7 +84,7 @@ func expand(wanted []string) (types []string) {
 
 // Replay returns a replay as it stands.
 func (s *Service) Replay(ctx context.Context, tenant string, id uuid.UUID) (Replay, error) {
-	r, err := s.store.Replay(ctx, tenant, id)
+	r, err := s.store.ReplayByID(ctx, tenant, id)
 	return r, inWords(noReplay, err)
 }
 

@@ -118,7 +118,8 @@ type CourierStore interface {
 	// holds them. It is asked often, and cheap.
 	DueAmong(ctx context.Context, endpoints []uuid.UUID, now time.Time) ([]uuid.UUID, error)
 	// Due lists up to limit of an endpoint's deliveries that are due at now: those that
-	// are not [Trigger.Bulk] first, then the longest due.
+	// are not [Trigger.Bulk] first, then the longest due, then by id. Nothing is due of an
+	// endpoint that is disabled.
 	Due(ctx context.Context, endpoint uuid.UUID, now time.Time, limit int) ([]Due, error)
 	// EndedJobs returns the jobs of any tenant, as [jobs.ReadStore] does, those that have
 	// ended and are there; Result is left out unless results says so.
