@@ -1,5 +1,6 @@
 // Command webhook-receiver takes what Penstock sends to a webhook endpoint, verifies
-// it and prints a line for each event: its id, its type, and the job's id and status.
+// it and prints a line for each event: its webhook-id, its type, and the job's id and
+// status.
 //
 //	PENSTOCK_WEBHOOK_SECRET=whsec_… go run ./examples/webhook-receiver
 //
