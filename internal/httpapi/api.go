@@ -72,6 +72,9 @@ type Config struct {
 	// Lanes serves GET /v1/lanes and what operators do, to who is on the machine; not
 	// there without it.
 	Lanes Lanes
+	// Webhooks serves /v1/webhook-endpoints and what belongs to it, which are not there
+	// without it.
+	Webhooks Webhooks
 	// Store must answer for /readyz to say ready.
 	Store Pinger
 	// Queue, when it does not answer, makes /readyz say degraded: jobs are

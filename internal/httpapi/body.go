@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/jobs/canonical"
 )
 
 // readJSON returns the request's body, which must say that it is JSON, fit
@@ -26,6 +27,24 @@ func (a *API) readJSON(x *exchange, counted *share) ([]byte, error) {
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, jobs.Invalid("", "the body is empty; send a JSON object with the field request")
+	}
+	return body, nil
+}
+
+// readSmall returns a body of at most limit bytes. It is JSON that has a canonical form,
+// or there is none.
+func (a *API) readSmall(x *exchange, limit int64) ([]byte, error) {
+	counted := &share{of: &a.bodies}
+	defer counted.giveBack()
+	body, err := a.readBody(x, limit, counted)
+	if err != nil || len(bytes.TrimSpace(body)) == 0 {
+		return nil, err
+	}
+	if err := checkContent(x.Request().Header); err != nil {
+		return nil, err
+	}
+	if _, err := canonical.JSON(body); err != nil {
+		return nil, notJSON(err)
 	}
 	return body, nil
 }

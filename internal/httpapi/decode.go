@@ -44,13 +44,15 @@ func notJSON(err error) error {
 	return jobs.Invalid("", "the body is not valid JSON")
 }
 
-// decoder gathers what is wrong with the fields of one job.
+// decoder gathers what is wrong with the fields of one body.
 type decoder struct {
-	job  *jobs.NewJob
-	errs fieldErrors
+	job *jobs.NewJob
+	// nulls hands fields that are null over, too.
+	nulls bool
+	errs  fieldErrors
 }
 
-// field reads one field into the job.
+// field reads one field.
 type field func(d *decoder, pointer string, raw json.RawMessage)
 
 // jobFields and cacheFields are all the fields there are. Names are compared
@@ -70,7 +72,7 @@ var (
 		"user":           (*decoder).user,
 		"use_case":       (*decoder).useCase,
 		"on_unavailable": (*decoder).onUnavailable,
-		"webhook":        (*decoder).unsupported,
+		"webhook":        (*decoder).webhook,
 	}
 	cacheFields = map[string]field{
 		"max_age":                (*decoder).maxAge,
@@ -93,7 +95,7 @@ func (d *decoder) object(pointer string, raw json.RawMessage, known map[string]f
 		switch {
 		case !ok:
 			d.fail(at, "is not a known field")
-		case string(values[name]) != "null":
+		case d.nulls || !isNull(values[name]):
 			read(d, at, values[name])
 		}
 	}
@@ -195,25 +197,36 @@ func (d *decoder) sample(pointer string, raw json.RawMessage) {
 }
 
 func (d *decoder) metadata(pointer string, raw json.RawMessage) {
+	d.job.Metadata = d.texts(pointer, raw)
+}
+
+func (d *decoder) texts(pointer string, raw json.RawMessage) map[string]string {
 	var values map[string]json.RawMessage
 	if !decode(d, pointer, raw, &values, "an object of strings") {
-		return
+		return nil
 	}
-	d.job.Metadata = make(map[string]string, len(values))
+	texts := make(map[string]string, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		var value string
 		decode(d, pointer+canonical.Pointer(name), values[name], &value, "a string")
-		d.job.Metadata[name] = value
+		texts[name] = value
 	}
+	return texts
 }
 
 func (d *decoder) user(pointer string, raw json.RawMessage) {
 	decode(d, pointer, raw, &d.job.User, "a string")
 }
 
-// unsupported refuses what a caller would otherwise believe to be in force.
-func (d *decoder) unsupported(pointer string, _ json.RawMessage) {
-	d.fail(pointer, "is not supported by this version")
+func (d *decoder) webhook(pointer string, raw json.RawMessage) {
+	d.object(pointer, raw, map[string]field{"url": (*decoder).webhookURL})
+	if d.job.Webhook == "" && !d.failed(pointer) && !d.failed(pointer+"/url") {
+		d.fail(pointer+"/url", "is required")
+	}
+}
+
+func (d *decoder) webhookURL(pointer string, raw json.RawMessage) {
+	decode(d, pointer, raw, &d.job.Webhook, "a string")
 }
 
 // duration reads a Go duration string into to.
@@ -236,12 +249,14 @@ func (d *decoder) duration(pointer string, raw json.RawMessage, to *time.Duratio
 // decode reads raw into to, and reports whether it is what is wanted. Null is
 // nothing that is wanted.
 func decode(d *decoder, pointer string, raw json.RawMessage, to any, want string) bool {
-	if string(raw) == "null" || json.Unmarshal(raw, to) != nil {
+	if isNull(raw) || json.Unmarshal(raw, to) != nil {
 		d.fail(pointer, "must be %s", want)
 		return false
 	}
 	return true
 }
+
+func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
 
 func (d *decoder) fail(pointer, format string, args ...any) {
 	d.errs = append(d.errs, fieldError{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})

@@ -41,12 +41,18 @@ type jobJSON struct {
 	Usage        *usageJSON        `json:"usage"`
 	CostUSD      *jobs.USD         `json:"cost_usd"`
 	Metadata     map[string]string `json:"metadata"`
+	Webhook      *webhookJSON      `json:"webhook"`
 	UseCase      *string           `json:"use_case"`
 	Store        bool              `json:"store"`
 	Unavailable  string            `json:"on_unavailable"`
 	Degraded     bool              `json:"degraded"`
 	Result       json.RawMessage   `json:"result"`
 	Error        *errorJSON        `json:"error"`
+}
+
+// webhookJSON is a job's own webhook.
+type webhookJSON struct {
+	URL string `json:"url"`
 }
 
 type usageJSON struct {
@@ -73,6 +79,9 @@ func encodeJob(j jobs.Job) jobJSON {
 	}
 	if out.Metadata == nil {
 		out.Metadata = map[string]string{}
+	}
+	if j.Webhook.URL != "" {
+		out.Webhook = &webhookJSON{URL: j.Webhook.URL}
 	}
 	if j.Cached {
 		age := int64(j.Age / time.Second)

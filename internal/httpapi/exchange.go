@@ -22,6 +22,8 @@ type exchange struct {
 	tenant string
 	// job is the one asked for or made; zero when there is none.
 	job uuid.UUID
+	// webhook is the endpoint, the delivery or the replay asked for or made.
+	webhook uuid.UUID
 	// failure is what went wrong, if anything did; code is that of the problem
 	// it was answered with.
 	failure error

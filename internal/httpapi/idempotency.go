@@ -31,6 +31,15 @@ func idempotencyKey(h http.Header) (string, error) {
 	return key, nil
 }
 
+// noIdempotencyKey refuses a key where a caller would believe that it is heeded.
+func noIdempotencyKey(h http.Header) error {
+	if h.Get(headerIdempotencyKey) == "" {
+		return nil
+	}
+	return jobs.Invalid("", "the header %s is not supported here; to repeat a submission of a job safely, "+
+		"POST it to /v1/jobs with a key", headerIdempotencyKey)
+}
+
 // unquote returns what is between the quotes of an RFC 8941 string, or s
 // itself when it does not begin with one.
 func unquote(s string) (string, bool) {

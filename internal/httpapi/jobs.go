@@ -92,9 +92,8 @@ func (a *API) retry(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if x.Request().Header.Get(headerIdempotencyKey) != "" {
-		return jobs.Invalid("", "the header %s is not supported here; to repeat a submission safely, "+
-			"POST it to /v1/jobs with a key", headerIdempotencyKey)
+	if err := noIdempotencyKey(x.Request().Header); err != nil {
+		return err
 	}
 	ctx, stop := a.storeContext(x)
 	defer stop()
@@ -154,12 +153,18 @@ func (a *API) plain(x *exchange) (uuid.UUID, error) {
 }
 
 // jobID returns the id in the path. What is no id is the id of no job.
-func (x *exchange) jobID() (uuid.UUID, error) {
+func (x *exchange) jobID() (id uuid.UUID, err error) {
+	id, err = x.pathID()
+	x.job = id
+	return id, err
+}
+
+// pathID returns the id in the path. What is no id is the id of nothing.
+func (x *exchange) pathID() (uuid.UUID, error) {
 	text := x.Param("id")
 	id, err := uuid.Parse(text)
 	if err != nil || len(text) != len(uuid.Nil.String()) {
 		return uuid.Nil, jobs.ErrNotFound
 	}
-	x.job = id
 	return id, nil
 }

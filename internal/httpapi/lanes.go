@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/penstock-dev/penstock/jobs"
-	"github.com/penstock-dev/penstock/jobs/canonical"
 )
 
 // Lanes tells of lanes, and does to them what an operator wants.
@@ -272,17 +271,12 @@ const maxOperation = 4 << 10
 
 // readStrict reads a body of an operator's, which has no fields but those of to.
 func (a *API) readStrict(x *exchange, to any) error {
-	if err := checkContent(x.Request().Header); err != nil {
-		return err
-	}
-	counted := &share{of: &a.bodies}
-	defer counted.giveBack()
-	body, err := a.readBody(x, maxOperation, counted)
+	body, err := a.readSmall(x, maxOperation)
 	if err != nil {
 		return err
 	}
-	if _, err := canonical.JSON(body); err != nil {
-		return notJSON(err)
+	if body == nil {
+		return jobs.Invalid("", "the body is empty; send a JSON object")
 	}
 	return strict("", body, to)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // logLine tells of a request in one line. Of what the caller sent it has the
-// method, the route's pattern, the tenant, the job and the request's name,
+// method, the route's pattern, the tenant, the ids and the request's name,
 // never a query, a body or a key.
 func (a *API) logLine(x *exchange) {
 	status := x.status()
@@ -27,6 +27,9 @@ func (a *API) logLine(x *exchange) {
 	}
 	if x.job != uuid.Nil {
 		line = line.Stringer("job", x.job)
+	}
+	if x.webhook != uuid.Nil {
+		line = line.Stringer("webhook", x.webhook)
 	}
 	if x.code != "" {
 		line = line.Str("code", x.code)

@@ -53,6 +53,7 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeNotFound:             http.StatusNotFound,
 	codeMethodNotAllowed:          http.StatusMethodNotAllowed,
 	jobs.CodeConflict:             http.StatusConflict,
+	jobs.CodeSecretKeyMissing:     http.StatusConflict,
 	jobs.CodeUnreadable:           http.StatusGone,
 	jobs.CodeErased:               http.StatusGone,
 	jobs.CodeDropped:              http.StatusGone,
@@ -89,6 +90,9 @@ func problemOf(err error, method string) problem {
 	if fields, ok := errors.AsType[fieldErrors](err); ok {
 		return newProblem(jobs.CodeInvalidField, fields.detail(), fields...)
 	}
+	if fields, ok := joinedFields(err); ok {
+		return newProblem(jobs.CodeInvalidField, fields.detail(), fields...)
+	}
 	e := known(err)
 	status, ok := statuses[e.Code]
 	switch {
@@ -102,6 +106,27 @@ func problemOf(err error, method string) problem {
 	default:
 		return newProblem(e.Code, e.Message)
 	}
+}
+
+// joinedFields returns what is wrong by field, if err is several such errors and nothing
+// else.
+func joinedFields(err error) (all fieldErrors, ok bool) {
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil, false
+	}
+	for _, one := range several.Unwrap() {
+		if inner, ok := joinedFields(one); ok {
+			all = append(all, inner...)
+			continue
+		}
+		e, ok := one.(*jobs.Error) //nolint:errorlint // one that is wrapped says more than a field
+		if !ok || e.Code != jobs.CodeInvalidField {
+			return nil, false
+		}
+		all = append(all, fieldError{Pointer: e.Pointer, Detail: e.Message})
+	}
+	return all, true
 }
 
 // known returns the error with a code in err, or one that stands for it.

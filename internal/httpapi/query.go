@@ -37,7 +37,7 @@ func jobQuery(x *exchange) (jobs.JobQuery, error) {
 	}
 	selected := jobs.JobQuery{
 		Tenant:        x.tenant,
-		Status:        q.status(),
+		Status:        jobs.Status(q.oneOf("status", "queued", "running", "succeeded", "failed", "cancelled", "expired")),
 		Priority:      q.priority(),
 		Model:         q.text("model"),
 		CreatedAfter:  q.time("created_after"),
@@ -117,19 +117,13 @@ func filterText(s string) bool {
 	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxFilterValue && !strings.ContainsRune(s, 0)
 }
 
-func (q *query) status() jobs.Status {
-	value, ok := q.take("status")
-	if !ok {
-		return ""
+// oneOf takes a parameter that is one of the words; without it, it is empty.
+func (q *query) oneOf(name string, words ...string) string {
+	value, ok := q.take(name)
+	if ok && !slices.Contains(words, value) {
+		q.fault(name, "must be %s or %s", strings.Join(words[:len(words)-1], ", "), words[len(words)-1])
 	}
-	switch s := jobs.Status(value); s {
-	case jobs.StatusQueued, jobs.StatusRunning, jobs.StatusSucceeded, jobs.StatusFailed,
-		jobs.StatusCancelled, jobs.StatusExpired:
-		return s
-	default:
-		q.fault("status", "must be queued, running, succeeded, failed, cancelled or expired")
-		return ""
-	}
+	return value
 }
 
 func (q *query) priority() *jobs.Priority {

@@ -40,10 +40,36 @@ func (a *API) routes() []route {
 			route{http.MethodPut, "/v1/lanes/limits", a.laneLimits},
 		)
 	}
+	if a.cfg.Webhooks != nil {
+		all = append(all, a.webhookRoutes()...)
+	}
 	if a.cfg.Follower != nil {
 		all = append(all, route{http.MethodGet, "/v1/jobs/:id/events", a.tenanted(a.events)})
 	}
 	return all
+}
+
+// webhookRoutes are those of endpoints, deliveries and replays.
+func (a *API) webhookRoutes() []route {
+	const endpoints, endpoint = "/v1/webhook-endpoints", "/v1/webhook-endpoints/:id"
+	return []route{
+		{http.MethodPost, endpoints, a.tenanted(a.createEndpoint)},
+		{http.MethodGet, endpoints, a.tenanted(a.listEndpoints)},
+		{http.MethodGet, endpoint, a.tenanted(a.getEndpoint)},
+		{http.MethodPatch, endpoint, a.tenanted(a.updateEndpoint)},
+		{http.MethodDelete, endpoint, a.tenanted(a.deleteEndpoint)},
+		{http.MethodPost, endpoint + "/test", a.tenanted(a.testEndpoint)},
+		{http.MethodPost, endpoint + "/rotate", a.tenanted(a.rotateSecret)},
+		{http.MethodPost, endpoint + "/replay", a.tenanted(a.startReplay)},
+		{http.MethodGet, endpoint + "/replays", a.tenanted(a.listReplays)},
+		{http.MethodGet, endpoint + "/deliveries", a.tenanted(a.endpointDeliveries)},
+		{http.MethodGet, "/v1/jobs/:id/deliveries", a.tenanted(a.jobDeliveries)},
+		{http.MethodGet, "/v1/deliveries/:id", a.tenanted(a.getDelivery)},
+		{http.MethodPost, "/v1/deliveries/:id/redeliver", a.tenanted(a.redeliver)},
+		{http.MethodGet, "/v1/webhook-replays/:id", a.tenanted(a.getReplay)},
+		{http.MethodPost, "/v1/webhook-replays/:id/cancel", a.tenanted(a.cancelReplay)},
+		{http.MethodPost, "/v1/webhook-secret/rotate", a.tenanted(a.rotateTenantSecret)},
+	}
 }
 
 // operational are the routes for those who run Penstock.
