@@ -48,6 +48,7 @@ func deleteJobs(t *txn, ids, executions []uuid.UUID) {
 	const unused = ` d WHERE d.execution_id = ANY ($1::uuid[])
 		AND NOT EXISTS (SELECT FROM jobs j WHERE j.execution_id = d.execution_id)
 		AND NOT EXISTS (SELECT FROM jobs j WHERE j.answer_of = d.execution_id)`
+	deleteDeliveries(t, ids)
 	t.exec(`DELETE FROM events WHERE job_id = ANY ($1::uuid[])`, ids)
 	t.exec(`DELETE FROM drops WHERE job_id = ANY ($1::uuid[])`, ids)
 	t.exec(`DELETE FROM jobs WHERE id = ANY ($1::uuid[])`, ids)

@@ -22,6 +22,8 @@ type jobEnd struct {
 	hash       string
 	staleAfter *time.Time
 	ephemeral  bool
+	// webhook says that the job has one of its own.
+	webhook bool
 	// startedAt is that of the execution.
 	startedAt *time.Time
 	tries     int
@@ -43,7 +45,7 @@ type jobEnd struct {
 const maxEnds = 250
 
 // endJobs queues the end of live jobs whose execution is locked, with the
-// events that tell of it.
+// events that tell of it and their deliveries.
 func endJobs(ctx context.Context, t *txn, all []jobEnd) error {
 	if err := answerStale(ctx, t, all); err != nil {
 		return err
@@ -99,5 +101,5 @@ func endSome(t *txn, ends []jobEnd) {
 		column(ends, func(e jobEnd) *time.Time { return e.answeredAt }),
 		column(ends, func(e jobEnd) bool { return e.degraded }))
 	t.exec(leave, executions, ids)
-	insertEvents(t, column(ends, func(e jobEnd) jobs.Event { return eventOf(e.tenant, e.job, e.status, e.at) }))
+	tell(t, ends, func(e jobEnd) (jobs.Event, bool) { return eventOf(e.tenant, e.job, e.status, e.at), e.webhook })
 }

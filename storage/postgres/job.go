@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
 // jobColumns and jobTables tell a job as it is: how a live one stands is read
@@ -22,6 +22,7 @@ const (
 		j.input_tokens, j.output_tokens, j.cached_tokens, j.reasoning_tokens, (j.cost_usd * 1000000000)::bigint,
 		j.metadata, j.end_user, j.error_code, j.error_message,
 		j.answer_of, j.ephemeral, j.dropped_at, j.on_unavailable, j.degraded, j.use_case,
+		j.webhook_url, j.webhook_endpoint,
 		r.worker IS NOT NULL OR q.settling, q.visible_at < 'infinity' AND q.visible_at > $1, q.waiting_on,
 		q.tries, q.provider, q.started_at`
 	jobTables = `
@@ -120,6 +121,8 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 		code, message     *string
 		answerOf          *uuid.UUID
 		dropped           *time.Time
+		webhookURL        *string
+		webhookEndpoint   *uuid.UUID
 		result            []byte
 	)
 	into := []any{
@@ -127,6 +130,7 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 		&started, &finished, &j.RequestHash, &j.Deduplicated, &j.Cached, &ageMicroseconds, &j.Tries, &j.Provider,
 		&u.input, &u.output, &u.cached, &u.reasoning, &cost, &metadata, &j.User, &code, &message,
 		&answerOf, &j.Ephemeral, &dropped, &j.OnUnavailable, &j.Degraded, &j.UseCase,
+		&webhookURL, &webhookEndpoint,
 		&l.running, &l.waiting, &l.waitingOn, &l.tries, &l.provider, &l.startedAt,
 	}
 	if withResult {
@@ -138,6 +142,7 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 	j.Age = time.Duration(ageMicroseconds) * time.Microsecond
 	j.StartedAt, j.FinishedAt = orZero(started), orZero(finished)
 	j.AnswerOf = orZero(answerOf)
+	j.Webhook = jobs.Webhook{URL: orZero(webhookURL), Endpoint: orZero(webhookEndpoint)}
 	j.CostUSD, j.Result = usdOf(cost), json.RawMessage(result)
 	u.fill(&j)
 	if code != nil {
@@ -234,9 +239,9 @@ func (s *Store) Events(ctx context.Context, tenant string, id uuid.UUID) (events
 
 // eventOf returns the event that tells of a job's end.
 func eventOf(tenant string, job uuid.UUID, status jobs.Status, at time.Time) jobs.Event {
-	id, err := uuid.NewV7()
+	id, err := delivery.NewEventID(at)
 	if err != nil {
-		panic(fmt.Sprintf("make an id: %v", err)) // the system has no randomness
+		panic(err) // the system has no randomness
 	}
 	return jobs.Event{ID: id, Tenant: tenant, Job: job, Type: jobs.EventType(status), CreatedAt: at}
 }

@@ -22,7 +22,15 @@ const (
 )
 
 // partitioned lists the tables that have a partition for each week.
-func partitioned() []string { return []string{"requests", "results", "jobs", "calls", "events"} }
+func partitioned() []string { return append(partitionedByJob(), partitionedByDelivery()...) }
+
+// partitionedByJob lists those with a week's jobs and what they have.
+func partitionedByJob() []string { return []string{"requests", "results", "jobs", "calls", "events"} }
+
+// partitionedByDelivery lists those with what is kept of a week's events being sent.
+func partitionedByDelivery() []string {
+	return []string{"deliveries", "delivery_bodies", "delivery_attempts"}
+}
 
 // floorID returns the least id a UUIDv7 made at t can be.
 func floorID(t time.Time) uuid.UUID {

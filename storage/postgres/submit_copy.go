@@ -34,9 +34,9 @@ func copyResults(ctx context.Context, t *txn, all []*submission) (open []*submis
 		return nil, err
 	}
 	insertDrops(t, copied)
-	insertEvents(t, column(copied, func(m *submission) jobs.Event {
-		return eventOf(m.Job.Tenant, m.Job.ID, jobs.StatusSucceeded, m.Job.CreatedAt)
-	}))
+	tell(t, copied, func(m *submission) (jobs.Event, bool) {
+		return eventOf(m.Job.Tenant, m.Job.ID, jobs.StatusSucceeded, m.Job.CreatedAt), hasWebhook(m.Job)
+	})
 	return slices.DeleteFunc(slices.Clone(all), func(m *submission) bool { return slices.Contains(copied, m) }), nil
 }
 

@@ -16,7 +16,7 @@ import (
 func (s *Store) dropWeeks(ctx context.Context, before time.Time) error {
 	var weeks map[time.Time][]string
 	err := s.onConn(ctx, "list weeks", func(ctx context.Context, conn *pgx.Conn) (err error) {
-		weeks, err = weeksBefore(ctx, conn, before)
+		weeks, err = weeksBefore(ctx, conn, partitionedByJob(), before)
 		return err
 	})
 	if err != nil {
@@ -46,13 +46,13 @@ func (s *Store) onConn(ctx context.Context, doing string, do func(ctx context.Co
 	})
 }
 
-// weeksBefore returns which tables have a partition for each week that ended
+// weeksBefore returns which of the tables have a partition for each week that ended
 // before the given time.
-func weeksBefore(ctx context.Context, conn *pgx.Conn, before time.Time) (map[time.Time][]string, error) {
+func weeksBefore(ctx context.Context, conn *pgx.Conn, tables []string, before time.Time) (map[time.Time][]string, error) {
 	const query = `
 		SELECT inhparent::regclass::text, to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') FROM pg_inherits
 		WHERE inhparent = ANY ($1::regclass[]) AND inhrelid::regclass::text ~ '_[0-9]{8}$'`
-	rows, err := conn.Query(ctx, query, partitioned())
+	rows, err := conn.Query(ctx, query, tables)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,8 @@ func (s *Store) endWeek(ctx context.Context, start time.Time, tables []string) e
 // dropWeek drops a week's jobs, and then what only they had: the results first, so
 // that nobody is given a copy of one whose request is going. What a later job is
 // served by, for it attached or was given a copy, moves to the default partition
-// in the transaction that drops the rest: nobody sees it missing.
+// in the transaction that drops the rest: nobody sees it missing. What was sent of the
+// jobs goes before all.
 func (s *Store) dropWeek(ctx context.Context, start time.Time, tables []string) error {
 	const drop = `
 		ALTER TABLE %[1]s DETACH PARTITION %[1]s_%[2]s;
@@ -120,6 +121,9 @@ func (s *Store) dropWeek(ctx context.Context, start time.Time, tables []string) 
 		ALTER TABLE %[1]s DETACH PARTITION %[1]s_%[2]s;
 		INSERT INTO %[1]s SELECT d.* FROM kept JOIN %[1]s_%[2]s d ON d.execution_id = kept.id;
 		DROP TABLE %[1]s_%[2]s;`
+	if err := s.dropDeliveriesOf(ctx, start); err != nil {
+		return err
+	}
 	suffix := start.Format("20060102")
 	for _, table := range []string{"jobs", "events", "results", "requests", "calls"} {
 		if !slices.Contains(tables, table) {

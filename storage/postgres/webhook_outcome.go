@@ -1,0 +1,85 @@
+package postgres
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/webhooks/delivery"
+)
+
+// tell queues the events of jobs that have ended, and the deliveries of those. what
+// returns the event of an item, and whether its job has a webhook of its own.
+//
+// Whoever does so waits for no courier: endpoints are only read. A delivery to one that
+// is disabled or removed meanwhile is swept.
+func tell[T any](t *txn, items []T, what func(item T) (e jobs.Event, own bool)) {
+	var all, withOwn []jobs.Event
+	for _, item := range items {
+		e, own := what(item)
+		all = append(all, e)
+		if own {
+			withOwn = append(withOwn, e)
+		}
+	}
+	insertEvents(t, all)
+	insertDeliveries(t, toEndpoints, all)
+	if len(withOwn) > 0 {
+		insertDeliveries(t, toOwnWebhooks, withOwn)
+	}
+}
+
+func hasWebhook(j jobs.Job) bool { return j.Webhook.Endpoint != uuid.Nil }
+
+// idOfDelivery is [delivery.IDOf] of the event v.id and the endpoint e.id, as b in h.
+const idOfDelivery = `
+	CROSS JOIN LATERAL (
+		SELECT substring(uuid_send(v.id) FOR 6) || substring(sha256(uuid_send(v.id) || uuid_send(e.id)) FROM 23) AS b OFFSET 0
+	) h`
+
+// made is what an outcome makes of the events v and the endpoints e they go to.
+const made = `
+	SELECT encode(set_byte(set_byte(h.b, 6, (get_byte(h.b, 6) & 15) | 128), 8, (get_byte(h.b, 8) & 63) | 128), 'hex')::uuid AS id,
+		e.tenant, e.id AS endpoint_id, v.id AS event_id, v.job_id, v.type, e.disabled, v.at,
+		v.at + coalesce(e.schedule_us[1], $6) * interval '1 microsecond' AS due_at`
+
+// toEndpoints are those of the tenant that want the event: see [delivery.Endpoint.Wants].
+const toEndpoints = made + `, '' AS url
+	FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[]) AS v (id, job_id, tenant, type, at)
+	CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints e WHERE e.tenant = v.tenant AND NOT e.per_job OFFSET 0) e` +
+	idOfDelivery + `
+	WHERE (e.types = '{}' OR (
+			SELECT true FROM unnest(e.types) AS w (type)
+			WHERE w.type = v.type OR right(w.type, 1) = '*' AND starts_with(v.type, left(w.type, -1)) LIMIT 1
+		)) AND (e.metadata = '{}' OR (SELECT j.metadata FROM jobs j WHERE j.id = v.job_id) @> e.metadata)`
+
+// toOwnWebhooks is the one that stands for the job's own.
+const toOwnWebhooks = made + `, j.webhook_url AS url
+	FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[]) AS v (id, job_id, tenant, type, at)
+	CROSS JOIN LATERAL (SELECT j.webhook_url, j.webhook_endpoint FROM jobs j WHERE j.id = v.job_id OFFSET 0) j
+	CROSS JOIN LATERAL (
+		SELECT * FROM webhook_endpoints e WHERE e.id = j.webhook_endpoint AND e.tenant = v.tenant OFFSET 0
+	) e` + idOfDelivery
+
+// insertDeliveries queues what query makes of the events. What goes to a disabled
+// endpoint is skipped.
+func insertDeliveries(t *txn, query string, events []jobs.Event) {
+	t.exec(`
+		WITH made AS MATERIALIZED (`+query+`), skipped AS (
+			INSERT INTO deliveries (id, tenant, endpoint_id, event_id, job_id, type, url, status, trigger, attempts, step, thin,
+				created_at, finished_at)
+			SELECT id, tenant, endpoint_id, event_id, job_id, type, url, 'skipped', 'event', 0, 0, false, at, at
+			FROM made WHERE disabled <> ''
+		)
+		INSERT INTO pending_deliveries (id, tenant, endpoint_id, event_id, job_id, type, url, trigger, bulk, attempts, step,
+			thin, due_at, first_due_at, created_at)
+		SELECT id, tenant, endpoint_id, event_id, job_id, type, url, 'event', false, 0, 0, false, due_at, due_at, at
+		FROM made WHERE disabled = ''`,
+		column(events, func(e jobs.Event) uuid.UUID { return e.ID }),
+		column(events, func(e jobs.Event) uuid.UUID { return e.Job }),
+		column(events, func(e jobs.Event) string { return e.Tenant }),
+		column(events, func(e jobs.Event) string { return e.Type }),
+		column(events, func(e jobs.Event) time.Time { return e.CreatedAt }),
+		delivery.DefaultSchedule[0].Microseconds())
+}
