@@ -165,7 +165,10 @@ func (s *Store) NextDue(ctx context.Context, now time.Time) (time.Time, error) {
 	return orZero(next), err
 }
 
-const dueAmongQuery = `SELECT w.id FROM unnest($1::uuid[]) AS w (id) WHERE ` + anyDue
+const dueAmongQuery = `
+	SELECT w.id FROM unnest($1::uuid[]) AS w (id)
+	CROSS JOIN LATERAL (SELECT FROM webhook_endpoints e WHERE e.id = w.id AND e.disabled = '' OFFSET 0) e
+	WHERE ` + anyDue
 
 // DueAmong returns which endpoints have something due: see [delivery.CourierStore].
 func (s *Store) DueAmong(

@@ -13,7 +13,9 @@ import (
 // Those that are pending are locked.
 //
 //	v        the attempts whose delivery p is pending, or d has finished
-//	fresh    those that are recorded for the first time: only these change anything
+//	logged   those that are recorded for the first time; of two that count as one, made by
+//	         two couriers, the one that says delivered
+//	fresh    only these change anything
 //	stays    what is pending still; of one that was redelivered meanwhile, it counts
 //	over     what has finished now, and
 //	kept     moves to where that is
@@ -36,7 +38,12 @@ const recordQuery = `
 			retry_after_us, latency_us, remote_addr, answer, key_id, status, step, due_at, thin)
 		SELECT delivery_id, n, tenant, endpoint_id, trigger, at, verdict, failure, http_status,
 			retry_after_us, latency_us, remote_addr, answer, key_id, status, step, due_at, thin
-		FROM v ON CONFLICT (delivery_id, n) DO NOTHING
+		FROM v ON CONFLICT (delivery_id, n) DO UPDATE SET trigger = excluded.trigger, at = excluded.at,
+			verdict = excluded.verdict, failure = excluded.failure, http_status = excluded.http_status,
+			retry_after_us = excluded.retry_after_us, latency_us = excluded.latency_us, remote_addr = excluded.remote_addr,
+			answer = excluded.answer, key_id = excluded.key_id, status = excluded.status, step = excluded.step,
+			due_at = excluded.due_at, thin = excluded.thin
+		WHERE excluded.status = 'delivered' AND delivery_attempts.status <> 'delivered'
 		RETURNING delivery_id
 	), fresh AS MATERIALIZED (
 		SELECT v.* FROM v WHERE v.delivery_id = ANY (ARRAY (SELECT delivery_id FROM logged))

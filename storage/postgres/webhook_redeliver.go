@@ -37,7 +37,8 @@ func redeliver(
 ) (d delivery.Delivery, err error) {
 	const again = `
 		UPDATE pending_deliveries p SET trigger = 'redeliver', bulk = false, replay_id = NULL, step = 0,
-			due_at = $3, first_due_at = $3, was_status = NULL, was_trigger = NULL, was_replay_id = NULL, was_finished_at = NULL
+			due_at = $3, first_due_at = $3, was_status = NULL, was_trigger = NULL, was_replay_id = NULL, was_step = NULL,
+			was_finished_at = NULL
 		WHERE p.endpoint_id = $1 AND p.id = $2
 		RETURNING ` + pendingColumns
 	const move = `

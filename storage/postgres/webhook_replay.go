@@ -117,8 +117,8 @@ func (s *Store) StartReplay(ctx context.Context, r delivery.Replay) (delivery.Re
 	return r, err
 }
 
-// Replay returns a replay: see [delivery.EndpointStore].
-func (s *Store) Replay(ctx context.Context, tenant string, id uuid.UUID) (r delivery.Replay, err error) {
+// ReplayByID returns a replay: see [delivery.EndpointStore].
+func (s *Store) ReplayByID(ctx context.Context, tenant string, id uuid.UUID) (r delivery.Replay, err error) {
 	err = s.bounded(ctx, "read a replay", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, `SELECT `+replayColumns+` FROM webhook_replays r WHERE r.id = $1 AND r.tenant = $2`, id, tenant)
 		if err != nil {
@@ -136,6 +136,11 @@ func (s *Store) Replays(ctx context.Context, tenant string, endpoint uuid.UUID) 
 		SELECT ` + replayColumns + ` FROM webhook_replays r WHERE r.endpoint_id = $1 AND r.tenant = $2
 		ORDER BY r.created_at DESC, r.id DESC LIMIT 100`
 	err = s.bounded(ctx, "list replays", func(ctx context.Context) error {
+		var one int
+		err := s.pool.QueryRow(ctx, `SELECT 1 FROM webhook_endpoints WHERE id = $1 AND tenant = $2`, endpoint, tenant).Scan(&one)
+		if err != nil {
+			return notFound(err)
+		}
 		rows, err := s.pool.Query(ctx, query, endpoint, tenant)
 		if err != nil {
 			return err
@@ -162,7 +167,7 @@ func (s *Store) CancelReplay(
 	if err != nil {
 		return delivery.Replay{}, err
 	}
-	r, err := s.Replay(ctx, tenant, id)
+	r, err := s.ReplayByID(ctx, tenant, id)
 	if err != nil || r.Status != delivery.ReplayCancelled {
 		return r, err
 	}
@@ -188,7 +193,7 @@ func (s *Store) giveBack(ctx context.Context, replay uuid.UUID, limit int) (n in
 		)
 		INSERT INTO deliveries (id, tenant, endpoint_id, event_id, job_id, type, url, status, trigger, replay_id, attempts, step,
 			thin, created_at, finished_at)
-		SELECT id, tenant, endpoint_id, event_id, job_id, type, url, was_status, was_trigger, was_replay_id, attempts, step,
+		SELECT id, tenant, endpoint_id, event_id, job_id, type, url, was_status, was_trigger, was_replay_id, attempts, was_step,
 			thin, created_at, was_finished_at
 		FROM back`
 	const close = `

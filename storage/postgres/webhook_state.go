@@ -15,6 +15,7 @@ func (s *Store) SaveState(ctx context.Context, holder uuid.UUID, c delivery.Stat
 	const save = `
 		UPDATE webhook_states SET state = $3::text::jsonb, resume_at = $4
 		WHERE endpoint_id = $1 AND holder = $2 AND held_until > clock_timestamp()
+			AND (SELECT e.disabled = '' FROM webhook_endpoints e WHERE e.id = $1)
 		RETURNING endpoint_id`
 	const disable = `
 		UPDATE webhook_endpoints SET disabled = $2, changed_at = $3, version = version + 1 WHERE id = $1 AND disabled = ''`
@@ -66,7 +67,7 @@ func (s *Store) dueAgain(ctx context.Context, endpoint uuid.UUID, now time.Time)
 	const update = `
 		UPDATE pending_deliveries SET due_at = first_due_at WHERE ctid = ANY (ARRAY (
 			SELECT ctid FROM pending_deliveries
-			WHERE endpoint_id = $1 AND bulk = $2 AND due_at > $3 AND due_at > first_due_at AND first_due_at <= $3
+			WHERE endpoint_id = $1 AND bulk = $2 AND due_at > $3 AND due_at > first_due_at
 			ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED))`
 	for _, bulk := range []bool{false, true} {
 		for made := int64(maxDueAgain); made == maxDueAgain; {

@@ -17,13 +17,21 @@ const sweepAtOnce = 500
 // Sweep does what is left to do: see [delivery.CourierStore]. Several may sweep at once:
 // what one has locked, others leave to it.
 func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (done int, err error) {
-	for _, step := range []func(ctx context.Context, now time.Time, limit int) (int, error){
-		s.sweepPending, s.sweepRemovals, s.sweepSecrets, s.sweepReplays,
-	} {
-		if done >= limit {
+	type step func(ctx context.Context, now time.Time, limit int) (int, error)
+	steps := []step{s.sweepPending, s.sweepRemovals, s.sweepSecrets, s.sweepReplays}
+	return inTurn(steps, limit, func(sweep step, limit int) (int, error) { return sweep(ctx, now, limit) })
+}
+
+// inTurn lets each of some things do its part of a limit, and of what others have left of
+// theirs.
+func inTurn[T any](things []T, limit int, do func(thing T, limit int) (int, error)) (done int, err error) {
+	for i, thing := range things {
+		left := len(things) - i
+		share := (limit - done + left - 1) / left
+		if share <= 0 {
 			return done, nil
 		}
-		n, err := step(ctx, now, limit-done)
+		n, err := do(thing, share)
 		if done += n; err != nil {
 			return done, err
 		}
@@ -31,21 +39,18 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (done int, 
 	return done, nil
 }
 
-// each runs do for some things until it has done as much as it may.
-func sweepEach[T any](things []T, limit int, do func(thing T, limit int) (int, error)) (done int, err error) {
-	for _, thing := range things {
-		for done < limit {
-			most := min(limit-done, sweepAtOnce)
+// sweepEach lets each thing do its part, a transaction for every so many.
+func sweepEach[T any](things []T, limit int, do func(thing T, limit int) (int, error)) (int, error) {
+	return inTurn(things, limit, func(thing T, share int) (done int, err error) {
+		for done < share {
+			most := min(share-done, sweepAtOnce)
 			n, err := do(thing, most)
-			if done += n; err != nil {
+			if done += n; err != nil || n < most {
 				return done, err
 			}
-			if n < most {
-				break
-			}
 		}
-	}
-	return done, nil
+		return done, nil
+	})
 }
 
 // idleQuery lists endpoints that something is pending for and that are not enabled, or
@@ -258,9 +263,9 @@ func makePending(
 			DELETE FROM deliveries WHERE id = ANY ($1::uuid[]) RETURNING *
 		)
 		INSERT INTO pending_deliveries (id, tenant, endpoint_id, event_id, job_id, type, url, trigger, bulk, replay_id, attempts,
-			step, thin, due_at, first_due_at, created_at, was_status, was_trigger, was_replay_id, was_finished_at)
+			step, thin, due_at, first_due_at, created_at, was_status, was_trigger, was_replay_id, was_step, was_finished_at)
 		SELECT id, tenant, endpoint_id, event_id, job_id, type, url, 'replay', true, $2, attempts,
-			0, thin, $3, $3, created_at, status, trigger, replay_id, finished_at
+			0, thin, $3, $3, created_at, status, trigger, replay_id, step, finished_at
 		FROM d RETURNING id`
 	const advance = `UPDATE webhook_replays SET reached = $2, queued = queued + $3 WHERE id = $1`
 	var made []uuid.UUID

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
@@ -39,12 +40,31 @@ func tellOne(ctx context.Context, t *txn, e delivery.Event) ([]delivery.Delivery
 		SELECT `+endpointColumns+stateColumn+` FROM webhook_endpoints e
 		CROSS JOIN LATERAL (SELECT s.state FROM webhook_states s WHERE s.endpoint_id = e.id OFFSET 0) s
 		WHERE e.tenant = $1 AND (NOT e.per_job OR e.id = $2)`, e.Tenant, e.Only)
-	if err := t.flush(ctx); err != nil || len(kept) == 0 {
+	if err := t.flush(ctx); err != nil {
 		return nil, err
 	}
+	if e.Only != uuid.Nil && len(all) == 0 {
+		return nil, jobs.ErrNotFound
+	}
 	slices.SortFunc(all, func(a, b delivery.Delivery) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	if len(kept) == 0 {
+		return toldBefore(ctx, t, all)
+	}
 	insertTold(t, all)
 	return all, nil
+}
+
+// toldBefore returns those of the deliveries that are there, as they are now.
+func toldBefore(ctx context.Context, t *txn, all []delivery.Delivery) (told []delivery.Delivery, err error) {
+	for _, d := range all {
+		t.each(func(rows pgx.Rows) error {
+			var disabled delivery.Reason
+			d, err := scanDelivery(rows, &disabled)
+			told = append(told, d)
+			return err
+		}, selectDelivery, d.Tenant, d.ID)
+	}
+	return told, t.flush(ctx)
 }
 
 // isTold reports whether an event of no job is for an endpoint of its tenant.

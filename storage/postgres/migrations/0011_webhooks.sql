@@ -125,6 +125,7 @@ CREATE TABLE pending_deliveries (
     was_status      text,
     was_trigger     text,
     was_replay_id   uuid,
+    was_step        integer,
     was_finished_at timestamptz,
     schema_version  smallint    NOT NULL DEFAULT 1,
     PRIMARY KEY (endpoint_id, id)
