@@ -23,6 +23,7 @@ type store struct {
 	mu        sync.Mutex
 	endpoints map[uuid.UUID]*kept
 	pending   map[uuid.UUID]*delivery.Due
+	of        map[uuid.UUID]map[uuid.UUID]*delivery.Due // pending, by endpoint
 	finished  map[uuid.UUID]delivery.Delivery
 	attempts  map[uuid.UUID][]delivery.Record
 	bodies    map[uuid.UUID][]byte
@@ -43,7 +44,8 @@ var _ delivery.CourierStore = (*store)(nil)
 
 func newStore() *store {
 	return &store{
-		endpoints: map[uuid.UUID]*kept{}, pending: map[uuid.UUID]*delivery.Due{}, finished: map[uuid.UUID]delivery.Delivery{},
+		endpoints: map[uuid.UUID]*kept{}, pending: map[uuid.UUID]*delivery.Due{},
+		of: map[uuid.UUID]map[uuid.UUID]*delivery.Due{}, finished: map[uuid.UUID]delivery.Delivery{},
 		attempts: map[uuid.UUID][]delivery.Record{}, bodies: map[uuid.UUID][]byte{}, jobs: map[uuid.UUID]jobs.Job{}, calls: map[string]int{},
 	}
 }
@@ -72,8 +74,8 @@ func ask[R any](s *store, ctx context.Context, call string, do func() (R, error)
 
 // due reports whether an endpoint has something due.
 func (s *store) due(endpoint uuid.UUID, now time.Time) bool {
-	for _, d := range s.pending {
-		if d.Endpoint == endpoint && !d.DueAt.After(now) {
+	for _, d := range s.of[endpoint] {
+		if !d.DueAt.After(now) {
 			return true
 		}
 	}
@@ -158,8 +160,8 @@ func (s *store) DueAmong(ctx context.Context, ids []uuid.UUID, now time.Time) ([
 
 func (s *store) Due(ctx context.Context, endpoint uuid.UUID, now time.Time, limit int) ([]delivery.Due, error) {
 	return ask(s, ctx, "Due", func() (due []delivery.Due, _ error) {
-		for _, d := range s.pending {
-			if d.Endpoint == endpoint && !d.DueAt.After(now) {
+		for _, d := range s.of[endpoint] {
+			if !d.DueAt.After(now) {
 				one := *d
 				one.Body = s.bodies[d.ID]
 				due = append(due, one)
@@ -228,9 +230,22 @@ func (s *store) record(r delivery.Record) {
 		d.DueAt = r.DueAt
 		return
 	}
-	d.FinishedAt = r.At.Add(r.Latency)
+	s.finish(d, r.At.Add(r.Latency))
+}
+
+func (s *store) finish(d *delivery.Due, at time.Time) {
+	d.FinishedAt = at
 	s.finished[d.ID] = d.Delivery
 	delete(s.pending, d.ID)
+	delete(s.of[d.Endpoint], d.ID)
+}
+
+func (s *store) add(d *delivery.Due) {
+	s.pending[d.ID] = d
+	if s.of[d.Endpoint] == nil {
+		s.of[d.Endpoint] = map[uuid.UUID]*delivery.Due{}
+	}
+	s.of[d.Endpoint][d.ID] = d
 }
 
 func (s *store) SaveState(ctx context.Context, holder uuid.UUID, c delivery.StateChange) error {
@@ -253,11 +268,10 @@ func (s *store) SaveState(ctx context.Context, holder uuid.UUID, c delivery.Stat
 
 func (s *store) Sweep(ctx context.Context, now time.Time, limit int) (int, error) {
 	return ask(s, ctx, "Sweep", func() (n int, _ error) {
-		for id, d := range s.pending {
-			if k := s.endpoints[d.Endpoint]; n < limit && (k == nil || k.Disabled != "") {
-				d.Status, d.FinishedAt = delivery.StatusSkipped, now
-				s.finished[id] = d.Delivery
-				delete(s.pending, id)
+		for _, d := range s.pending {
+			if k := s.endpoints[d.Endpoint]; n < limit && k.Disabled != "" {
+				d.Status = delivery.StatusSkipped
+				s.finish(d, now)
 				n++
 			}
 		}
@@ -296,6 +310,7 @@ func (s *store) remove(id uuid.UUID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.endpoints, id)
+	delete(s.of, id)
 	maps.DeleteFunc(s.pending, func(_ uuid.UUID, d *delivery.Due) bool { return d.Endpoint == id })
 }
 
@@ -320,7 +335,7 @@ func (s *store) tell(e delivery.Endpoint, n int) []uuid.UUID {
 			ID: event, Tenant: e.Tenant, Endpoint: e.ID, Event: event, Type: "lane.opened",
 			Status: delivery.StatusPending, Trigger: delivery.TriggerEvent, DueAt: stamp(time.Now()), CreatedAt: stamp(time.Now()),
 		}
-		s.pending[d.ID] = &delivery.Due{Delivery: d, Data: []byte(`{"object":"lane"}`)}
+		s.add(&delivery.Due{Delivery: d, Data: []byte(`{"object":"lane"}`)})
 		ids[i] = d.ID
 	}
 	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })

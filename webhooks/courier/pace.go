@@ -27,8 +27,8 @@ func newPacer(perMinute int, until, now time.Time) pacer {
 	}
 	n := time.Duration(perMinute)
 	p := pacer{every: (time.Minute + paceSlack + n - 1) / n}
-	if wait := until.Sub(now); wait > 0 {
-		p.next = now.Add(min(wait, p.every) + paceSlack)
+	if wait := until.Add(paceSlack).Sub(now); wait > 0 {
+		p.next = now.Add(min(wait, p.every+paceSlack))
 	}
 	return p
 }
