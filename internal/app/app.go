@@ -54,11 +54,16 @@ func start(ctx context.Context, c Config, log zerolog.Logger, listen listener) (
 	if err != nil {
 		return nil, fmt.Errorf("%s: cannot listen: %w", key, err)
 	}
+	if c.LocalSecrets, err = localSecrets(c); err != nil {
+		l.Close()
+		return nil, err
+	}
 	p, err := build(ctx, c, log)
 	if err != nil {
 		l.Close()
 		return nil, err
 	}
+	c.tellWebhooks(log)
 	ctx, cancel := context.WithCancel(ctx)
 	a := &App{addr: l.Addr().String(), cancel: cancel, done: make(chan struct{}), reload: p.reloader.reload}
 	log.Info().Str("role", string(c.Role)).Str("addr", a.addr).Str("version", buildVersion()).Msg("started")

@@ -43,6 +43,9 @@ type Config struct {
 	// DataDir holds what an embedded process keeps (PENSTOCK_DATA_DIR,
 	// ./penstock-data).
 	DataDir string
+	// PublicURL is where callers find the API, without a slash at the end
+	// (PENSTOCK_PUBLIC_URL, http:// and Addr).
+	PublicURL string
 	// LogConsole asks for lines for people instead of JSON, LogLevel for the
 	// lowest level (PENSTOCK_LOG, json,info).
 	LogConsole bool
@@ -50,9 +53,14 @@ type Config struct {
 	// Secrets seal what the store keeps; none: it is kept in plain
 	// (PENSTOCK_SECRET_KEY, none).
 	Secrets []sealed.Secret
+	// LocalSecrets is the key of an embedded process that seals secrets of webhooks where
+	// there are no Secrets; it is in DataDir.
+	LocalSecrets []sealed.Secret
 	// File is the configuration file (PENSTOCK_CONFIG; embedded: a simulated
 	// provider behind route default).
 	File File
+	// publicByDefault says that PENSTOCK_PUBLIC_URL is not set.
+	publicByDefault bool
 	// reread reads the file again; nil when there is none.
 	reread func() (File, error)
 }
@@ -75,7 +83,7 @@ func wrong(key, format string, args ...any) error {
 // [*ConfigError].
 func LoadConfig(role Role, getenv func(string) string) (Config, error) {
 	c := fromEnvironment(role, getenv)
-	for _, check := range []func() error{c.checkAddrs, c.checkDatabase, c.checkRedis} {
+	for _, check := range []func() error{c.checkAddrs, c.checkPublicURL, c.checkDatabase, c.checkRedis} {
 		if err := check(); err != nil {
 			return Config{}, err
 		}
@@ -109,6 +117,7 @@ func fromEnvironment(role Role, getenv func(string) string) *Config {
 		DatabaseURL: getenv("PENSTOCK_DATABASE_URL"),
 		RedisURL:    getenv("PENSTOCK_REDIS_URL"),
 		DataDir:     get("PENSTOCK_DATA_DIR", "./penstock-data"),
+		PublicURL:   getenv("PENSTOCK_PUBLIC_URL"),
 		LogLevel:    zerolog.InfoLevel,
 	}
 	if role == RoleEmbedded && c.DatabaseURL == "" {

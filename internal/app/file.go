@@ -44,6 +44,10 @@ type File struct {
 	DataKeyAge time.Duration `yaml:"data_key_age"`
 	// Redaction is what is taken out of submissions; absent: nothing.
 	Redaction *RedactionConfig `yaml:"redaction"`
+	// Webhooks is where they may go, and how many at once.
+	Webhooks WebhooksConfig `yaml:"webhooks"`
+	// Tenants is what is particular to some, by name.
+	Tenants map[string]TenantConfig `yaml:"tenants"`
 }
 
 // ProviderConfig is one provider.
@@ -210,6 +214,10 @@ func parseFile(raw []byte, getenv func(string) string) (File, error) {
 	if f.Redaction != nil {
 		mistakes = mistakes.with(f.Redaction.expand(getenv))
 	}
+	mistakes = mistakes.with(f.Webhooks.expand(getenv))
+	for _, name := range slices.Sorted(maps.Keys(f.Tenants)) {
+		mistakes = mistakes.with(f.Tenants[name].expand(name, getenv))
+	}
 	return f, mistakes.err()
 }
 
@@ -256,6 +264,7 @@ func (f *File) fillDefaults() {
 	if f.Retention.Default == 0 {
 		f.Retention.Default = defaultRetention
 	}
+	f.Webhooks.fillDefaults()
 }
 
 var providerName = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
@@ -289,6 +298,7 @@ func (f *File) validate() error {
 	if f.Redaction != nil {
 		mistakes = mistakes.with(f.Redaction.validate())
 	}
+	mistakes = mistakes.with(f.validateWebhooks())
 	return mistakes.err()
 }
 

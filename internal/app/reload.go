@@ -67,7 +67,7 @@ func (r *reloader) replace() (httpapi.Reloaded, error) {
 	if err := r.swap(f, next); err != nil {
 		return httpapi.Reloaded{}, fmt.Errorf("reload: %w", err)
 	}
-	r.file.Providers, r.file.Routes, r.file.UseCases, r.built = f.Providers, f.Routes, f.UseCases, next
+	r.file.Providers, r.file.Routes, r.file.UseCases, r.file.Tenants, r.built = f.Providers, f.Routes, f.UseCases, f.Tenants, next
 	return told, nil
 }
 
@@ -136,10 +136,11 @@ func callable(all map[string]built) map[string]providers.Provider {
 	return out
 }
 
-// changed names the providers, routes and use cases that are not what they were.
+// changed names the providers, routes, use cases and tenants that are not what they were.
 func (r *reloader) changed(f File) []string {
 	names := slices.Concat(differing("providers.", r.file.Providers, f.Providers),
-		differing("routes.", r.file.Routes, f.Routes), differing("use_cases.", r.file.UseCases, f.UseCases))
+		differing("routes.", r.file.Routes, f.Routes), differing("use_cases.", r.file.UseCases, f.UseCases),
+		differing("tenants.", r.file.Tenants, f.Tenants))
 	slices.Sort(names)
 	return names
 }
@@ -167,7 +168,7 @@ func (r *reloader) fixed(f File) (names []string) {
 	was, is := reflect.ValueOf(r.file), reflect.ValueOf(f)
 	for i := range was.NumField() {
 		name, _, _ := strings.Cut(was.Type().Field(i).Tag.Get("yaml"), ",")
-		if name == "providers" || name == "routes" || name == "use_cases" {
+		if slices.Contains([]string{"providers", "routes", "use_cases", "tenants"}, name) {
 			continue
 		}
 		if !reflect.DeepEqual(was.Field(i).Interface(), is.Field(i).Interface()) {

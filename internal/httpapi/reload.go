@@ -11,7 +11,7 @@ import (
 
 // Reloaded is what came of reading the configuration again.
 type Reloaded struct {
-	// Changed names the providers and routes that are not what they were.
+	// Changed names the providers, routes, use cases and tenants that are not what they were.
 	Changed []string
 	// Restart names what differs too but takes a restart.
 	Restart []string
