@@ -38,7 +38,7 @@ func recordCall(ctx context.Context, t *statements, task jobs.Task, c jobs.Call)
 		id(c.ID), task.Fence, c.Provider, c.Model, c.Latency.Milliseconds(), orNull(c.TimeToFirstToken.Milliseconds()),
 		orNull(string(c.Status)), orNull(string(c.ErrorClass)), orNull(c.HTTPStatus),
 		tokens.input, tokens.output, tokens.cached, tokens.reasoning, amount(c.ReservedUSD), amount(c.CostUSD),
-		c.ProviderRequestID, c.ServedModel, c.Partial, micros(c.CreatedAt), keyID(c.KeyID), id(task.Execution))
+		c.ProviderRequestID, c.ServedModel, c.Partial, micros(c.CreatedAt), idOrNull(c.KeyID), id(task.Execution))
 	return err
 }
 

@@ -18,8 +18,8 @@ const never = math.MaxInt64
 // id returns what an id is in the database.
 func id(u uuid.UUID) []byte { return u[:] }
 
-// keyID returns what the id of a key is in the database: nil for plain data.
-func keyID(u uuid.UUID) any {
+// idOrNull returns what an id is in the database that there need not be.
+func idOrNull(u uuid.UUID) any {
 	if u == uuid.Nil {
 		return nil
 	}

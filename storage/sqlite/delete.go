@@ -32,6 +32,9 @@ func deleteJob(ctx context.Context, t *statements, tenant string, jobID uuid.UUI
 	if live {
 		return jobs.ErrLive
 	}
+	if err := deleteDeliveries(ctx, t, jobID); err != nil {
+		return err
+	}
 	for _, statement := range []string{
 		`DELETE FROM events WHERE job_id = ?`, `DELETE FROM drops WHERE job_id = ?`, `DELETE FROM jobs WHERE id = ?`,
 	} {
@@ -54,6 +57,33 @@ func deleteOrphan(ctx context.Context, t *statements, execution uuid.UUID) error
 		AND NOT EXISTS (SELECT 1 FROM jobs WHERE execution_id = ?1) AND NOT EXISTS (SELECT 1 FROM jobs WHERE answer_of = ?1)`
 	for _, table := range []string{"requests", "results", "calls"} {
 		if _, err := t.exec(ctx, `DELETE FROM `+table+unused, id(execution)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteDeliveries removes what was to be told of a job.
+func deleteDeliveries(ctx context.Context, t *statements, jobID uuid.UUID) error {
+	list, err := all(ctx, t, scanID, `SELECT id FROM deliveries WHERE job_id = ?`, id(jobID))
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		if err := deleteDelivery(ctx, t, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteDelivery removes a delivery with its body and attempts.
+func deleteDelivery(ctx context.Context, t *statements, deliveryID uuid.UUID) error {
+	for _, statement := range []string{
+		`DELETE FROM delivery_bodies WHERE delivery_id = ?`, `DELETE FROM delivery_attempts WHERE delivery_id = ?`,
+		`DELETE FROM deliveries WHERE id = ?`,
+	} {
+		if _, err := t.exec(ctx, statement, id(deliveryID)); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/storage/group"
+	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
 var errClosed = errors.New("the store is closed")
@@ -57,7 +58,10 @@ func isCore(err error) bool {
 	if _, ok := errors.AsType[*jobs.Error](err); ok {
 		return true
 	}
-	for _, known := range []error{jobs.ErrStale, jobs.ErrProlonged, ErrNewerSchema, ErrOlderSchema} {
+	for _, known := range []error{
+		jobs.ErrStale, jobs.ErrProlonged, ErrNewerSchema, ErrOlderSchema,
+		delivery.ErrTooMany, delivery.ErrChanged, delivery.ErrDisabled,
+	} {
 		if errors.Is(err, known) {
 			return true
 		}

@@ -2,22 +2,31 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/google/uuid"
 
 	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
-// insertEvent tells of the job's end.
+// insertEvent tells of the job's end, and makes the deliveries of that.
 func insertEvent(ctx context.Context, t *statements, j jobs.Job) error {
-	event, err := uuid.NewV7()
+	event, err := delivery.NewEventID(j.FinishedAt)
 	if err != nil {
-		return fmt.Errorf("make an event id: %w", err)
+		return err
+	}
+	f := fact{
+		Event: delivery.Event{
+			ID: event, Tenant: j.Tenant, Type: jobs.EventType(j.Status), CreatedAt: j.FinishedAt, Trigger: delivery.TriggerEvent,
+		},
+		job: j.ID, metadata: j.Metadata, webhook: j.Webhook,
 	}
 	_, err = t.exec(ctx, `INSERT INTO events (id, job_id, tenant, type, created_at) VALUES (?, ?, ?, ?, ?)`,
-		id(event), id(j.ID), j.Tenant, jobs.EventType(j.Status), micros(j.FinishedAt))
-	return err
+		id(event), id(j.ID), f.Tenant, f.Type, micros(f.CreatedAt))
+	if err != nil {
+		return err
+	}
+	return insertDeliveries(ctx, t, f)
 }
 
 // Events lists the job's events: see [jobs.ReadStore].

@@ -82,14 +82,16 @@ func (e execution) endJob(ctx context.Context, t *statements, job uuid.UUID, how
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, `
+	told := jobs.Job{ID: job, Tenant: e.tenant, Status: how.status, FinishedAt: when(how.at)}
+	queued, err := found(scanTold(t.row(ctx, `
 		UPDATE jobs SET status = ?, finished_at = ?, tries = ?, provider = ?, cost_usd = ?, error_code = ?, error_message = ?,
 			started_at = CASE WHEN ?8 > 0 THEN max(?8, created_at) ELSE 0 END,
 			answer_of = ?9, cached = ?9 IS NOT NULL, age = CASE WHEN ?9 IS NULL THEN 0 ELSE max(created_at - ?10, 0) END,
 			degraded = ?11
-		WHERE id = ?12 AND status = 'queued'`,
+		WHERE id = ?12 AND status = 'queued'
+		RETURNING metadata, webhook_url, webhook_endpoint`,
 		string(how.status), how.at, e.tries, cmp.Or(stale.provider, e.provider), amount(how.cost),
-		how.failure.Code, how.failure.Message, e.startedAt, stale.execution, stale.finishedAt, how.degraded, id(job))
+		how.failure.Code, how.failure.Message, e.startedAt, stale.execution, stale.finishedAt, how.degraded, id(job)), &told))
 	if err != nil {
 		return err
 	}
@@ -102,7 +104,20 @@ func (e execution) endJob(ctx context.Context, t *statements, job uuid.UUID, how
 	if err != nil {
 		return err
 	}
-	return insertEvent(ctx, t, jobs.Job{ID: job, Tenant: e.tenant, Status: how.status, FinishedAt: when(how.at)})
+	if !queued {
+		return nil // it had ended, and that was told
+	}
+	return insertEvent(ctx, t, told)
+}
+
+// scanTold reads what decides who is told of a job's end.
+func scanTold(row scanner, j *jobs.Job) error {
+	var metadata, endpoint []byte
+	if err := row.Scan(&metadata, &j.Webhook.URL, &endpoint); err != nil {
+		return err
+	}
+	copy(j.Webhook.Endpoint[:], endpoint)
+	return readMetadata(metadata, j)
 }
 
 // Messages of jobs that end without an outcome.

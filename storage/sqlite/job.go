@@ -82,7 +82,7 @@ const (
 			r.worker IS NOT NULL OR coalesce(q.settling, 0), coalesce(q.visible_at, 0), coalesce(q.waiting_on, ''),
 			res.input_tokens, res.output_tokens, res.cached_tokens, res.reasoning_tokens,
 			coalesce(res.error_code, j.error_code), coalesce(res.error_message, j.error_message), j.answer_of, j.ephemeral, j.dropped_at,
-			j.on_unavailable, j.degraded, j.use_case, `
+			j.on_unavailable, j.degraded, j.use_case, j.webhook_url, j.webhook_endpoint, `
 	selectJobTail = `
 		FROM jobs j
 		LEFT JOIN queue q ON j.status = 'queued' AND q.id = j.execution_id
@@ -96,7 +96,7 @@ func scanJob(row scanner) (jobs.Job, error) {
 		deadline, created, started, finished int64
 		ageMicros, visibleAt, dropped        int64
 		cost                                 *int64
-		metadata, answerOf, result           []byte
+		metadata, answerOf, webhook, result  []byte
 		running                              bool
 		waitingOn                            jobs.WaitingOn
 		tokens                               usage
@@ -106,7 +106,7 @@ func scanJob(row scanner) (jobs.Job, error) {
 		&j.RequestHash, &j.Deduplicated, &j.Cached, &ageMicros, &cost, &metadata, &j.User, &finished,
 		&j.Tries, &j.Provider, &started, &running, &visibleAt, &waitingOn,
 		&tokens.input, &tokens.output, &tokens.cached, &tokens.reasoning, &failure.Code, &failure.Message, &answerOf, &j.Ephemeral, &dropped,
-		&j.OnUnavailable, &j.Degraded, &j.UseCase,
+		&j.OnUnavailable, &j.Degraded, &j.UseCase, &j.Webhook.URL, &webhook,
 		&result)
 	if err != nil {
 		return jobs.Job{}, err
@@ -117,21 +117,30 @@ func scanJob(row scanner) (jobs.Job, error) {
 		j.Error = &failure
 	}
 	copy(j.AnswerOf[:], answerOf)
+	copy(j.Webhook.Endpoint[:], webhook)
 	if len(result) > 0 {
 		j.Result = result
 	}
 	if dropped != 0 {
 		j.Drop(when(dropped))
 	}
-	if metadata != nil {
-		if err := json.Unmarshal(metadata, &j.Metadata); err != nil {
-			return jobs.Job{}, fmt.Errorf("read metadata of job %s: %w", j.ID, err)
-		}
+	if err := readMetadata(metadata, &j); err != nil {
+		return jobs.Job{}, err
 	}
 	if j.Status == jobs.StatusQueued {
 		j.Status, j.WaitingOn = standing(running, when(visibleAt), waitingOn)
 	}
 	return j, nil
+}
+
+func readMetadata(metadata []byte, j *jobs.Job) error {
+	if metadata == nil {
+		return nil
+	}
+	if err := json.Unmarshal(metadata, &j.Metadata); err != nil {
+		return fmt.Errorf("read metadata of job %s: %w", j.ID, err)
+	}
+	return nil
 }
 
 // standing tells where a live job stands.

@@ -61,6 +61,6 @@ func insertResult(ctx context.Context, t *statements, e execution, r result) err
 			degraded)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id(e.id), e.tenant, e.hash, r.fence, string(r.status), r.body, r.error.Code, r.error.Message, e.provider, r.model,
-		r.usage.input, r.usage.output, r.usage.cached, r.usage.reasoning, e.tries, cacheable, r.at, keyID(r.key), r.degraded)
+		r.usage.input, r.usage.output, r.usage.cached, r.usage.reasoning, e.tries, cacheable, r.at, idOrNull(r.key), r.degraded)
 	return err
 }

@@ -80,3 +80,13 @@ func TestLanes(t *testing.T) {
 		return s
 	})
 }
+
+func TestWebhooks(t *testing.T) {
+	t.Parallel()
+	storagetest.RunWebhooks(t, func(t *testing.T) storagetest.WebhookStore {
+		t.Helper()
+		s := openStore(t, Config{Path: newPath(t)})
+		t.Cleanup(func() { checkPlans(t, s) })
+		return s
+	})
+}
