@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,10 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
 // contract is a transport that holds every answer against openapi.yaml, and
@@ -202,5 +207,70 @@ func TestDocumentHasEveryCode(t *testing.T) {
 	slices.Sort(known)
 	if !slices.Equal(documented, known) {
 		t.Errorf("documented: %v\nknown:      %v", documented, known)
+	}
+}
+
+// Whoever receives can look up every event that is sent.
+func TestDocumentHasEveryEvent(t *testing.T) {
+	t.Parallel()
+	doc, err := loadDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := append(delivery.Types(), delivery.EndpointTest)
+	slices.Sort(want)
+	if got := slices.Sorted(maps.Keys(doc.Webhooks)); !slices.Equal(got, want) {
+		t.Errorf("documented %v, want %v", got, want)
+	}
+	var listed []string
+	for _, word := range doc.Components.Schemas["EventType"].Value.Enum {
+		listed = append(listed, fmt.Sprint(word))
+	}
+	slices.Sort(listed)
+	if !slices.Equal(listed, want) {
+		t.Errorf("types %v, want %v", listed, want)
+	}
+	for name, item := range doc.Webhooks {
+		if names := len(item.Post.Parameters); names != 3 || item.Post.RequestBody.Value.Content["application/json"].Examples["event"] == nil {
+			t.Errorf("%s has %d headers, want 3 and an example", name, names)
+		}
+	}
+}
+
+// What couriers write of a job is what the document says.
+func TestDocumentHasTheEventOfAJob(t *testing.T) {
+	t.Parallel()
+	doc, err := loadDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := doc.Components.Schemas["JobEvent"].Value
+	for name, job := range map[string]delivery.Job{
+		"thin":    {},
+		"result":  delivery.Job{}.WithResult(json.RawMessage(`{"a":1}`)),
+		"omitted": delivery.Job{}.WithResult(make(json.RawMessage, delivery.MaxResult+1)),
+		"full": {
+			Usage: usageJSON{InputTokens: 1}, CostUSD: new(jobs.Dollar), Error: errorJSON{Code: "server_error"}, ResultExpiresAt: &noon,
+		},
+	} {
+		job.ID, job.Object, job.Status, job.Metadata = uuid.MustParse(someID), "job", "failed", map[string]string{}
+		job.CreatedAt, job.FinishedAt, job.ResultURL = noon, noon, "https://penstock.example.com/v1/jobs/"+someID
+		body, err := json.Marshal(delivery.NewEnvelope(uuid.MustParse(someEvent), delivery.JobFailed, noon, job))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var event map[string]any
+		if err := json.Unmarshal(body, &event); err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.VisitJSON(event, openapi3.EnableJSONSchema2020()); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, body)
+		}
+		documented := doc.Components.Schemas["EndedJob"].Value.Properties
+		for field := range event["data"].(map[string]any) {
+			if documented[field] == nil {
+				t.Errorf("%s: %s is not documented", name, field)
+			}
+		}
 	}
 }
