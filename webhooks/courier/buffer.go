@@ -54,7 +54,7 @@ func (t *turn) read(ctx context.Context, now time.Time) time.Time {
 	target := t.target(now)
 	ready := t.hungry && len(t.buffer) <= target/2 || t.onlyBulk(now)
 	switch {
-	case t.reading, t.stale, !ready:
+	case t.reading, !t.stale.IsZero(), !ready:
 		return earliest(t.dues...)
 	case t.readAfter.After(now):
 		return t.readAfter
@@ -67,6 +67,7 @@ func (t *turn) read(ctx context.Context, now time.Time) time.Time {
 		return now.Add(again)
 	}
 	t.reading, t.hungry, t.readAt, t.forgotten = true, false, now, make(map[uuid.UUID]struct{})
+	t.content.Store(true) // what comes from now on may not be in what is read
 	generation, endpoint := t.generation, t.Endpoint
 	t.c.background.Go(func() {
 		p := t.c.reader.read(ctx, endpoint, limit)

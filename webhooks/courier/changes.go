@@ -1,7 +1,9 @@
 package courier
 
 import (
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -11,6 +13,8 @@ type changes struct {
 	mu   sync.Mutex
 	some map[uuid.UUID]struct{}
 	all  bool
+	// last is when the last change was told of.
+	last time.Time
 	poke chan struct{}
 }
 
@@ -19,14 +23,22 @@ func newChanges() *changes {
 }
 
 // add adds endpoints; none: all of them.
-func (c *changes) add(endpoints []uuid.UUID) {
+func (c *changes) add(endpoints []uuid.UUID, at time.Time) {
 	c.mu.Lock()
+	c.last = at
 	c.all = c.all || len(endpoints) == 0
 	for _, id := range endpoints {
 		c.some[id] = struct{}{}
 	}
 	c.mu.Unlock()
 	poke(c.poke)
+}
+
+// since reports whether there was a change at a time or later.
+func (c *changes) since(at time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.last.IsZero() && !c.last.Before(at)
 }
 
 func (c *changes) take() (some map[uuid.UUID]struct{}, all bool) {
@@ -37,15 +49,25 @@ func (c *changes) take() (some map[uuid.UUID]struct{}, all bool) {
 	return some, all
 }
 
-// changed tells the turns of changed endpoints, and returns those.
+// tell tells the turns of changed endpoints that those have changed at a time.
+func (c *Courier) tell(endpoints []uuid.UUID, at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, t := range c.turns {
+		if len(endpoints) == 0 || slices.Contains(endpoints, id) {
+			t.mail.post(func(to *letters) { to.changed = at })
+		}
+	}
+}
+
+// changed returns the turns of changed endpoints.
 func (c *Courier) changed() []*turn {
 	some, all := c.changes.take()
 	var which []*turn
-	c.each(func(t *turn) {
+	for _, t := range c.holding() {
 		if _, ok := some[t.id]; ok || all {
-			t.mail.post(func(to *letters) { to.changed = true })
 			which = append(which, t)
 		}
-	})
+	}
 	return which
 }

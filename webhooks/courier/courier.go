@@ -115,9 +115,11 @@ func (c *Courier) Wake() { poke(c.wake) }
 
 // Changed says that endpoints were changed, or deliveries of theirs: redelivered,
 // replayed, cancelled. No names: any may have been. What this process has read of them it
-// reads again before it begins another attempt. It never blocks.
+// reads again before it begins another attempt. It does not wait for that.
 func (c *Courier) Changed(endpoints ...uuid.UUID) {
-	c.changes.add(endpoints)
+	now := time.Now()
+	c.tell(endpoints, now)
+	c.changes.add(endpoints, now)
 	poke(c.swept)
 	c.Wake()
 }

@@ -26,15 +26,15 @@ type held struct {
 	keys []webhooks.Key
 	// taken says that the lease is a new one: the state is what the store has.
 	taken bool
-	// asked is when the store had not been asked yet, and lasts how long it holds from
-	// then on, at least.
-	asked time.Time
-	lasts time.Duration
+	// seen is when the store had not been asked yet. The lease lasts for so long from
+	// asked on, at least, which is the same or earlier.
+	seen, asked time.Time
+	lasts       time.Duration
 }
 
 // newHeld returns what is held of what the store gave when it was asked at a time.
 func newHeld(l delivery.Leased, asked time.Time) *held {
-	h := &held{Leased: l, asked: asked, lasts: timeout(l.Endpoint) + delivery.LeaseMargin}
+	h := &held{Leased: l, seen: asked, asked: asked, lasts: timeout(l.Endpoint) + delivery.LeaseMargin}
 	for _, s := range l.Secrets {
 		key, err := webhooks.ParseKey(s.Key)
 		if err == nil && (s.ExpiresAt.IsZero() || s.ExpiresAt.After(asked)) {

@@ -112,6 +112,9 @@ func (c *Courier) lease(ctx, work, attempts context.Context, limit int) (int, er
 		h := newHeld(l, asked)
 		h.taken = true
 		c.begin(work, attempts, h)
+		if c.changes.since(asked) { // it may have been read before it was changed
+			c.Changed(l.Endpoint.ID)
+		}
 	}
 	return len(leased), nil
 }

@@ -27,9 +27,10 @@ type letters struct {
 	page     *page
 	saved    *saved
 	granted  []*slot
-	// due says that there may be something due, changed that what was read may not hold
-	// any more.
-	due, changed bool
+	// due says that there may be something due.
+	due bool
+	// changed is when what had been read may have ceased to hold; zero: it has not.
+	changed time.Time
 	// stop ends the turn in good order, quit at once.
 	stop, quit bool
 }

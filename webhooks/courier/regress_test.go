@@ -249,7 +249,7 @@ func TestLostSignalsCostAPollInterval(t *testing.T) {
 		}
 		fails.set(true)
 		id := r.store.tell(e, 1)[0]
-		time.Sleep(40 * time.Second)
+		time.Sleep(45 * time.Second)
 		fails.set(false)
 		time.Sleep(5 * time.Minute)
 		if d, attempts := r.store.delivery(id); d.Status != delivery.StatusDelivered || len(attempts) != 4 {

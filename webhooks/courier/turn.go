@@ -31,9 +31,10 @@ type turn struct {
 	began   time.Time
 
 	*held
-	// lost says that the lease is over, leaving that the turn is to end, stale that the
-	// endpoint has changed since the lease was renewed.
-	lost, leaving, stale bool
+	// lost says that the lease is over, leaving that the turn is to end.
+	lost, leaving bool
+	// stale is when the endpoint was changed, if the lease was not renewed since.
+	stale time.Time
 
 	fares fares
 	pacer pacer
@@ -96,8 +97,8 @@ func (t *turn) run(ctx, attempts context.Context) {
 // open reads what came, and reports whether the turn is to end at once.
 func (t *turn) open(ctx context.Context, came letters, now time.Time) (quit bool) {
 	t.leaving = t.leaving || came.stop
-	if came.changed {
-		t.stale = true
+	if !came.changed.IsZero() {
+		t.stale = came.changed
 		t.drop()
 	}
 	if came.lost {
@@ -139,7 +140,10 @@ func (t *turn) hold(h *held, now time.Time) {
 		t.pacer = newPacer(h.PerMinute, t.fares.PacedUntil, now)
 	}
 	t.held = h.after(t.held)
-	t.lost, t.stale = false, false
+	t.lost = false
+	if !t.stale.After(h.seen) {
+		t.stale = time.Time{}
+	}
 	if len(t.keys) == 0 {
 		t.disable(delivery.DisabledUnreadable, now)
 	}
@@ -156,7 +160,7 @@ func (t *turn) step(ctx, attempts context.Context, now time.Time) (next time.Tim
 	}
 	next = earliest(t.begin(attempts, now), t.read(ctx, now))
 	empty := len(t.buffer) == 0 && !t.hungry
-	t.content.Store(empty && !t.reading)
+	t.content.Store(empty)
 	if !t.rests() || !empty {
 		t.active = now
 	}

@@ -68,7 +68,9 @@ func (t *turn) write(ctx context.Context, now time.Time) {
 func (t *turn) written(ctx context.Context, s saved, now time.Time) {
 	t.writing = false
 	if t.c.reached(s.err); s.err == nil {
-		t.kept = s.state
+		if t.kept = s.state; s.change.Disable != "" {
+			poke(t.c.swept) // what is pending is skipped
+		}
 		return
 	}
 	t.c.report(ctx, fmt.Errorf("keep the state of endpoint %s: %w", t.id, s.err))

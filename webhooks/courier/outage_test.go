@@ -1,0 +1,482 @@
+package courier
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/webhooks"
+	"github.com/penstock-dev/penstock/webhooks/delivery"
+)
+
+// A receiver is down for three days and then back: it gets all that happened, the oldest
+// first, and not all at once. No delivery has used up its schedule meanwhile.
+func TestAReceiverThatWasDownForThreeDaysGetsEverythingInOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, s := newRig(t), newSightings()
+		e := r.store.endpoint(delivery.Endpoint{URL: url("a"), Concurrency: 1})
+		began := time.Now()
+		down := 72 * time.Hour
+		c := r.start(s.see(0, func(context.Context, delivery.Message) delivery.Attempt {
+			if time.Since(began) < down {
+				return dead
+			}
+			return good
+		}), seldom)
+		var ids []string
+		for time.Since(began) < down+time.Hour {
+			ids = append(ids, r.store.tell(e, 1)[0].String())
+			c.Wake()
+			time.Sleep(3 * time.Minute)
+		}
+		if n := r.store.count(); n[delivery.StatusDelivered] != len(ids) {
+			t.Fatalf("got %v of %d, want all delivered within an hour", n, len(ids))
+		}
+		var got []string
+		var at []time.Time
+		for _, seen := range s.seen() {
+			if seen.at.Sub(began) >= down {
+				got, at = append(got, seen.id), append(at, seen.at)
+			}
+		}
+		// The last attempts before the return have left a few behind that failed.
+		if !slices.Equal(got, ids) {
+			t.Errorf("got %d attempts after the return, want each of %d once, the oldest first", len(got), len(ids))
+		}
+		for i, a := range at[1:] {
+			since := a.Sub(at[0])
+			if gap, want := a.Sub(at[i]), rampFirst>>(at[i].Sub(at[0])/rampStep); since < 30*time.Second && gap < want {
+				t.Fatalf("%v after the return two attempts were %v apart, want %v", since, gap, want)
+			}
+		}
+		if first := len(slices.DeleteFunc(slices.Clone(at), func(a time.Time) bool { return a.Sub(at[0]) >= 10*time.Second })); first < 12 || first > 16 {
+			t.Errorf("%d attempts in the first ten seconds, want some 15", first)
+		}
+		if _, facts := r.told(); !slices.Equal(facts, []string{"opened", "failing", "closed"}) {
+			t.Errorf("observers were told %v", facts)
+		}
+	})
+}
+
+// An open breaker uses up no step: what is the oldest has been probed with for hours, and
+// still has its schedule before it.
+func TestAnOpenBreakerUsesUpNoStep(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, s := newRig(t), newSightings()
+		e := r.store.endpoint(delivery.Endpoint{URL: url("a")})
+		ids := r.store.tell(e, 8)
+		r.start(s.see(0, func(context.Context, delivery.Message) delivery.Attempt { return dead }), seldom)
+		time.Sleep(24 * time.Hour)
+		attempts := 0
+		for _, id := range ids {
+			d, made := r.store.delivery(id)
+			attempts += len(made)
+			if d.Step > 1 || d.Status != delivery.StatusPending {
+				t.Errorf("delivery %s is %s at step %d, want it pending at the first", id, d.Status, d.Step)
+			}
+		}
+		if attempts < 80 || attempts > 130 {
+			t.Errorf("%d attempts in a day, want some hundred probes", attempts)
+		}
+		for i, seen := range s.seen() {
+			if i > 20 && seen.at.Sub(s.all[i-1].at) < 14*time.Minute {
+				t.Fatalf("two probes are %v apart", seen.at.Sub(s.all[i-1].at))
+			}
+		}
+	})
+}
+
+func TestAnEndpointThatAsksToBeLeftAloneIs(t *testing.T) {
+	t.Parallel()
+	for asked, want := range map[string]time.Duration{"90": 90 * time.Second, "9999999": 24 * time.Hour} {
+		for _, status := range []int{429, 503} {
+			t.Run(fmt.Sprint(status, " ", asked), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(t)
+					e := r.store.endpoint(delivery.Endpoint{URL: url("a"), Concurrency: 1})
+					var mu sync.Mutex
+					var at []time.Time
+					r.start(receiver(t, func(w http.ResponseWriter, _ *http.Request) {
+						mu.Lock()
+						defer mu.Unlock()
+						if at = append(at, time.Now()); len(at) == 1 {
+							w.Header().Set("Retry-After", asked)
+							w.WriteHeader(status)
+						}
+					}), seldom)
+					ids := r.store.tell(e, 5)
+					time.Sleep(want + 2*time.Hour)
+					if n := r.store.count(); n[delivery.StatusDelivered] != 5 {
+						t.Fatalf("got %v, want all delivered", n)
+					}
+					if rest := at[1].Sub(at[0]); rest < want || rest > want+time.Second {
+						t.Errorf("left alone for %v, want %v", rest, want)
+					}
+					for _, id := range ids {
+						if d, _ := r.store.delivery(id); d.Step != 0 {
+							t.Errorf("step %d is used up", d.Step)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestABodyThatIsTooLargeIsSentThin(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		e := r.store.endpoint(delivery.Endpoint{URL: url("a"), IncludeResult: true})
+		id := r.store.ended(e, json.RawMessage(`{"choices":[]}`))
+		var bodies []string
+		c := r.start(receiver(t, func(w http.ResponseWriter, q *http.Request) {
+			body, _ := io.ReadAll(q.Body)
+			if bodies = append(bodies, string(body)); strings.Contains(string(body), "choices") {
+				w.WriteHeader(http.StatusRequestEntityTooLarge)
+			}
+		}), seldom)
+		c.Wake()
+		time.Sleep(time.Second)
+		d, attempts := r.store.delivery(id)
+		if d.Status != delivery.StatusDelivered || len(attempts) != 2 || !d.Thin || d.Step != 0 || len(bodies) != 2 {
+			t.Fatalf("%s with %d attempts at step %d, thin %t; want it delivered at once without the result", d.Status, len(attempts), d.Step, d.Thin)
+		}
+		if !strings.Contains(bodies[1], `"result_omitted":true`) {
+			t.Errorf("sent %s, want it said that the result was left out", bodies[1])
+		}
+		if kept := r.store.bodies[id]; !strings.Contains(string(kept), "choices") {
+			t.Error("the body that is kept is not the first one")
+		}
+	})
+}
+
+func TestASecretThatIsReplacedSignsOnForAWhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		e := r.store.endpoint(delivery.Endpoint{URL: url("a")})
+		newer := "whsec_" + strings.Repeat("A", 32)
+		var headers []http.Header
+		var body []byte
+		c := r.start(receiver(t, func(_ http.ResponseWriter, q *http.Request) {
+			headers = append(headers, q.Header)
+			body, _ = io.ReadAll(q.Body)
+		}), seldom)
+		old, _ := webhooks.ParseKey(secret)
+		next, _ := webhooks.ParseKey(newer)
+		for i, want := range []struct{ old, next bool }{{true, false}, {true, true}, {false, true}} {
+			if i == 1 {
+				r.store.change(e.ID, func(k *kept) {
+					k.Secrets[0].ExpiresAt = time.Now().Add(time.Hour)
+					k.Secrets = append([]delivery.Secret{{Key: newer}}, k.Secrets...)
+				})
+				c.Changed(e.ID)
+			}
+			r.store.tell(e, 1)
+			c.Wake()
+			time.Sleep(100 * time.Millisecond)
+			if len(headers) != i+1 {
+				t.Fatalf("%d: %d attempts", i, len(headers))
+			}
+			h := headers[i]
+			if got := webhooks.Verify(h, body, time.Now(), old) == nil; got != want.old {
+				t.Errorf("%d: signed with the old secret: %t", i, got)
+			}
+			if got := webhooks.Verify(h, body, time.Now(), next) == nil; got != want.next {
+				t.Errorf("%d: signed with the new secret: %t", i, got)
+			}
+			if i == 1 {
+				time.Sleep(time.Hour)
+			}
+		}
+	})
+}
+
+// While the store is away nothing begins, what was under way is recorded when it is back,
+// and nothing is sent twice.
+func TestAStoreThatIsAwayForAWhileCostsNoDuplicate(t *testing.T) {
+	t.Parallel()
+	for _, away := range []time.Duration{5 * time.Second, time.Minute, time.Hour} {
+		t.Run(fmt.Sprint(away), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r, s := newRig(t), newSightings()
+				e := r.store.endpoint(delivery.Endpoint{URL: url("a"), Concurrency: 5})
+				var out atomicBool
+				r.store.before = func(string) error {
+					if out.get() {
+						return errAway
+					}
+					return nil
+				}
+				r.start(s.see(0, func(ctx context.Context, _ delivery.Message) delivery.Attempt {
+					return takes(ctx, 300*time.Millisecond, good)
+				}))
+				r.store.tell(e, 200)
+				time.Sleep(3*time.Second + 100*time.Millisecond)
+				out.set(true)
+				left := time.Now()
+				time.Sleep(away)
+				for _, seen := range s.seen() {
+					if seen.at.Sub(left) > 400*time.Millisecond {
+						t.Fatalf("an attempt began %v after the store had gone", seen.at.Sub(left))
+					}
+				}
+				out.set(false)
+				time.Sleep(time.Minute)
+				if n := r.store.count(); n[delivery.StatusDelivered] != 200 {
+					t.Errorf("got %v, want all delivered", n)
+				}
+				if n := len(s.seen()); n != 200 {
+					t.Errorf("%d attempts for 200 deliveries", n)
+				}
+			})
+		})
+	}
+}
+
+// One that cannot be recorded keeps no other from being, and is not sent again and again.
+func TestAnAttemptThatCannotBeRecordedHoldsNoOtherUp(t *testing.T) {
+	t.Parallel()
+	for name, refusal := range map[string]error{"refused": errors.New("value out of range"), "seems away": errAway} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r, s := newRig(t), newSightings()
+				e := r.store.endpoint(delivery.Endpoint{URL: url("a")})
+				poison := r.store.tell(e, 100)[17]
+				c := r.start(s.see(0, func(context.Context, delivery.Message) delivery.Attempt { return good }),
+					func(c *Config) { c.Store = picky{r.store, poison, refusal} })
+				time.Sleep(time.Minute)
+				r.store.tell(e, 100)
+				time.Sleep(time.Minute)
+				if n := r.store.count(); n[delivery.StatusDelivered] != 199 {
+					t.Errorf("got %v, want all but one delivered", n)
+				}
+				if n := len(s.seen()); n != 200 {
+					t.Errorf("%d attempts, want one of each", n)
+				}
+				stopping := time.Now()
+				c.stop()
+				if took := time.Since(stopping); took > 15*time.Second+flushTime+storeTimeout {
+					t.Errorf("stopping took %v", took)
+				}
+			})
+		})
+	}
+}
+
+// picky is a store that cannot record attempts of one delivery.
+type picky struct {
+	*store
+
+	not uuid.UUID
+	err error
+}
+
+func (p picky) Record(ctx context.Context, records []delivery.Record) error {
+	if slices.ContainsFunc(records, func(r delivery.Record) bool { return r.Delivery == p.not }) {
+		return p.err
+	}
+	return p.store.Record(ctx, records)
+}
+
+// A body that cannot be written keeps no other from being, and its delivery ends.
+func TestABodyThatCannotBeWrittenHoldsNoOtherUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, s := newRig(t), newSightings()
+		e := r.store.endpoint(delivery.Endpoint{URL: url("a")})
+		ids := r.store.tell(e, 20)
+		r.store.pending[ids[3]].Data = json.RawMessage(`{"lane":`) // no JSON
+		r.store.pending[ids[5]].Data, r.store.pending[ids[5]].Job = nil, uuid.New()
+		r.store.pending[ids[7]].Lost = true
+		c := r.start(s.see(0, func(context.Context, delivery.Message) delivery.Attempt { return good }), seldom)
+		c.Wake()
+		time.Sleep(time.Second)
+		if d, _ := r.store.delivery(ids[7]); d.Status != delivery.StatusFailed {
+			t.Errorf("what can be read by nobody is %s, want it failed", d.Status)
+		}
+		if n := r.store.count(); n[delivery.StatusDelivered] != 17 || n[delivery.StatusPending] != 2 {
+			t.Errorf("got %v, want all delivered that have a body", n)
+		}
+		time.Sleep(6 * 24 * time.Hour)
+		if n := r.store.count(); n[delivery.StatusFailed] != 3 {
+			t.Errorf("got %v, want three failed in the end", n)
+		}
+		if n := len(s.seen()); n != 17 {
+			t.Errorf("%d were sent, want 17", n)
+		}
+	})
+}
+
+// A courier that stops begins nothing, records what was under way, and gives up what it
+// has: another goes on at once. One whose attempts last too long does not wait for them.
+func TestACourierStopsInGoodOrder(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		takes time.Duration
+		most  time.Duration
+		sent  int
+	}{"in time": {3 * time.Second, 3 * time.Second, 40}, "too long": {50 * time.Second, 20 * time.Second, 45}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r, s := newRig(t), newSightings()
+				e := r.store.endpoint(delivery.Endpoint{URL: url("a"), Concurrency: 5, Timeout: time.Minute})
+				r.store.tell(e, 40)
+				first := r.start(s.see(0, func(ctx context.Context, _ delivery.Message) delivery.Attempt { return takes(ctx, c.takes, good) }))
+				time.Sleep(time.Second)
+				stopping := time.Now()
+				first.stop()
+				if took := time.Since(stopping); took > c.most {
+					t.Errorf("stopping took %v, want %v at most", took, c.most)
+				}
+				if n := len(s.seen()); n != 5 {
+					t.Errorf("%d attempts, want no more than were under way", n)
+				}
+				stopped := time.Now()
+				r.start(s.see(1, func(context.Context, delivery.Message) delivery.Attempt { return good }))
+				time.Sleep(5 * time.Second)
+				all := s.seen()
+				if len(all) != c.sent || all[5].courier != 1 || all[5].at.Sub(stopped) > 100*time.Millisecond {
+					t.Errorf("%d attempts, want %d and the next one at once", len(all), c.sent)
+				}
+				if n := r.store.count(); n[delivery.StatusDelivered] != 40 {
+					t.Errorf("got %v, want all delivered", n)
+				}
+			})
+		})
+	}
+}
+
+// What is changed at an endpoint holds from the next attempt on, and no buffer outlives it.
+func TestAChangedEndpointIsReadAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, s := newRig(t), newSightings()
+		e := r.store.endpoint(delivery.Endpoint{URL: url("a"), PerMinute: 600})
+		ids := r.store.tell(e, 300)
+		c := r.start(s.see(0, func(context.Context, delivery.Message) delivery.Attempt { return good }))
+		time.Sleep(10 * time.Second)
+		r.store.change(e.ID, func(k *kept) { k.URL, k.PerMinute = url("b"), 6000 })
+		c.Changed(e.ID)
+		changed := time.Now()
+		time.Sleep(10 * time.Second)
+		var b int
+		for _, seen := range s.seen() {
+			if seen.url == url("a") && seen.at.After(changed) {
+				t.Fatalf("sent to the old URL %v after the change", seen.at.Sub(changed))
+			}
+			if seen.url == url("b") {
+				b++
+			}
+		}
+		if n := len(s.seen()); n != len(ids) || b < 190 {
+			t.Errorf("%d attempts, %d of them to the new URL; want 300, and the new pace", n, b)
+		}
+	})
+}
+
+func TestManyEndpointsAndManyDeliveries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, s := newRig(t), newSightings()
+		for i := range 3000 {
+			r.store.tell(r.store.endpoint(delivery.Endpoint{URL: url(fmt.Sprint("e", i)), Tenant: fmt.Sprint("t", i%50)}), 1)
+		}
+		big := r.store.endpoint(delivery.Endpoint{URL: url("big"), Tenant: "big"})
+		r.store.tell(big, 4000)
+		c := r.start(s.see(0, func(ctx context.Context, _ delivery.Message) delivery.Attempt {
+			return takes(ctx, 10*time.Millisecond, good)
+		}))
+		time.Sleep(30 * time.Second)
+		if n := r.store.count(); n[delivery.StatusDelivered] != 7000 {
+			t.Errorf("got %v, want all delivered", n)
+		}
+		if n := s.most[big.URL]; n > 10 {
+			t.Errorf("%d attempts at once", n)
+		}
+		time.Sleep(10 * time.Second)
+		c.mu.Lock()
+		held, left := len(c.turns), c.memory.left
+		c.mu.Unlock()
+		if held != 0 || left != maxBytes {
+			t.Errorf("%d endpoints are still held, and %d of %d bytes are free", held, left, maxBytes)
+		}
+		for name, q := range c.slots.queues {
+			if q.taken != 0 || len(q.waiting) != 0 {
+				t.Errorf("%s: %d slots taken, %d wait", name, q.taken, len(q.waiting))
+			}
+		}
+	})
+}
+
+// An endpoint to which something goes now and then is not taken and given up each time.
+func TestATrickleIsServedUnderOneLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, s := newRig(t), newSightings()
+		e := r.store.endpoint(delivery.Endpoint{URL: url("a")})
+		c := r.start(s.see(0, func(context.Context, delivery.Message) delivery.Attempt { return good }))
+		for range 300 {
+			r.store.tell(e, 1)
+			c.Wake()
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := r.store.calls["ReleaseEndpoints"]; n != 0 {
+			t.Errorf("given up %d times meanwhile", n)
+		}
+		if n := r.store.calls["SaveState"]; n > 3 {
+			t.Errorf("its state was written %d times, though nothing happened", n)
+		}
+		time.Sleep(time.Minute)
+		if n := r.store.calls["ReleaseEndpoints"]; n != 1 {
+			t.Errorf("given up %d times when nothing came any more, want once", n)
+		}
+	})
+}
+
+// Large bodies are bounded in memory, and so is what waits to be recorded.
+func TestLargeBodiesAreReadInSmallNumbers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, s := newRig(t), newSightings()
+		e := r.store.endpoint(delivery.Endpoint{URL: url("a"), IncludeResult: true, Concurrency: 2})
+		result := json.RawMessage(`"` + strings.Repeat("x", delivery.MaxResult-2) + `"`)
+		for range 100 {
+			r.store.ended(e, result)
+		}
+		c := r.start(s.see(0, func(ctx context.Context, _ delivery.Message) delivery.Attempt {
+			return takes(ctx, 100*time.Millisecond, good)
+		}))
+		least := int64(maxBytes)
+		for range 100 {
+			time.Sleep(60 * time.Millisecond)
+			c.memory.mu.Lock()
+			least = min(least, c.memory.left)
+			c.memory.mu.Unlock()
+		}
+		if used := maxBytes - least; used > 3*maxTurnBytes {
+			t.Errorf("%d bytes were in use for one endpoint", used)
+		}
+		if n := r.store.count(); n[delivery.StatusDelivered] != 100 {
+			t.Errorf("got %v, want all delivered", n)
+		}
+	})
+}
