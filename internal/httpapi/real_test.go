@@ -59,7 +59,8 @@ func startReal(t *testing.T) *realHarness {
 	}
 	route := jobs.Route{Name: "default", Targets: []jobs.Target{{Provider: "sim", Model: "sim-1"}}, MaxAttempts: 5}
 	catalog := jobs.NewCatalog([]jobs.Route{route}, map[string][]string{"sim": {"sim-1"}}, route)
-	service := jobs.NewService(store, r.signals, catalog)
+	hooks := realWebhooks(t, store)
+	service := jobs.NewService(store, r.signals, catalog, jobs.WithWebhooks(hooks.Resolve))
 	ctx, stop := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- service.Run(ctx) }()
@@ -72,7 +73,7 @@ func startReal(t *testing.T) *realHarness {
 			t.Errorf("close the store: %v", err)
 		}
 	})
-	r.harness = start(t, Config{Service: service, Store: store, TrustTenantHeader: true})
+	r.harness = start(t, Config{Service: service, Webhooks: hooks, Store: store, TrustTenantHeader: true})
 	return r
 }
 
