@@ -41,6 +41,11 @@ func RunWebhooks(t *testing.T, open func(t *testing.T) WebhookStore) {
 		{"due", dueRules()},
 		{"record", recordRules()},
 		{"state", stateRules()},
+		{"secret", secretRules()},
+		{"tell", tellRules()},
+		{"delivery", deliveryRules()},
+		{"replay", replayRules()},
+		{"sweep", sweepRules()},
 	} {
 		t.Run(theme.name, func(t *testing.T) {
 			t.Parallel()

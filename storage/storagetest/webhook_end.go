@@ -309,19 +309,7 @@ func (f *hookFixture) lateFor(d delivery.Delivery) delivery.Record {
 func endTellsMany(f *hookFixture) {
 	const many = 2500 // more than one transaction ends
 	e := f.endpoint()
-	_, w, _ := f.running("a")
-	submissions := make([]func(), many-1)
-	for i := range submissions {
-		s := f.submission("a")
-		submissions[i] = func() {
-			_, err := f.store.Submit(f.t.Context(), s)
-			f.check(err, "submit")
-		}
-	}
-	for chunk := range slices.Chunk(submissions, 100) {
-		atOnce(chunk...)
-	}
-	equal(f.fixture, len(f.finish(f.success(w, f.at(time.Minute)))), many, "ended")
+	f.crowd(many)
 	seen := map[uuid.UUID]bool{}
 	for q := (delivery.Query{Tenant: tenant, Endpoint: e.ID, Limit: 1000}); ; {
 		list, err := f.hooks.Deliveries(f.t.Context(), q)
