@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	// rememberedDues bounds the times that a turn remembers at which something is due.
-	rememberedDues = 64
 	// bulkRead is how often a turn with nothing but replays looks for something else.
 	bulkRead = time.Second
 	// idleRead is how soon a turn looks again that found nothing new; it doubles.
@@ -43,19 +41,21 @@ type buffered struct {
 	// forgotten are those that were recorded since the look began: what it has of them
 	// is old.
 	forgotten map[uuid.UUID]struct{}
-	// dues are when what has failed is due again, the earliest first.
-	dues []time.Time
+	// dues are when what has failed is due again.
+	dues times
 }
 
 // read looks for what is due if there may be something and there is room for it. It
 // returns when to try again if that is a matter of time.
 func (t *turn) read(ctx context.Context, now time.Time) time.Time {
-	t.wakeUp(now)
+	if t.dues.pass(now) {
+		t.hungry = true
+	}
 	target := t.target(now)
 	ready := t.hungry && len(t.buffer) <= target/2 || t.onlyBulk(now)
 	switch {
 	case t.reading, !t.stale.IsZero(), !ready:
-		return earliest(t.dues...)
+		return t.dues.first()
 	case t.readAfter.After(now):
 		return t.readAfter
 	case t.fares.PausedUntil.After(now), t.fares.OpenUntil.After(now):
@@ -75,14 +75,6 @@ func (t *turn) read(ctx context.Context, now time.Time) time.Time {
 		t.mail.post(func(to *letters) { to.page = &p })
 	})
 	return time.Time{}
-}
-
-// wakeUp makes the turn hungry if something that has failed is due again.
-func (t *turn) wakeUp(now time.Time) {
-	for len(t.dues) > 0 && !t.dues[0].After(now) {
-		t.dues = t.dues[1:]
-		t.hungry = true
-	}
 }
 
 // onlyBulk reports whether it is time to look for something that goes before replays.
@@ -194,18 +186,6 @@ func (t *turn) forget(id uuid.UUID) {
 	delete(t.known, id)
 	if t.forgotten != nil {
 		t.forgotten[id] = struct{}{}
-	}
-}
-
-// remember remembers when something is due; zero: never.
-func (t *turn) remember(at time.Time) {
-	if at.IsZero() {
-		return
-	}
-	i, _ := slices.BinarySearchFunc(t.dues, at, time.Time.Compare)
-	if i < rememberedDues {
-		t.dues = slices.Insert(t.dues, i, at)
-		t.dues = t.dues[:min(len(t.dues), rememberedDues)]
 	}
 }
 

@@ -68,8 +68,8 @@ type Courier struct {
 	turns map[uuid.UUID]*turn
 	// ended are endpoints to be given up.
 	ended []uuid.UUID
-	// expected is when something is due next of what nobody holds; zero: not known.
-	expected time.Time
+	// expected are when something is due of what nobody holds, as far as is known.
+	expected times
 }
 
 // New returns a courier, or an error that names the field at fault.
@@ -194,14 +194,9 @@ func (c *Courier) holding() []*turn {
 
 // expect says that something will be due at a time; zero: that is not known.
 func (c *Courier) expect(at time.Time) {
-	if at.IsZero() {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.expected.IsZero() || at.Before(c.expected) {
-		c.expected = at
-	}
+	c.expected.add(at)
 }
 
 func poke(ch chan struct{}) {

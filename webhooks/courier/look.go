@@ -49,7 +49,7 @@ func (c *Courier) looks(ctx, work, attempts context.Context) {
 // because its time has come.
 func (c *Courier) rest(ctx context.Context, rested time.Time) (timed bool) {
 	c.mu.Lock()
-	due := c.expected
+	due := c.expected.first()
 	c.mu.Unlock()
 	wait := c.cfg.Poll
 	if !due.IsZero() {
@@ -181,7 +181,7 @@ func (c *Courier) among(ctx context.Context) error {
 // foresee asks when something is due next of what nobody holds, after the last look.
 func (c *Courier) foresee(ctx context.Context, looked time.Time) error {
 	c.mu.Lock()
-	c.expected = time.Time{}
+	c.expected.pass(looked)
 	held := len(c.turns)
 	c.mu.Unlock()
 	c.cfg.Observer.held(held, c.records.len())

@@ -319,7 +319,7 @@ func TestAttemptsOfTwoCouriersDoNotOverlap(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r, s := newRig(t), newSightings()
 				var cut atomicBool
-				first := cutOff{store: r.store, cut: &cut}
+				first := cutOff{r.store, &cut}
 				e := r.store.endpoint(delivery.Endpoint{URL: url("a"), Timeout: timeout, Concurrency: 4})
 				r.store.tell(e, 1000)
 				ended := map[int]time.Time{}
@@ -355,55 +355,6 @@ func TestAttemptsOfTwoCouriersDoNotOverlap(t *testing.T) {
 			})
 		})
 	}
-}
-
-// cutOff is a store as one process sees it.
-type cutOff struct {
-	*store
-
-	cut *atomicBool
-}
-
-func (c cutOff) LeaseEndpoints(ctx context.Context, holder uuid.UUID, now time.Time, limit int) ([]delivery.Leased, error) {
-	if c.cut.get() {
-		return nil, errAway
-	}
-	return c.store.LeaseEndpoints(ctx, holder, now, limit)
-}
-
-func (c cutOff) RenewEndpoints(ctx context.Context, holder uuid.UUID, ids []uuid.UUID, now time.Time) ([]delivery.Leased, error) {
-	if c.cut.get() {
-		return nil, errAway
-	}
-	return c.store.RenewEndpoints(ctx, holder, ids, now)
-}
-
-func (c cutOff) ReleaseEndpoints(ctx context.Context, holder uuid.UUID, ids []uuid.UUID) error {
-	if c.cut.get() {
-		return errAway
-	}
-	return c.store.ReleaseEndpoints(ctx, holder, ids)
-}
-
-func (c cutOff) Due(ctx context.Context, endpoint uuid.UUID, now time.Time, limit int) ([]delivery.Due, error) {
-	if c.cut.get() {
-		return nil, errAway
-	}
-	return c.store.Due(ctx, endpoint, now, limit)
-}
-
-func (c cutOff) Record(ctx context.Context, records []delivery.Record) error {
-	if c.cut.get() {
-		return errAway
-	}
-	return c.store.Record(ctx, records)
-}
-
-func (c cutOff) SaveState(ctx context.Context, holder uuid.UUID, change delivery.StateChange) error {
-	if c.cut.get() {
-		return errAway
-	}
-	return c.store.SaveState(ctx, holder, change)
 }
 
 // SSRF by redirect (gogs #8263): a redirect is a failure that is recorded, and followed by

@@ -113,7 +113,7 @@ func (t *turn) open(ctx context.Context, came letters, now time.Time) (quit bool
 	for _, r := range came.recorded {
 		t.unrecorded--
 		t.forget(r.delivery)
-		t.remember(r.due)
+		t.dues.add(r.due)
 	}
 	if came.saved != nil {
 		t.written(ctx, *came.saved, now)
@@ -185,18 +185,5 @@ func (t *turn) next(now time.Time) time.Time {
 	if resume.After(now) {
 		return resume
 	}
-	if len(t.dues) > 0 {
-		return t.dues[0]
-	}
-	return time.Time{}
-}
-
-// earliest returns the earliest of those times that are not zero.
-func earliest(times ...time.Time) (first time.Time) {
-	for _, t := range times {
-		if first.IsZero() || !t.IsZero() && t.Before(first) {
-			first = t
-		}
-	}
-	return first
+	return t.dues.first()
 }
