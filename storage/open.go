@@ -13,13 +13,15 @@ import (
 	"github.com/penstock-dev/penstock/storage/postgres"
 	"github.com/penstock-dev/penstock/storage/sqlite"
 	"github.com/penstock-dev/penstock/storage/tenantkey"
+	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
-// Store keeps jobs, the keys of their tenants, and what lanes must not lose.
+// Store keeps jobs, the keys of their tenants, what lanes must not lose, and webhooks.
 type Store interface {
 	jobs.Store
 	tenantkey.Store
 	lane.Store
+	delivery.Store
 }
 
 // Option changes how a store is opened.
