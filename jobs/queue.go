@@ -36,6 +36,9 @@ const (
 	SignalEnded SignalKind = "ended"
 	// SignalStopped: executions were abandoned; their calls serve nobody.
 	SignalStopped SignalKind = "stopped"
+	// SignalWebhooks: endpoints for webhooks were changed, or there is something to
+	// deliver that no job's end tells of.
+	SignalWebhooks SignalKind = "webhooks"
 )
 
 // Signal wakes whoever waits for what it tells of. It informs nobody: the

@@ -29,6 +29,7 @@ import (
 	"github.com/penstock-dev/penstock/providers/tokens"
 	"github.com/penstock-dev/penstock/storage"
 	"github.com/penstock-dev/penstock/storage/sealed"
+	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
 // parts are what a process is made of. A worker has no service, an API no
@@ -46,6 +47,7 @@ type parts struct {
 	controller *control.Controller
 	runner     *run.Runner
 	reloader   *reloader
+	webhooks   webhooks
 	// latencies are of the whole fleet's calls.
 	latencies latencies
 	// serves says that the API is more than health and metrics.
@@ -64,7 +66,7 @@ func build(ctx context.Context, c Config, log zerolog.Logger) (p *parts, err err
 		}
 	}()
 	o := newObserved(log)
-	kept, err := p.openStore(ctx, c)
+	stores, err := p.openStore(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -79,11 +81,15 @@ func build(ctx context.Context, c Config, log zerolog.Logger) (p *parts, err err
 	p.signals = queue.NewSignals(client, o.failed("signals"))
 	bus := queue.NewBus(client, o.failed("bus"))
 	p.hub, p.relay = live.NewHub(bus), live.NewRelay(bus)
-	if p.lanes, err = buildLanes(client, kept, c.File); err != nil {
+	if p.lanes, err = buildLanes(client, stores.lanes, c.File); err != nil {
 		return nil, err
 	}
 	p.buildLatencies(c, client, o)
-	if err := p.buildCore(c, tasks, o); err != nil {
+	holder := uuid.Must(uuid.NewV7())
+	if err := p.buildWebhooks(c, stores.webhooks, holder, o); err != nil {
+		return nil, err
+	}
+	if err := p.buildCore(c, tasks, holder, o); err != nil {
 		return nil, err
 	}
 	return p, p.buildAPI(c, client, o)
@@ -92,28 +98,34 @@ func build(ctx context.Context, c Config, log zerolog.Logger) (p *parts, err err
 // poolOf names the quota pool of a target, as the file in force has it.
 func (p *parts) poolOf(t jobs.Target) string { return p.lanes.Of(t.String()).Pool }
 
-// openStore opens the store, and returns what lanes keep in it.
-func (p *parts) openStore(ctx context.Context, c Config) (lane.Store, error) {
+// kept is what the parts keep beside jobs.
+type kept struct {
+	lanes    lane.Store
+	webhooks delivery.Store
+}
+
+// openStore opens the store, and returns what is kept in it beside jobs.
+func (p *parts) openStore(ctx context.Context, c Config) (kept, error) {
 	if c.Role == RoleEmbedded {
 		if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
-			return nil, wrong("PENSTOCK_DATA_DIR", "cannot be made: %v", err)
+			return kept{}, wrong("PENSTOCK_DATA_DIR", "cannot be made: %v", err)
 		}
 	}
 	store, err := storage.Open(ctx, c.DatabaseURL)
 	if err != nil {
-		return nil, fmt.Errorf("open the store that PENSTOCK_DATABASE_URL names: %w", err)
+		return kept{}, fmt.Errorf("open the store that PENSTOCK_DATABASE_URL names: %w", err)
 	}
-	s, err := sealed.New(ctx, store, sealed.Config{Secrets: c.Secrets, KeyAge: c.File.DataKeyAge})
+	s, err := sealed.New(ctx, store, sealed.Config{Secrets: c.Secrets, Local: c.LocalSecrets, KeyAge: c.File.DataKeyAge})
 	if err == nil {
 		p.store = s
 		p.closers = append(p.closers, s.Close)
-		return store, nil
+		return kept{lanes: store, webhooks: s.Webhooks(store)}, nil
 	}
 	_ = store.Close()
 	if errors.Is(err, sealed.ErrSecretMissing) {
-		return nil, wrong("PENSTOCK_SECRET_KEY", "%v: add it behind the others; see docs/OPERATING.md", err)
+		return kept{}, wrong("PENSTOCK_SECRET_KEY", "%v: add it behind the others; see docs/OPERATING.md", err)
 	}
-	return nil, fmt.Errorf("open the store that PENSTOCK_DATABASE_URL names: %w", err)
+	return kept{}, fmt.Errorf("open the store that PENSTOCK_DATABASE_URL names: %w", err)
 }
 
 // openRedis returns the client of the configured Redis, or of one made in this
@@ -150,13 +162,16 @@ func (p *parts) buildLatencies(c Config, client redis.UniversalClient, o *observ
 }
 
 // buildCore makes what moves executions along.
-func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
-	catalog, holder := c.File.catalog(), uuid.Must(uuid.NewV7())
+func (p *parts) buildCore(c Config, tasks jobs.Queue, holder uuid.UUID, o *observed) (err error) {
+	catalog := c.File.catalog()
 	options, err := p.redaction(c.File.Redaction)
 	if err != nil {
 		return err
 	}
 	options = append(options, jobs.WithChecks(c.File.checks()), jobs.WithInputTokens(roughInput))
+	if p.webhooks.service != nil {
+		options = append(options, jobs.WithWebhooks(p.webhooks.service.Resolve))
+	}
 	p.service = jobs.NewService(p.store, p.signals, catalog, options...)
 	p.dispatcher, err = dispatch.New(dispatch.Config{
 		Store: p.store, Queue: tasks, Catalog: catalog, Pools: c.File.sizes(), Groups: c.File.grouped(),
@@ -183,7 +198,7 @@ func (p *parts) buildCore(c Config, tasks jobs.Queue, o *observed) (err error) {
 	p.runner, err = run.New(run.Config{
 		Store: p.store, Queue: tasks, Signals: p.signals, Catalog: catalog, Providers: callable(p.reloader.built), Concurrency: c.File.concurrency(),
 		Worker:       jobs.Worker{ID: holder, Name: fmt.Sprintf("%s/%d", host, os.Getpid())},
-		DrainTimeout: c.File.DrainTimeout, Observer: p.latencies.observe(o.run()), Lanes: p.lanes, Pool: p.poolOf, Tokens: tokens.New(),
+		DrainTimeout: c.File.DrainTimeout, Observer: p.webhooks.observe(p.latencies.observe(o.run())), Lanes: p.lanes, Pool: p.poolOf, Tokens: tokens.New(),
 		HedgeAfter: p.latencies.hedgeAfter, Timeouts: p.latencies.timeouts,
 		Live: func(t jobs.Task) run.Stream { return p.relay.Begin(t) },
 	})
@@ -209,6 +224,7 @@ func (p *parts) buildAPI(c Config, client redis.UniversalClient, o *observed) (e
 	cfg.DrainDelay = c.drainDelay()
 	if p.serves {
 		cfg.Service, cfg.Follower = p.service, live.NewFollower(p.service, p.hub)
+		cfg.Webhooks = p.webhooks.service
 		cfg.Lanes = operated{
 			lanes: p.lanes, latencies: p.latencies.fleet,
 			targets: p.reloader.targets, pools: p.reloader.pools, limits: p.reloader.limits,
@@ -233,7 +249,8 @@ func (p *parts) stages(l net.Listener) [][]part {
 		rest = append(rest, part{"waiters", p.service.Run}, part{"hub", p.hub.Run})
 	}
 	if p.runner != nil {
-		rest = append(rest, part{"relay", p.relay.Run}, part{"latency", p.latencies.fleet.Run})
+		rest = append(rest, part{"relay", p.relay.Run}, part{"latency", p.latencies.fleet.Run},
+			part{"courier", p.webhooks.courier.Run}, part{"lane events", p.webhooks.lanes.run})
 	}
 	switch {
 	case p.runner == nil:
@@ -254,7 +271,17 @@ func (p *parts) listen(ctx context.Context) error {
 		case s.Kind == jobs.SignalStopped && p.runner != nil:
 			p.runner.Stop(s.Executions)
 		}
-	}, jobs.SignalReady, jobs.SignalStopped)
+		p.webhooks.hear(s)
+	}, p.heard()...)
+}
+
+// heard are the signals that this process does something about.
+func (p *parts) heard() []jobs.SignalKind {
+	all := []jobs.SignalKind{jobs.SignalReady, jobs.SignalStopped}
+	if p.webhooks.courier != nil {
+		all = append(all, jobs.SignalEnded, jobs.SignalWebhooks)
+	}
+	return all
 }
 
 func (p *parts) close() error {

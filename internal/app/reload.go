@@ -123,6 +123,9 @@ func (r *reloader) swap(f File, next map[string]built) error {
 		return err
 	}
 	r.parts.service.SetChecks(f.checks())
+	if hooks := r.parts.webhooks.service; hooks != nil {
+		hooks.SetAllowed(f.allowed())
+	}
 	r.catalog.Replace(f.catalog())
 	return nil
 }

@@ -30,6 +30,14 @@ const (
 	Broken
 )
 
+// String is the word that logs and metrics use.
+func (v Verdict) String() string {
+	words := map[Verdict]string{
+		Delivered: "delivered", Failed: "failed", Paused: "paused", TooLarge: "too_large", Gone: "gone", Broken: "broken",
+	}
+	return words[v]
+}
+
 // Failure is the class of what went wrong, as attempt logs show it.
 type Failure string
 
