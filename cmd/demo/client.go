@@ -72,24 +72,62 @@ func (c *client) job(ctx context.Context, id string) (job, error) {
 	return c.do(ctx, http.MethodGet, "/v1/jobs/"+id, nil)
 }
 
-func (c *client) do(ctx context.Context, method, path string, body []byte) (job, error) {
+// endpoint makes an endpoint for webhooks in place of those of earlier demos, and
+// returns its secret.
+func (c *client) endpoint(ctx context.Context, url string) (secret string, err error) {
+	var all struct {
+		Data []struct {
+			ID          string `json:"id"`
+			Description string `json:"description"`
+		} `json:"data"`
+	}
+	if err := c.ask(ctx, http.MethodGet, "/v1/webhook-endpoints?limit=100", nil, &all); err != nil {
+		return "", err
+	}
+	for _, e := range all.Data {
+		if e.Description != description {
+			continue
+		}
+		if err := c.ask(ctx, http.MethodDelete, "/v1/webhook-endpoints/"+e.ID, nil, nil); err != nil {
+			return "", err
+		}
+	}
+	body, err := json.Marshal(map[string]any{"url": url, "types": []string{"job.*"}, "description": description})
+	if err != nil {
+		return "", err
+	}
+	var created struct {
+		Secret string `json:"secret"`
+	}
+	err = c.ask(ctx, http.MethodPost, "/v1/webhook-endpoints", body, &created)
+	return created.Secret, err
+}
+
+func (c *client) do(ctx context.Context, method, path string, body []byte) (j job, err error) {
+	return j, c.ask(ctx, method, path, body, &j)
+}
+
+// ask makes one request and decodes the answer into the given value, if there is one.
+func (c *client) ask(ctx context.Context, method, path string, body []byte, into any) error {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return job{}, err
+		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return job{}, err
+		return err
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return job{}, err
+		return err
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
-		return job{}, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, answer)
+		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, answer)
 	}
-	var j job
-	return j, json.Unmarshal(answer, &j)
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(answer, into)
 }

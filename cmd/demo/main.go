@@ -1,6 +1,7 @@
 // Command demo shows Penstock at work: it starts the whole system in this
 // process, submits the prompts of examples/prompts.jsonl through the public
-// API, collects the answers by polling, and prints what became of them. Then it
+// API, collects the answers by polling, is told of them by webhook as well, and
+// prints what became of them. Then it
 // stays up to be tried by hand, or with -once exits: 0 only if all succeeded.
 package main
 
@@ -42,11 +43,7 @@ func run(ctx context.Context, once bool, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
-	err = show(ctx, "http://"+system.Addr(), once, out)
-	if err == nil && !once {
-		<-ctx.Done()
-	}
-	return errors.Join(err, system.Stop())
+	return errors.Join(show(ctx, "http://"+system.Addr(), once, out), system.Stop())
 }
 
 // environment is the process' own, with a quieter log, a free port where the
@@ -74,6 +71,7 @@ func environment(ctx context.Context, once bool) (getenv func(string) string, cl
 	}, cleanUp, nil
 }
 
+// show has the prompts answered. Without once it returns when ctx ends.
 func show(ctx context.Context, base string, once bool, out io.Writer) error {
 	lines, err := readLines(examples.Prompts())
 	if err != nil {
@@ -81,13 +79,23 @@ func show(ctx context.Context, base string, once bool, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "Penstock runs in this process: SQLite, Redis and a simulated provider. API: %s\n", base)
 	c := &client{base: base, http: &http.Client{Timeout: time.Minute}}
+	hooks, err := listen(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer hooks.close()
 	jobs, err := answerAll(ctx, c, lines, out)
 	if err != nil {
 		return err
 	}
 	printTable(out, jobs)
+	if err := hooks.tell(ctx, jobs, out); err != nil {
+		return err
+	}
 	if !once {
 		fmt.Fprintf(out, next, base, jobs[0].ID)
+		hooks.announce(out)
+		<-ctx.Done()
 		return nil
 	}
 	for _, j := range jobs {
@@ -108,7 +116,8 @@ The API listens on %[1]s. Type next, in another terminal:
     -d '{"request": {"model": "default", "messages": [{"role": "user", "content": "Hello!"}]}}'
   curl -s %[1]s/metrics                              # for Prometheus
 
-Ctrl-C stops it.
+What ends from now on is told by webhook, below. Ctrl-C stops it.
+
 `
 
 const pollEvery = 100 * time.Millisecond
