@@ -288,7 +288,9 @@ func TestReceiversForgetTheOldestIDs(t *testing.T) {
 func TestReceiversNeedKeys(t *testing.T) {
 	t.Parallel()
 	for _, l := range languages(t) {
-		secrets := []string{"", " ", "secret", "whsec_", "whsec_AAAA", "whsec_!" + current[7:], current + " " + old + "=", "whsk_" + public[5:], private, "whpk_AAAA"}
+		secrets := []string{
+			"", "secret", "whsec_AAAA", "whsec_!" + current[7:], current + " " + old + "=", "whsk_" + public[5:], private, "whpk_AAAA",
+		}
 		if !l.ed25519 {
 			secrets = append(secrets, public)
 		}

@@ -33,7 +33,7 @@ func startStack(t *testing.T, dir string, file File) *stack {
 		t.Fatal(err)
 	}
 	c := Config{
-		Role: RoleEmbedded, Addr: "127.0.0.1:0", DataDir: dir,
+		Role: RoleEmbedded, Addr: "127.0.0.1:0", PublicURL: "http://penstock.test", DataDir: dir,
 		DatabaseURL: "sqlite://" + filepath.Join(dir, "penstock.db") + "?synchronous=normal", File: file,
 	}
 	l := memnet.Listen()
