@@ -71,6 +71,28 @@ func (f *fleet) ask(ctx context.Context, n *node, method, path, body string, hea
 	return a, err
 }
 
+// askInto makes one request, decodes what is no refusal into the given value, and
+// returns the status.
+func (f *fleet) askInto(ctx context.Context, n *node, into any, method, path, body string, header ...string) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.addr+path, strings.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := f.client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= http.StatusBadRequest {
+		return resp.StatusCode, nil
+	}
+	return resp.StatusCode, json.NewDecoder(resp.Body).Decode(into)
+}
+
 // do makes one request to the first API; an error is the network's or a refusal.
 func (f *fleet) do(method, path, body string, header ...string) (job, error) {
 	a, err := f.ask(f.t.Context(), f.apis[0], method, path, body, header...)

@@ -25,6 +25,16 @@ type setup struct {
 	programs string
 	// ownPostgres asks for a server that can be stopped.
 	ownPostgres bool
+	// webhooks lets the fleet send to this machine; payloads are sealed then.
+	webhooks bool
+}
+
+// hooks is what the configuration says of webhooks; older programs know nothing of them.
+func (s setup) hooks() string {
+	if !s.webhooks {
+		return ""
+	}
+	return "webhooks: {allow_networks: [127.0.0.0/8], allow_http: true}\n"
 }
 
 // usual is one API and two workers on a provider whose calls take about 300 ms.
@@ -81,9 +91,12 @@ func startFleet(t *testing.T, s setup) *fleet {
 	write(t, config, fmt.Sprintf(`
 providers: {sim: {type: openai, base_url: "${SIM_URL}", api_key: "${SIM_KEY}", concurrency: %d}}
 routes: {default: {targets: [sim/sim-1]}}
-`, s.concurrency))
+%s`, s.concurrency, s.hooks()))
 	write(t, filepath.Join(dir, "faults.json"), s.faults)
 	f.env = []string{"PENSTOCK_CONFIG=" + config, "SIM_KEY=" + secret, "PENSTOCK_LOG=json,debug"}
+	if s.webhooks {
+		f.env = append(f.env, "PENSTOCK_SECRET_KEY="+secretA)
+	}
 	start(t, nil, "simulator", "-addr", f.simulator, "-config", filepath.Join(dir, "faults.json"))
 	f.startNodes(s)
 	return f

@@ -22,8 +22,9 @@ type round struct {
 	*fleet
 	*traffic
 
-	plan   plan
-	ledger ledger
+	plan     plan
+	ledger   ledger
+	receiver *receiver
 	// revivals start killed processes again. They come last: a process that is
 	// started while its store is away ends, and is started again by whoever runs
 	// it.
@@ -36,8 +37,12 @@ func play(t *testing.T, p plan) history.Measures {
 	t.Logf("chaos: %s: %s", p.name(), p)
 	f := startFleet(t, setup{
 		apis: 2, workers: 2, concurrency: p.concurrency, faults: p.provider, ownPostgres: p.stopsPostgres(),
+		webhooks: true,
 	})
-	r := &round{fleet: f, traffic: newTraffic(f, p), plan: p, ledger: ledger{f.database}}
+	r := &round{
+		fleet: f, traffic: newTraffic(f, p), plan: p, ledger: ledger{f.database}, receiver: newReceiver(t, p.seed),
+	}
+	r.hook()
 	r.suffer()
 	if r.drain() {
 		r.provesHealthy()
@@ -208,6 +213,8 @@ func (r *round) history() history.History {
 	}
 	h := r.seen
 	r.ledger.read(r.t, &h)
+	r.delivered(h)
+	h.Deliveries = r.receiver.deliveries()
 	calls, err := r.providerCalls()
 	if err != nil {
 		r.t.Fatal(err)

@@ -32,6 +32,12 @@ type History struct {
 	// Left counts the rows, by table, that only unfinished work has.
 	Left map[string]int
 
+	// Deliveries are the webhooks that receivers got and accepted, each time one did.
+	// Hooked are the tenants that had an endpoint for all events before their first
+	// job.
+	Deliveries []Delivery
+	Hooked     map[string]bool
+
 	// Provider is the provider's own log.
 	Provider []ProviderCall
 	// Faults are what was done to the processes.
@@ -96,6 +102,17 @@ type Event struct {
 	Job    string
 	Tenant string
 	Type   string
+}
+
+// Delivery is a webhook as its receiver got it, and found rightly signed.
+type Delivery struct {
+	ID string
+	// Body stands for all of it.
+	Body string
+	// Tenant is whose endpoint it came to.
+	Tenant string
+	Type   string
+	Job    string
 }
 
 // Execution is an execution that was made. Finished is zero when it left no
@@ -188,6 +205,7 @@ func Check(h History) []Violation {
 	x.oneOutcome()
 	x.oneLiveExecution()
 	x.oneEventEach()
+	x.eventsAreDelivered()
 	x.waitingIsNotFailing()
 	return x.violations
 }

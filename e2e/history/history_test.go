@@ -17,7 +17,8 @@ func at(seconds float64) time.Time {
 func good() History {
 	h := History{
 		Cancels: map[string]bool{"cancelled": true}, Retries: map[string]string{},
-		Left: map[string]int{"queue": 0, "releases": 0, "live_jobs": 0},
+		Left:   map[string]int{"queue": 0, "releases": 0, "live_jobs": 0},
+		Hooked: map[string]bool{"acme": true},
 		Faults: []Fault{
 			{Name: "kill-worker", Process: "worker-0", From: at(2), To: at(100), Held: []Task{{"e-died", 1}}},
 			{Name: "postgres-away", From: at(20), To: at(30), StoreAway: true},
@@ -61,6 +62,7 @@ func (h *History) add(id, execution, status, outcome string, finished float64) {
 		Created: at(0), Deadline: at(3600), Finished: at(finished),
 	})
 	h.Events = append(h.Events, Event{Job: id, Tenant: "acme", Type: "job." + status})
+	h.Deliveries = append(h.Deliveries, Delivery{ID: "d-" + id, Body: id, Tenant: "acme", Type: "job." + status, Job: id})
 	h.Sightings = append(h.Sightings,
 		Sighting{Job: id, Sent: at(0), Answered: at(0.5), Status: "queued"},
 		Sighting{Job: id, Sent: at(40), Answered: at(40.1), Status: status, Outcome: outcome})
@@ -215,6 +217,30 @@ func TestInvariant4(t *testing.T) {
 		{"an event of another tenant", func(h *History) { h.Events[0].Tenant = "beta" }, "of beta"},
 		{"an event too early", func(h *History) { h.Jobs[0].Status = "running" }, "has not ended"},
 		{"an event of nothing", func(h *History) { h.Events[0].Job = "nobody" }, "which is not there"},
+		{"an event that reached nobody", func(h *History) { h.Deliveries = h.Deliveries[1:] }, "no webhook told of it"},
+		{"an id with two bodies", func(h *History) {
+			again := h.Deliveries[0]
+			again.Body = "other"
+			h.Deliveries = append(h.Deliveries, again)
+		}, "two bodies"},
+		{"a webhook that lies", func(h *History) { h.Deliveries[0].Type = "job.failed" }, "told of job.failed"},
+		{"a webhook of nothing", func(h *History) { h.Deliveries[0].Job = "nobody" }, "which is not there"},
+	})
+}
+
+func TestAnEventMayComeTwice(t *testing.T) {
+	t.Parallel()
+	h := good()
+	h.Deliveries = append(h.Deliveries, h.Deliveries...)
+	if got := Check(h); len(got) > 0 {
+		t.Errorf("got %v, want no violation", got)
+	}
+}
+
+func TestInvariant9(t *testing.T) {
+	t.Parallel()
+	objects(t, 9, []doctored{
+		{"a webhook to another tenant", func(h *History) { h.Deliveries[0].Tenant = "beta" }, "told beta"},
 	})
 }
 
