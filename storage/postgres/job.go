@@ -245,15 +245,3 @@ func eventOf(tenant string, job uuid.UUID, status jobs.Status, at time.Time) job
 	}
 	return jobs.Event{ID: id, Tenant: tenant, Job: job, Type: jobs.EventType(status), CreatedAt: at}
 }
-
-func insertEvents(t *txn, events []jobs.Event) {
-	const insert = `
-		INSERT INTO events (id, job_id, tenant, type, created_at)
-		SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[])`
-	t.exec(insert,
-		column(events, func(e jobs.Event) uuid.UUID { return e.ID }),
-		column(events, func(e jobs.Event) uuid.UUID { return e.Job }),
-		column(events, func(e jobs.Event) string { return e.Tenant }),
-		column(events, func(e jobs.Event) string { return e.Type }),
-		column(events, func(e jobs.Event) time.Time { return e.CreatedAt }))
-}

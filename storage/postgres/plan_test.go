@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
 // backlog fills the queue with n live executions, nine in ten of them the first
@@ -240,14 +241,16 @@ func TestNothingReadsTheBacklog(t *testing.T) {
 	for range 7 { // more often than a plan is made anew
 		everything(t, s)
 	}
-	for _, table := range append(partitioned(), "queue", "releases", "live_jobs", "idempotency") {
+	for _, table := range append(partitioned(), "queue", "releases", "live_jobs", "idempotency", "pending_deliveries") {
 		admin.run("DELETE FROM " + table)
 	}
 	admin.run("VACUUM ANALYZE")
 	everything(t, s)
-	admin.run("ALTER TABLE queue SET (autovacuum_enabled = off); ALTER TABLE live_jobs SET (autovacuum_enabled = off)")
+	admin.run(`ALTER TABLE queue SET (autovacuum_enabled = off); ALTER TABLE live_jobs SET (autovacuum_enabled = off);
+		ALTER TABLE pending_deliveries SET (autovacuum_enabled = off)`)
 	everything(t, s)
 	backlog(t, s, prefix, 50_000)
+	pile(t, s, newEndpoint(t, s, func(e *delivery.Endpoint) { e.Tenant = "other" }), prefix, 50_000)
 
 	before := readRows(t, s)
 	everything(t, s)
@@ -289,6 +292,7 @@ func everything(t *testing.T, s *Store) {
 			t.Fatal(err)
 		}
 	}
+	deliver(t, s)
 	name := uuid.NewString()
 	submit := func(hash string) jobs.Job {
 		t.Helper()

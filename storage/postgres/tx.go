@@ -37,6 +37,14 @@ func (t *txn) each(row func(rows pgx.Rows) error, sql string, args ...any) {
 	})
 }
 
+// count queues a statement; n is how many rows it was about, at the flush.
+func (t *txn) count(n *int, sql string, args ...any) {
+	t.batch.Queue(sql, args...).Exec(func(tag pgconn.CommandTag) error {
+		*n = int(tag.RowsAffected())
+		return nil
+	})
+}
+
 // flush sends what is queued and reads all answers.
 func (t *txn) flush(ctx context.Context) error {
 	batch := t.batch

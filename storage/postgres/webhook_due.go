@@ -44,10 +44,10 @@ const dueQuery = `
 	SELECT ` + pendingColumns + `, b.body, ev.data
 	FROM (
 		SELECT due.* FROM webhook_endpoints e CROSS JOIN LATERAL (
-			(SELECT * FROM pending_deliveries p WHERE p.endpoint_id = e.id AND NOT p.bulk AND p.due_at <= $2
+			(SELECT * FROM pending_deliveries p WHERE p.queue = e.id AND NOT p.bulk AND p.due_at <= $2
 				ORDER BY p.due_at, p.id LIMIT $3)
 			UNION ALL
-			(SELECT * FROM pending_deliveries p WHERE p.endpoint_id = e.id AND p.bulk AND p.due_at <= $2
+			(SELECT * FROM pending_deliveries p WHERE p.queue = e.id AND p.bulk AND p.due_at <= $2
 				ORDER BY p.due_at, p.id LIMIT $3)
 			LIMIT $3
 		) due

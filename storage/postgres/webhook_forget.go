@@ -109,11 +109,10 @@ const maxForgotten = 2000
 // until it takes fewer.
 func (s *Store) deleteInChunks(ctx context.Context, doing, sql string, args ...any) error {
 	for {
-		var taken int64
-		err := s.bounded(ctx, doing, func(ctx context.Context) error {
-			tag, err := s.pool.Exec(ctx, sql, append(slices.Clone(args), maxForgotten)...)
-			taken = tag.RowsAffected()
-			return err
+		var taken int
+		err := s.write(ctx, doing, func(_ context.Context, t *txn) error {
+			t.count(&taken, sql, append(slices.Clone(args), maxForgotten)...)
+			return nil
 		})
 		if err != nil || taken < maxForgotten {
 			return err

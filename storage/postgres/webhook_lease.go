@@ -19,10 +19,9 @@ const waiting = `
 		SELECT $1::uuid, false
 		UNION ALL
 		SELECT next.id, next.wrapped FROM waiting w CROSS JOIN LATERAL (
-			(SELECT p.endpoint_id AS id, w.wrapped FROM pending_deliveries p WHERE p.endpoint_id > w.id
-				ORDER BY p.endpoint_id LIMIT 1)
+			(SELECT p.queue AS id, w.wrapped FROM pending_deliveries p WHERE p.queue > w.id ORDER BY p.queue LIMIT 1)
 			UNION ALL
-			(SELECT p.endpoint_id, true FROM pending_deliveries p WHERE NOT w.wrapped ORDER BY p.endpoint_id LIMIT 1)
+			(SELECT p.queue, true FROM pending_deliveries p WHERE NOT w.wrapped ORDER BY p.queue LIMIT 1)
 			LIMIT 1
 		) next
 		WHERE NOT next.wrapped OR next.id <= $1
@@ -30,8 +29,8 @@ const waiting = `
 
 // anyDue says whether something of the endpoint w is due at $2.
 const anyDue = `coalesce(
-		(SELECT true FROM pending_deliveries p WHERE p.endpoint_id = w.id AND NOT p.bulk AND p.due_at <= $2 LIMIT 1),
-		(SELECT true FROM pending_deliveries p WHERE p.endpoint_id = w.id AND p.bulk AND p.due_at <= $2 LIMIT 1),
+		(SELECT true FROM pending_deliveries p WHERE p.queue = w.id AND NOT p.bulk AND p.due_at <= $2 LIMIT 1),
+		(SELECT true FROM pending_deliveries p WHERE p.queue = w.id AND p.bulk AND p.due_at <= $2 LIMIT 1),
 		false)`
 
 // leaseUntil is until when the endpoint e is held.
@@ -149,10 +148,10 @@ const nextDueQuery = waiting + `
 	) s
 	CROSS JOIN LATERAL (SELECT FROM webhook_endpoints e WHERE e.id = w.id AND e.disabled = '' OFFSET 0) e
 	CROSS JOIN LATERAL (
-		(SELECT p.due_at FROM pending_deliveries p WHERE p.endpoint_id = w.id AND NOT p.bulk AND p.due_at > $2
+		(SELECT p.due_at FROM pending_deliveries p WHERE p.queue = w.id AND NOT p.bulk AND p.due_at > $2
 			ORDER BY p.due_at LIMIT 1)
 		UNION ALL
-		(SELECT p.due_at FROM pending_deliveries p WHERE p.endpoint_id = w.id AND p.bulk AND p.due_at > $2
+		(SELECT p.due_at FROM pending_deliveries p WHERE p.queue = w.id AND p.bulk AND p.due_at > $2
 			ORDER BY p.due_at LIMIT 1)
 	) p`
 

@@ -23,10 +23,9 @@ func tell[T any](t *txn, items []T, what func(item T) (e jobs.Event, own bool)) 
 			withOwn = append(withOwn, e)
 		}
 	}
-	insertEvents(t, all)
-	insertDeliveries(t, toEndpoints, all)
+	tellEvents(t, toEndpoints, all)
 	if len(withOwn) > 0 {
-		insertDeliveries(t, toOwnWebhooks, withOwn)
+		tellEvents(t, toOwnWebhooks, withOwn)
 	}
 }
 
@@ -44,29 +43,37 @@ const made = `
 		e.tenant, e.id AS endpoint_id, v.id AS event_id, v.job_id, v.type, e.disabled, v.at,
 		v.at + coalesce(e.schedule_us[1], $6) * interval '1 microsecond' AS due_at`
 
-// toEndpoints are those of the tenant that want the event: see [delivery.Endpoint.Wants].
-const toEndpoints = made + `, '' AS url
-	FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[]) AS v (id, job_id, tenant, type, at)
-	CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints e WHERE e.tenant = v.tenant AND NOT e.per_job OFFSET 0) e` +
+// toEndpoints keeps the events, and makes what goes to the endpoints that want them: see
+// [delivery.Endpoint.Wants].
+const toEndpoints = `told AS (
+		INSERT INTO events (id, job_id, tenant, type, created_at) SELECT id, job_id, tenant, type, at FROM v
+	), made AS MATERIALIZED (` + made + `, '' AS url
+		FROM v
+		CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints e WHERE e.tenant = v.tenant AND NOT e.per_job OFFSET 0) e` +
 	idOfDelivery + `
-	WHERE (e.types = '{}' OR (
-			SELECT true FROM unnest(e.types) AS w (type)
-			WHERE w.type = v.type OR right(w.type, 1) = '*' AND starts_with(v.type, left(w.type, -1)) LIMIT 1
-		)) AND (e.metadata = '{}' OR (SELECT j.metadata FROM jobs j WHERE j.id = v.job_id) @> e.metadata)`
+		WHERE (e.types = '{}' OR (
+				SELECT true FROM unnest(e.types) AS w (type)
+				WHERE w.type = v.type OR right(w.type, 1) = '*' AND starts_with(v.type, left(w.type, -1)) LIMIT 1
+			)) AND (e.metadata = '{}' OR (SELECT j.metadata FROM jobs j WHERE j.id = v.job_id) @> e.metadata)
+	)`
 
-// toOwnWebhooks is the one that stands for the job's own.
-const toOwnWebhooks = made + `, j.webhook_url AS url
-	FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[]) AS v (id, job_id, tenant, type, at)
-	CROSS JOIN LATERAL (SELECT j.webhook_url, j.webhook_endpoint FROM jobs j WHERE j.id = v.job_id OFFSET 0) j
-	CROSS JOIN LATERAL (
-		SELECT * FROM webhook_endpoints e WHERE e.id = j.webhook_endpoint AND e.tenant = v.tenant OFFSET 0
-	) e` + idOfDelivery
+// toOwnWebhooks makes what goes to the webhooks that jobs have themselves.
+const toOwnWebhooks = `made AS MATERIALIZED (` + made + `, j.webhook_url AS url
+		FROM v
+		CROSS JOIN LATERAL (SELECT j.webhook_url, j.webhook_endpoint FROM jobs j WHERE j.id = v.job_id OFFSET 0) j
+		CROSS JOIN LATERAL (
+			SELECT * FROM webhook_endpoints e WHERE e.id = j.webhook_endpoint AND e.tenant = v.tenant OFFSET 0
+		) e` + idOfDelivery + `
+	)`
 
-// insertDeliveries queues what query makes of the events. What goes to a disabled
-// endpoint is skipped.
-func insertDeliveries(t *txn, query string, events []jobs.Event) {
+// tellEvents queues what query makes of the events. What goes to a disabled endpoint is
+// skipped.
+func tellEvents(t *txn, query string, events []jobs.Event) {
 	t.exec(`
-		WITH made AS MATERIALIZED (`+query+`), skipped AS (
+		WITH v AS MATERIALIZED (
+			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[])
+				AS v (id, job_id, tenant, type, at)
+		), `+query+`, skipped AS (
 			INSERT INTO deliveries (id, tenant, endpoint_id, event_id, job_id, type, url, status, trigger, attempts, step, thin,
 				created_at, finished_at)
 			SELECT id, tenant, endpoint_id, event_id, job_id, type, url, 'skipped', 'event', 0, 0, false, at, at

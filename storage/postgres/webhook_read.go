@@ -83,15 +83,16 @@ func deliveriesQuery(q delivery.Query) (sql string, args []any) {
 	return fmt.Sprintf("SELECT * FROM (%s) x ORDER BY id DESC LIMIT $%d", sql, len(args)), args
 }
 
-// selectDelivery reads one delivery, with why its endpoint is disabled.
+// selectDelivery looks for one delivery among those of each of the tenant's endpoints,
+// and says why that is disabled.
 const selectDelivery = `
 	SELECT ` + pendingColumns + `, e.disabled FROM webhook_endpoints e
 	CROSS JOIN LATERAL (SELECT * FROM pending_deliveries p WHERE p.endpoint_id = e.id AND p.id = $2 OFFSET 0) p
 	WHERE e.tenant = $1
 	UNION ALL
-	SELECT ` + finishedColumns + `, e.disabled
-	FROM (SELECT * FROM deliveries d WHERE d.id = $2 AND d.tenant = $1 OFFSET 0) d
-	CROSS JOIN LATERAL (SELECT e.disabled FROM webhook_endpoints e WHERE e.id = d.endpoint_id OFFSET 0) e`
+	SELECT ` + finishedColumns + `, e.disabled FROM webhook_endpoints e
+	CROSS JOIN LATERAL (SELECT * FROM deliveries d WHERE d.endpoint_id = e.id AND d.id = $2 OFFSET 0) d
+	WHERE e.tenant = $1`
 
 // readDelivery queues the reading of a delivery; its id stays nil if it is not there.
 func readDelivery(t *txn, tenant string, id uuid.UUID, d *delivery.Delivery, disabled *delivery.Reason) {

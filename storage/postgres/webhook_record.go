@@ -32,7 +32,7 @@ const recordQuery = `
 			SELECT p.ctid AS row, p.attempts, p.trigger FROM pending_deliveries p
 			WHERE p.endpoint_id = v.endpoint_id AND p.id = v.delivery_id OFFSET 0
 		) p ON true
-		WHERE p.row IS NOT NULL OR (SELECT true FROM deliveries d WHERE d.id = v.delivery_id)
+		WHERE p.row IS NOT NULL OR (SELECT true FROM deliveries d WHERE d.endpoint_id = v.endpoint_id AND d.id = v.delivery_id)
 	), logged AS (
 		INSERT INTO delivery_attempts (delivery_id, n, tenant, endpoint_id, trigger, at, verdict, failure, http_status,
 			retry_after_us, latency_us, remote_addr, answer, key_id, status, step, due_at, thin)
@@ -70,7 +70,7 @@ const recordQuery = `
 			finished_at = CASE WHEN v.status = 'delivered' AND d.status <> 'delivered'
 				THEN v.at + v.latency_us * interval '1 microsecond' ELSE d.finished_at END
 		FROM fresh v
-		WHERE v.row IS NULL AND d.id = v.delivery_id AND d.id = ANY ($2)
+		WHERE v.row IS NULL AND d.endpoint_id = v.endpoint_id AND d.id = v.delivery_id AND d.id = ANY ($2)
 	)
 	UPDATE webhook_replays r SET delivered = r.delivered + c.delivered, failed = r.failed + c.failed
 	FROM (

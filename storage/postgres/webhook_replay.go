@@ -196,16 +196,13 @@ func (s *Store) giveBack(ctx context.Context, replay uuid.UUID, limit int) (n in
 		SELECT id, tenant, endpoint_id, event_id, job_id, type, url, was_status, was_trigger, was_replay_id, attempts, was_step,
 			thin, created_at, was_finished_at
 		FROM back`
-	const close = `
+	const ended = `
 		UPDATE webhook_replays SET open = false WHERE id = $1 AND open
 			AND (SELECT true FROM pending_deliveries p WHERE p.replay_id = $1 LIMIT 1) IS NULL`
-	err = s.bounded(ctx, "give back what a replay made pending", func(ctx context.Context) error {
-		tag, err := s.pool.Exec(ctx, query, replay, limit)
-		if n = int(tag.RowsAffected()); err != nil || n == limit {
-			return err
-		}
-		_, err = s.pool.Exec(ctx, close, replay)
-		return err
+	err = s.write(ctx, "give back what a replay made pending", func(_ context.Context, t *txn) error {
+		t.count(&n, query, replay, limit)
+		t.exec(ended, replay)
+		return nil
 	})
 	return n, err
 }

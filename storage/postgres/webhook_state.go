@@ -67,14 +67,13 @@ func (s *Store) dueAgain(ctx context.Context, endpoint uuid.UUID, now time.Time)
 	const update = `
 		UPDATE pending_deliveries SET due_at = first_due_at WHERE ctid = ANY (ARRAY (
 			SELECT ctid FROM pending_deliveries
-			WHERE endpoint_id = $1 AND bulk = $2 AND due_at > $3 AND due_at > first_due_at
+			WHERE queue = $1 AND bulk = $2 AND due_at > $3 AND due_at > first_due_at
 			ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED))`
 	for _, bulk := range []bool{false, true} {
-		for made := int64(maxDueAgain); made == maxDueAgain; {
-			err := s.bounded(ctx, "make deliveries due again", func(ctx context.Context) error {
-				tag, err := s.pool.Exec(ctx, update, endpoint, bulk, now, maxDueAgain)
-				made = tag.RowsAffected()
-				return err
+		for made := maxDueAgain; made == maxDueAgain; {
+			err := s.write(ctx, "make deliveries due again", func(_ context.Context, t *txn) error {
+				t.count(&made, update, endpoint, bulk, now, maxDueAgain)
+				return nil
 			})
 			if err != nil {
 				return err

@@ -123,10 +123,9 @@ const withoutDelivery = `bodies AS (
 
 // sweepSome runs a statement and returns how many rows it is about.
 func (s *Store) sweepSome(ctx context.Context, sql string, args ...any) (n int, err error) {
-	err = s.bounded(ctx, "sweep", func(ctx context.Context) error {
-		tag, err := s.pool.Exec(ctx, sql, args...)
-		n = int(tag.RowsAffected())
-		return err
+	err = s.write(ctx, "sweep", func(_ context.Context, t *txn) error {
+		t.count(&n, sql, args...)
+		return nil
 	})
 	return n, err
 }
@@ -136,7 +135,7 @@ func (s *Store) sweepSome(ctx context.Context, sql string, args ...any) (n int, 
 func (s *Store) sweepRemovals(ctx context.Context, _ time.Time, limit int) (int, error) {
 	const remove = `
 		WITH gone AS (
-			DELETE FROM deliveries WHERE id = ANY (ARRAY (
+			DELETE FROM deliveries WHERE endpoint_id = $1 AND id = ANY (ARRAY (
 				SELECT d.id FROM deliveries d WHERE d.endpoint_id = $1
 					AND (SELECT true FROM webhook_endpoints e WHERE e.id = $1) IS NULL
 				ORDER BY d.id LIMIT $2 FOR UPDATE SKIP LOCKED))
@@ -233,7 +232,7 @@ func goOnWith(
 	if len(found.ids) == 0 {
 		return 0, false, nil
 	}
-	return makePending(ctx, t, replay, found, now)
+	return makePending(ctx, t, r, found, now)
 }
 
 type selected struct{ ids, jobs []uuid.UUID }
@@ -256,11 +255,11 @@ func findSelected(ctx context.Context, t *txn, r delivery.Replay, after uuid.UUI
 // makePending makes pending what a replay selects and nobody has made so meanwhile, or
 // deleted.
 func makePending(
-	ctx context.Context, t *txn, replay uuid.UUID, found selected, now time.Time,
+	ctx context.Context, t *txn, r delivery.Replay, found selected, now time.Time,
 ) (n int, cancelled bool, err error) {
 	const move = `
 		WITH d AS (
-			DELETE FROM deliveries WHERE id = ANY ($1::uuid[]) RETURNING *
+			DELETE FROM deliveries WHERE endpoint_id = $4 AND id = ANY ($1::uuid[]) RETURNING *
 		)
 		INSERT INTO pending_deliveries (id, tenant, endpoint_id, event_id, job_id, type, url, trigger, bulk, replay_id, attempts,
 			step, thin, due_at, first_due_at, created_at, was_status, was_trigger, was_replay_id, was_step, was_finished_at)
@@ -270,11 +269,10 @@ func makePending(
 	const advance = `UPDATE webhook_replays SET reached = $2, queued = queued + $3 WHERE id = $1`
 	var made []uuid.UUID
 	t.exec(`SELECT FROM jobs WHERE id = ANY ($1::uuid[]) ORDER BY id FOR KEY SHARE`, found.jobs)
-	t.exec(`SELECT FROM deliveries WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE`, found.ids)
-	t.each(appendID(&made), move, found.ids, replay, now)
+	t.each(appendID(&made), move, found.ids, r.ID, now, r.Endpoint)
 	if err := t.flush(ctx); err != nil {
 		return 0, false, err
 	}
-	t.exec(advance, replay, found.ids[len(found.ids)-1], len(made))
+	t.exec(advance, r.ID, found.ids[len(found.ids)-1], len(made))
 	return max(len(made), 1), false, nil
 }

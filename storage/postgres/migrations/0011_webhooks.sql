@@ -102,13 +102,16 @@ CREATE INDEX webhook_replays_endpoint ON webhook_replays (endpoint_id, created_a
 CREATE INDEX webhook_replays_open ON webhook_replays (id) WHERE open;
 
 -- A delivery is in one of two tables: here as long as it is pending, so that this one is
--- as small as what is to be sent, and in deliveries when it has finished. first_due_at is
+-- as small as what is to be sent, and in deliveries when it has finished. queue is the
+-- endpoint, by which what is due is found, and endpoint_id finds all else: so a plan that
+-- was made when there was nothing does not take one index for the other. first_due_at is
 -- when it was due when it was last made pending. What a replay has made pending says in
 -- was_… what it was before.
 CREATE TABLE pending_deliveries (
     id              uuid        NOT NULL,
     tenant          text        NOT NULL COLLATE "C",
     endpoint_id     uuid        NOT NULL,
+    queue           uuid        NOT NULL GENERATED ALWAYS AS (endpoint_id) STORED,
     event_id        uuid        NOT NULL,
     job_id          uuid,
     type            text        NOT NULL COLLATE "C",
@@ -132,7 +135,7 @@ CREATE TABLE pending_deliveries (
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
     autovacuum_analyze_scale_factor = 0.05, autovacuum_analyze_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 
-CREATE INDEX pending_deliveries_due ON pending_deliveries (endpoint_id, bulk, due_at, id);
+CREATE INDEX pending_deliveries_due ON pending_deliveries (queue, bulk, due_at, id);
 CREATE INDEX pending_deliveries_job ON pending_deliveries (job_id) WHERE job_id IS NOT NULL;
 CREATE INDEX pending_deliveries_event ON pending_deliveries (event_id) WHERE job_id IS NULL;
 CREATE INDEX pending_deliveries_replay ON pending_deliveries (replay_id) WHERE replay_id IS NOT NULL;
