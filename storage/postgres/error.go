@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/puddle/v2"
 
 	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
 // fail turns an error of the database into one that a caller can act on.
@@ -38,7 +39,9 @@ func isCore(err error) bool {
 	if _, ok := errors.AsType[*jobs.Error](err); ok {
 		return true
 	}
-	for _, known := range []error{jobs.ErrStale, jobs.ErrProlonged, ErrNewerSchema, ErrOlderSchema} {
+	for _, known := range []error{
+		jobs.ErrStale, jobs.ErrProlonged, delivery.ErrTooMany, delivery.ErrChanged, delivery.ErrDisabled, ErrNewerSchema, ErrOlderSchema,
+	} {
 		if errors.Is(err, known) {
 			return true
 		}

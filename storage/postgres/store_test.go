@@ -141,3 +141,12 @@ func TestLanes(t *testing.T) {
 		return d.open(t, Config{})
 	})
 }
+
+func TestWebhooks(t *testing.T) {
+	t.Parallel()
+	d := newDatabases(t)
+	storagetest.RunWebhooks(t, func(t *testing.T) storagetest.WebhookStore {
+		t.Helper()
+		return d.open(t, Config{})
+	})
+}

@@ -106,7 +106,8 @@ const insertEndpoint = `
 		schedule_us, header, include_result, disabled, changed_at, per_job, version, created_at)
 	SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9, $10, $11::text::jsonb, $12, $13, $14, $15, $16, $17`
 
-const insertState = `INSERT INTO webhook_states (endpoint_id) VALUES ($1) ON CONFLICT (endpoint_id) DO NOTHING`
+const insertState = `
+	INSERT INTO webhook_states (endpoint_id) SELECT id FROM webhook_endpoints WHERE id = $1 ON CONFLICT (endpoint_id) DO NOTHING`
 
 // lockOwner queues the wait for others who do the same with the secrets or, for that of
 // its jobs, the endpoints of a tenant.
@@ -139,18 +140,31 @@ func (s *Store) CreateEndpoint(ctx context.Context, e delivery.Endpoint, secret 
 	})
 }
 
-// EnsureEndpoint keeps an endpoint unless it is there: see [delivery.EndpointStore].
+// EnsureEndpoint keeps an endpoint unless it is there: see [delivery.EndpointStore]. What
+// is left of one of that id that was removed goes first.
 func (s *Store) EnsureEndpoint(ctx context.Context, e delivery.Endpoint) error {
+	const unlessLeft = ` WHERE (SELECT true FROM webhook_removals r WHERE r.endpoint_id = $1) IS NULL ON CONFLICT (id) DO NOTHING`
 	args, err := endpointArgs(e)
 	if err != nil {
 		return fmt.Errorf("keep an endpoint: %w", err)
 	}
 	args = append(args, e.PerJob, e.Version, e.CreatedAt)
-	return s.write(ctx, "keep an endpoint", func(_ context.Context, t *txn) error {
-		t.exec(insertEndpoint+` ON CONFLICT (id) DO NOTHING`, args...)
-		t.exec(insertState, e.ID)
-		return nil
-	})
+	for {
+		var left []uuid.UUID
+		err := s.write(ctx, "keep an endpoint", func(_ context.Context, t *txn) error {
+			left = nil
+			t.exec(insertEndpoint+unlessLeft, args...)
+			t.exec(insertState, e.ID)
+			t.each(appendID(&left), `SELECT endpoint_id FROM webhook_removals WHERE endpoint_id = $1`, e.ID)
+			return nil
+		})
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		if err := s.removeAll(ctx, e.ID); err != nil {
+			return err
+		}
+	}
 }
 
 // Endpoint returns an endpoint: see [delivery.EndpointStore].
@@ -230,24 +244,4 @@ func lockEndpoint(
 		err = jobs.ErrNotFound
 	}
 	return disabled, version, err
-}
-
-// DeleteEndpoint removes an endpoint: see [delivery.EndpointStore]. What is left of it is
-// seen by nobody, and swept.
-func (s *Store) DeleteEndpoint(ctx context.Context, tenant string, id uuid.UUID) error {
-	return s.write(ctx, "remove an endpoint", func(ctx context.Context, t *txn) error {
-		var gone []uuid.UUID
-		t.each(appendID(&gone), `DELETE FROM webhook_endpoints WHERE id = $1 AND tenant = $2 RETURNING id`, id, tenant)
-		if err := t.flush(ctx); err != nil {
-			return err
-		}
-		if len(gone) == 0 {
-			return jobs.ErrNotFound
-		}
-		t.exec(`DELETE FROM webhook_states WHERE endpoint_id = $1`, id)
-		t.exec(`DELETE FROM webhook_secrets WHERE owner = $1`, id)
-		t.exec(`DELETE FROM webhook_replays WHERE endpoint_id = $1`, id)
-		t.exec(`INSERT INTO webhook_removals (endpoint_id, removed_at) VALUES ($1, clock_timestamp()) ON CONFLICT DO NOTHING`, id)
-		return nil
-	})
 }

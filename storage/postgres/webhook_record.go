@@ -50,7 +50,7 @@ const recordQuery = `
 	), stays AS (
 		UPDATE pending_deliveries p SET attempts = greatest(p.attempts, v.n), thin = p.thin OR v.thin,
 			step = CASE WHEN v.moves THEN v.step ELSE p.step END,
-			due_at = CASE WHEN v.moves THEN v.due_at ELSE p.due_at END
+			due_at = CASE WHEN v.moves THEN coalesce(v.due_at, v.at) ELSE p.due_at END
 		FROM fresh v
 		WHERE p.ctid = v.row AND v.n > v.attempts AND NOT (v.status = 'delivered' OR v.moves AND v.status <> 'pending')
 	), over AS (

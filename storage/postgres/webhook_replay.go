@@ -136,10 +136,8 @@ func (s *Store) Replays(ctx context.Context, tenant string, endpoint uuid.UUID) 
 		SELECT ` + replayColumns + ` FROM webhook_replays r WHERE r.endpoint_id = $1 AND r.tenant = $2
 		ORDER BY r.created_at DESC, r.id DESC LIMIT 100`
 	err = s.bounded(ctx, "list replays", func(ctx context.Context) error {
-		var one int
-		err := s.pool.QueryRow(ctx, `SELECT 1 FROM webhook_endpoints WHERE id = $1 AND tenant = $2`, endpoint, tenant).Scan(&one)
-		if err != nil {
-			return notFound(err)
+		if err := s.endpointExists(ctx, tenant, endpoint); err != nil {
+			return err
 		}
 		rows, err := s.pool.Query(ctx, query, endpoint, tenant)
 		if err != nil {

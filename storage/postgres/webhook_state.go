@@ -47,7 +47,7 @@ func (s *Store) SaveState(ctx context.Context, holder uuid.UUID, c delivery.Stat
 	if err != nil || !held || !c.Opened {
 		return err
 	}
-	return s.dueAgain(ctx, c.Endpoint, c.At)
+	return s.dueAgain(ctx, c.Endpoint)
 }
 
 // resumeAt is what the state says, as it is compared.
@@ -61,23 +61,19 @@ func resumeAt(st delivery.State) time.Time {
 // maxDueAgain is how many deliveries one transaction makes due again.
 const maxDueAgain = 2000
 
-// dueAgain makes what waits for its next attempt due as it was first. It is several
+// dueAgain makes what waits for another attempt due as it was first. It is several
 // transactions: what one that is broken off leaves keeps to its schedule.
-func (s *Store) dueAgain(ctx context.Context, endpoint uuid.UUID, now time.Time) error {
+func (s *Store) dueAgain(ctx context.Context, endpoint uuid.UUID) error {
 	const update = `
 		UPDATE pending_deliveries SET due_at = first_due_at WHERE ctid = ANY (ARRAY (
-			SELECT ctid FROM pending_deliveries
-			WHERE queue = $1 AND bulk = $2 AND due_at > $3 AND due_at > first_due_at
-			ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED))`
-	for _, bulk := range []bool{false, true} {
-		for made := maxDueAgain; made == maxDueAgain; {
-			err := s.write(ctx, "make deliveries due again", func(_ context.Context, t *txn) error {
-				t.count(&made, update, endpoint, bulk, now, maxDueAgain)
-				return nil
-			})
-			if err != nil {
-				return err
-			}
+			SELECT ctid FROM pending_deliveries WHERE again = $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`
+	for made := maxDueAgain; made == maxDueAgain; {
+		err := s.write(ctx, "make deliveries due again", func(_ context.Context, t *txn) error {
+			t.count(&made, update, endpoint, maxDueAgain)
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

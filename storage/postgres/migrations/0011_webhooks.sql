@@ -60,7 +60,6 @@ CREATE INDEX webhook_secrets_expiry ON webhook_secrets (expires_at) WHERE expire
 -- Endpoints that are gone, until nothing is left of what went to them.
 CREATE TABLE webhook_removals (
     endpoint_id    uuid        NOT NULL PRIMARY KEY,
-    removed_at     timestamptz NOT NULL,
     schema_version smallint    NOT NULL DEFAULT 1
 );
 
@@ -105,7 +104,8 @@ CREATE INDEX webhook_replays_open ON webhook_replays (id) WHERE open;
 -- as small as what is to be sent, and in deliveries when it has finished. queue is the
 -- endpoint, by which what is due is found, and endpoint_id finds all else: so a plan that
 -- was made when there was nothing does not take one index for the other. first_due_at is
--- when it was due when it was last made pending. What a replay has made pending says in
+-- when it was due when it was last made pending, and again the endpoint if it is due
+-- later than that: it was attempted. What a replay has made pending says in
 -- was_… what it was before.
 CREATE TABLE pending_deliveries (
     id              uuid        NOT NULL,
@@ -124,6 +124,7 @@ CREATE TABLE pending_deliveries (
     thin            boolean     NOT NULL,
     due_at          timestamptz NOT NULL,
     first_due_at    timestamptz NOT NULL,
+    again           uuid        GENERATED ALWAYS AS (CASE WHEN due_at > first_due_at THEN endpoint_id END) STORED,
     created_at      timestamptz NOT NULL,
     was_status      text,
     was_trigger     text,
@@ -136,6 +137,7 @@ CREATE TABLE pending_deliveries (
     autovacuum_analyze_scale_factor = 0.05, autovacuum_analyze_threshold = 500, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX pending_deliveries_due ON pending_deliveries (queue, bulk, due_at, id);
+CREATE INDEX pending_deliveries_again ON pending_deliveries (again) WHERE again IS NOT NULL;
 CREATE INDEX pending_deliveries_job ON pending_deliveries (job_id) WHERE job_id IS NOT NULL;
 CREATE INDEX pending_deliveries_event ON pending_deliveries (event_id) WHERE job_id IS NULL;
 CREATE INDEX pending_deliveries_replay ON pending_deliveries (replay_id) WHERE replay_id IS NOT NULL;
