@@ -77,7 +77,7 @@ func (f *hookFixture) same(got, want any, what string) {
 
 type endpointEdit func(e *delivery.Endpoint)
 
-func ofTenant(name string) endpointEdit { return func(e *delivery.Endpoint) { e.Tenant = name } }
+func others(e *delivery.Endpoint) { e.Tenant = "other" }
 
 func wantingTypes(types ...string) endpointEdit {
 	return func(e *delivery.Endpoint) { e.Types = types }
@@ -243,7 +243,7 @@ func (f *hookFixture) leases(got []delivery.Leased, want ...delivery.Endpoint) {
 	f.t.Helper()
 	ids := make([]uuid.UUID, len(got))
 	for i, l := range got {
-		ids[i] = l.Endpoint.ID
+		ids[i] = l.ID
 	}
 	wanted := make([]uuid.UUID, len(want))
 	for i, e := range want {

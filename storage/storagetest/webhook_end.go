@@ -131,7 +131,7 @@ func endIsTold(f *hookFixture, w way) {
 	some := f.endpoint(wantingTypes(jobs.EventType(w.want)), wantingMetadata(map[string]string{"a": "b"}))
 	f.endpoint(wantingTypes(delivery.LaneOpened))
 	f.endpoint(wantingMetadata(map[string]string{"a": "c"}))
-	f.endpoint(ofTenant("other"))
+	f.endpoint(others)
 	for _, job := range w.end(f, withMetadata(map[string]string{"a": "b", "c": "d"}), withWebhook(origin)) {
 		j := f.ended(job, w.want)
 		event := f.events(tenant, job)[0]
@@ -255,7 +255,7 @@ func endIsDueBySchedule(f *hookFixture) {
 }
 
 func endOfOthers(f *hookFixture) {
-	mine, theirs, origin := f.endpoint(), f.endpoint(ofTenant("other")), f.origin(ofTenant("other"))
+	mine, theirs, origin := f.endpoint(), f.endpoint(others), f.origin(others)
 	f.answered("a", time.Minute, withWebhook(origin))
 	equal(f.fixture, len(f.deliveries(mine)), 1, "deliveries of the tenant")
 	equal(f.fixture, len(f.deliveries(theirs)), 0, "deliveries of another")

@@ -52,7 +52,7 @@ func endpointOfOthers(f *hookFixture) {
 	theirs := e
 	theirs.Tenant, theirs.URL = "other", "https://other.example.com"
 	d := f.told(e, time.Minute)
-	f.told(f.endpoint(ofTenant("other")), time.Minute)
+	f.told(f.endpoint(others), time.Minute)
 	for doing, err := range map[string]error{
 		"read":          second(f.hooks.Endpoint(ctx, "other", e.ID)),
 		"change":        f.hooks.UpdateEndpoint(ctx, theirs),
@@ -104,13 +104,13 @@ func (f *hookFixture) endpoints(before uuid.UUID, limit int) (ids []uuid.UUID) {
 	list, err := f.hooks.Endpoints(f.t.Context(), tenant, before, limit)
 	f.must(err, "list endpoints")
 	for _, w := range list {
-		ids = append(ids, w.Endpoint.ID)
+		ids = append(ids, w.ID)
 	}
 	return ids
 }
 
 func endpointsAreListed(f *hookFixture) {
-	f.endpoint(ofTenant("other"))
+	f.endpoint(others)
 	var want []uuid.UUID
 	for i := range 5 {
 		want = append(want, f.endpoint(func(e *delivery.Endpoint) { e.CreatedAt = f.at(time.Duration(i) * time.Second) }).ID)
@@ -134,7 +134,7 @@ func endpointsAreBounded(f *hookFixture) {
 	f.mustBe(f.hooks.CreateEndpoint(f.t.Context(), e, f.secret(tenant, e.ID)), delivery.ErrTooMany, "create one too many")
 	_, err := f.hooks.Endpoint(f.t.Context(), tenant, e.ID)
 	f.mustBe(err, jobs.ErrNotFound, "read one too many")
-	f.endpoint(ofTenant("other"))
+	f.endpoint(others)
 	f.must(f.hooks.DeleteEndpoint(f.t.Context(), tenant, f.endpoints(uuid.Nil, 1)[0]), "delete an endpoint")
 	f.endpoint()
 }

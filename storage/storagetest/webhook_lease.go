@@ -43,7 +43,7 @@ func leaseTellsAll(f *hookFixture) {
 }
 
 func leaseOfTheDue(f *hookFixture) {
-	due, other, origin := f.endpoint(), f.endpoint(ofTenant("other")), f.origin()
+	due, other, origin := f.endpoint(), f.endpoint(others), f.origin()
 	off := f.endpoint()
 	f.endpoint(wantingTypes(delivery.LaneOpened))
 	later := f.endpoint(scheduled(time.Hour))
@@ -100,13 +100,13 @@ func leasesRace(f *hookFixture) {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, l := range leased {
-				times[l.Endpoint.ID]++
+				times[l.ID]++
 			}
 		})
 	}
 	group.Wait()
 	for _, l := range f.lease(newID(f.t), f.at(time.Minute)) { // what they left to each other
-		times[l.Endpoint.ID]++
+		times[l.ID]++
 	}
 	equal(f.fixture, len(times), endpoints, "leased")
 	for e, n := range times {
@@ -285,7 +285,7 @@ func nextDue(f *hookFixture) {
 }
 
 func dueAmong(f *hookFixture) {
-	held, free, off, gone := f.endpoint(), f.endpoint(ofTenant("other")), f.endpoint(), f.endpoint()
+	held, free, off, gone := f.endpoint(), f.endpoint(others), f.endpoint(), f.endpoint()
 	later, bulk := f.endpoint(scheduled(time.Hour)), f.endpoint()
 	j := f.answered("a", time.Minute)
 	f.answered("b", time.Minute, withTenant("other"))

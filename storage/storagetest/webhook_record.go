@@ -182,7 +182,7 @@ func thinIsKept(f *hookFixture) {
 
 func manyAreRecorded(f *hookFixture) {
 	const many = 300
-	e, other := f.endpoint(), f.endpoint(ofTenant("other"))
+	e, other := f.endpoint(), f.endpoint(others)
 	for range many {
 		f.submit("a")
 	}

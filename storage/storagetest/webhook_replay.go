@@ -306,7 +306,7 @@ func replayWithoutSome(f *hookFixture) {
 }
 
 func replaysTogether(f *hookFixture) {
-	e, other := f.endpoint(), f.endpoint(ofTenant("other"))
+	e, other := f.endpoint(), f.endpoint(others)
 	mine, theirs := f.finished(e, time.Second, delivery.StatusFailed), f.finished(other, time.Second, delivery.StatusFailed)
 	older := f.finished(e, -day, delivery.StatusFailed)
 	first := f.replay(e, func(r *delivery.Replay) { r.Until = f.now })

@@ -20,7 +20,7 @@ func secretRules() []hookRule {
 }
 
 // rotate makes a new secret the owner's and returns it, and how many are left besides.
-func (f *hookFixture) rotate(tenant string, owner uuid.UUID, at, until time.Time) (delivery.Secret, int) {
+func (f *hookFixture) rotate(owner uuid.UUID, at, until time.Time) (delivery.Secret, int) {
 	f.t.Helper()
 	s := f.secret(tenant, owner)
 	s.CreatedAt = at
@@ -46,18 +46,18 @@ func secretOverlaps(f *hookFixture) {
 	f.must(f.hooks.CreateEndpoint(f.t.Context(), e, first), "create an endpoint")
 	f.told(e, time.Minute)
 	holder := f.hold(e, f.at(time.Minute))
-	second, left := f.rotate(tenant, e.ID, f.at(time.Hour), f.at(25*time.Hour))
+	second, left := f.rotate(e.ID, f.at(time.Hour), f.at(25*time.Hour))
 	equal(f.fixture, left, 1, "left besides the second")
-	third, left := f.rotate(tenant, e.ID, f.at(2*time.Hour), f.at(3*time.Hour))
+	third, left := f.rotate(e.ID, f.at(2*time.Hour), f.at(3*time.Hour))
 	equal(f.fixture, left, 2, "left besides the third")
 	f.same(f.signing(holder, e, f.at(2*time.Hour)), []string{third.Key, second.Key, first.Key}, "keys")
 	f.same(f.signing(holder, e, f.at(3*time.Hour)), []string{third.Key}, "keys: the first signs no longer for the third")
-	fourth, left := f.rotate(tenant, e.ID, f.at(2*time.Hour), f.at(100*time.Hour))
+	fourth, left := f.rotate(e.ID, f.at(2*time.Hour), f.at(100*time.Hour))
 	equal(f.fixture, left, 3, "left besides the fourth")
 	f.same(f.signing(holder, e, f.at(3*time.Hour)), []string{fourth.Key, third.Key}, "keys")
 	f.same(f.signing(holder, e, f.at(100*time.Hour)), []string{fourth.Key}, "keys")
 	equal(f.fixture, f.watched(tenant, e.ID).PublicKey, fourth.PublicKey, "public key")
-	_, left = f.rotate(tenant, e.ID, f.at(50*time.Hour), f.at(1000*time.Hour))
+	_, left = f.rotate(e.ID, f.at(50*time.Hour), f.at(1000*time.Hour))
 	equal(f.fixture, left, 2, "left besides the fifth, when two have expired")
 }
 
@@ -66,7 +66,7 @@ func secretReplacedAtOnce(f *hookFixture) {
 	f.told(e, time.Minute)
 	holder := f.hold(e, f.at(time.Minute))
 	for _, until := range []time.Time{f.at(time.Hour), {}} {
-		s, left := f.rotate(tenant, e.ID, f.at(time.Hour), until)
+		s, left := f.rotate(e.ID, f.at(time.Hour), until)
 		equal(f.fixture, left, 0, "left")
 		f.same(f.signing(holder, e, f.now), []string{s.Key}, "keys")
 	}
@@ -78,7 +78,7 @@ func secretsAreBounded(f *hookFixture) {
 	holder := f.hold(e, f.at(time.Minute))
 	var want []string
 	for i := range 2 * delivery.MaxSecrets {
-		s, left := f.rotate(tenant, e.ID, f.at(time.Duration(i+1)*time.Second), f.at(day))
+		s, left := f.rotate(e.ID, f.at(time.Duration(i+1)*time.Second), f.at(day))
 		equal(f.fixture, left, min(i+1, delivery.MaxSecrets-1), "left")
 		want = append([]string{s.Key}, want...)
 	}
@@ -86,7 +86,7 @@ func secretsAreBounded(f *hookFixture) {
 }
 
 func secretOwners(f *hookFixture) {
-	_, left := f.rotate(tenant, delivery.TenantOwner(tenant), f.now, f.now)
+	_, left := f.rotate(delivery.TenantOwner(tenant), f.now, f.now)
 	equal(f.fixture, left, 0, "left")
 	for owner, want := range map[uuid.UUID]bool{
 		delivery.TenantOwner(tenant): true, delivery.TenantOwner("other"): false, newID(f.t): false,

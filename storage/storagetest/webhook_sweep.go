@@ -45,7 +45,7 @@ func sweepLimit(f *hookFixture) {
 	for range 30 {
 		f.submit("a")
 	}
-	f.finish(f.success(f.claim(f.fixture.release(f.now), f.worker()), f.at(time.Minute)))
+	f.finish(f.success(f.claim(f.release(f.now), f.worker()), f.at(time.Minute)))
 	for _, d := range f.deliveries(replayed) {
 		f.record(f.ending(d, f.at(time.Minute), delivery.StatusFailed))
 	}
@@ -69,7 +69,7 @@ func sweepsRace(f *hookFixture) {
 	for range many {
 		f.submit("a")
 	}
-	f.finish(f.success(f.claim(f.fixture.release(f.now), f.worker()), f.at(time.Minute)))
+	f.finish(f.success(f.claim(f.release(f.now), f.worker()), f.at(time.Minute)))
 	for _, d := range f.deliveries(replayed) {
 		f.record(f.ending(d, f.at(time.Minute), delivery.StatusFailed))
 	}
@@ -96,7 +96,7 @@ func sweepsRace(f *hookFixture) {
 
 func sweepSecrets(f *hookFixture) {
 	e := f.endpoint()
-	f.rotate(tenant, e.ID, f.at(time.Minute), f.at(time.Hour))
+	f.rotate(e.ID, f.at(time.Minute), f.at(time.Hour))
 	equal(f.fixture, f.sweep(f.at(time.Hour-time.Microsecond)), 0, "swept before")
 	equal(f.fixture, f.sweep(f.at(time.Hour)), 1, "swept")
 	has, err := f.hooks.HasSecret(f.t.Context(), tenant, e.ID, f.at(1000*day))

@@ -123,7 +123,7 @@ func tellRaces(f *hookFixture) {
 }
 
 func tellOfOthers(f *hookFixture) {
-	mine, theirs := f.endpoint(), f.endpoint(ofTenant("other"))
+	mine, theirs := f.endpoint(), f.endpoint(others)
 	v, told := f.tell()
 	f.toldTo(told, mine)
 	equal(f.fixture, len(f.deliveries(theirs)), 0, "deliveries of another tenant")
