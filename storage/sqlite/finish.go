@@ -114,6 +114,17 @@ func (e execution) payerAt(ctx context.Context, t *statements, at int64) (uuid.U
 	return payer, err
 }
 
+// leastChunk is how many jobs end in one transaction however many endpoints are told.
+const leastChunk = 8
+
+// chunkFor is how many jobs of a tenant end in one transaction: what is written is more
+// by a delivery of each to each endpoint.
+func (s *Store) chunkFor(ctx context.Context, t *statements, tenant string) (int, error) {
+	var endpoints int
+	err := t.row(ctx, `SELECT count(*) FROM webhook_endpoints WHERE tenant = ?`, tenant).Scan(&endpoints)
+	return min(s.chunk, max(s.chunk/(1+endpoints), leastChunk)), err
+}
+
 // endChunk ends up to a chunk of the execution's jobs, in the order of their
 // ids, each as its own deadline shapes it, and reports whether any are left.
 func (s *Store) endChunk(
@@ -123,15 +134,19 @@ func (s *Store) endChunk(
 		id                   uuid.UUID
 		deadline, staleAfter int64
 	}
-	chunk, err := all(ctx, t, func(row scanner) (j liveJob, err error) {
-		return j, row.Scan(&j.id, &j.deadline, &j.staleAfter)
-	}, `SELECT job_id, deadline, stale_after FROM live_jobs WHERE execution_id = ? ORDER BY job_id LIMIT +?`,
-		id(e.id), s.chunk+1)
+	most, err := s.chunkFor(ctx, t, e.tenant)
 	if err != nil {
 		return nil, false, err
 	}
-	if more = len(chunk) > s.chunk; more {
-		chunk = chunk[:s.chunk]
+	chunk, err := all(ctx, t, func(row scanner) (j liveJob, err error) {
+		return j, row.Scan(&j.id, &j.deadline, &j.staleAfter)
+	}, `SELECT job_id, deadline, stale_after FROM live_jobs WHERE execution_id = ? ORDER BY job_id LIMIT +?`,
+		id(e.id), most+1)
+	if err != nil {
+		return nil, false, err
+	}
+	if more = len(chunk) > most; more {
+		chunk = chunk[:most]
 	}
 	for _, j := range chunk {
 		how := usual

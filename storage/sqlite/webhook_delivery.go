@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -126,13 +128,31 @@ func (s *Store) Deliveries(ctx context.Context, query delivery.Query) ([]deliver
 				return nil, err
 			}
 		}
-		text, args := listDeliveries(query)
-		return all(ctx, q, scanDelivery, text, args...)
+		if query.Job != uuid.Nil || query.Status != "" {
+			return listDeliveries(ctx, q, query)
+		}
+		return listOfEach(ctx, q, query)
 	})
 }
 
-// listDeliveries returns the statement of a list: one of a few texts.
-func listDeliveries(query delivery.Query) (string, []any) {
+// listOfEach merges the lists of each status, as they are in the index.
+func listOfEach(ctx context.Context, q *statements, query delivery.Query) ([]delivery.Delivery, error) {
+	var merged []delivery.Delivery
+	for _, query.Status = range []delivery.Status{
+		delivery.StatusPending, delivery.StatusDelivered, delivery.StatusFailed, delivery.StatusSkipped,
+	} {
+		list, err := listDeliveries(ctx, q, query)
+		if err != nil {
+			return nil, err
+		}
+		merged = append(merged, list...)
+	}
+	slices.SortFunc(merged, func(a, b delivery.Delivery) int { return bytes.Compare(b.ID[:], a.ID[:]) })
+	return merged[:min(len(merged), query.Limit)], nil
+}
+
+// listDeliveries runs one of a few statements.
+func listDeliveries(ctx context.Context, q *statements, query delivery.Query) ([]delivery.Delivery, error) {
 	text, args := selectDelivery+` WHERE d.tenant = ?`, []any{query.Tenant}
 	add := func(condition string, value any) { text, args = text+condition, append(args, value) }
 	if query.Job != uuid.Nil {
@@ -143,9 +163,6 @@ func listDeliveries(query delivery.Query) (string, []any) {
 	}
 	if query.Status != "" {
 		add(` AND d.status = ?`, string(query.Status))
-		if query.Status != delivery.StatusDelivered {
-			text += ` AND d.status <> 'delivered'`
-		}
 	}
 	if query.Type != "" {
 		add(` AND d.type = ?`, query.Type)
@@ -154,7 +171,7 @@ func listDeliveries(query delivery.Query) (string, []any) {
 		add(` AND d.id < ?`, id(query.Before))
 	}
 	add(` ORDER BY d.id DESC LIMIT +?`, query.Limit)
-	return text, args
+	return all(ctx, q, scanDelivery, text, args...)
 }
 
 // Delivery returns a delivery with its attempts: see [delivery.EndpointStore].

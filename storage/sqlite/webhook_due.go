@@ -10,17 +10,20 @@ import (
 	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
-// selectDue reads what is due of an endpoint that is there and enabled, of one kind: bulk
-// or not.
+// selectDue reads what is due of an endpoint, of one kind: bulk or not.
 const selectDue = selectDeliveryHead + `, b.body, v.data` + selectDeliveryTail + `
 	LEFT JOIN delivery_bodies b ON b.delivery_id = d.id
 	LEFT JOIN events v ON d.job_id IS NULL AND v.job_id = d.event_id AND v.id = d.event_id
-	WHERE d.endpoint_id = ? AND d.bulk = ? AND d.due_at <= ? AND d.status = 'pending' AND e.disabled = ''
+	WHERE d.endpoint_id = ? AND d.bulk = ? AND d.due_at <= ? AND d.status = 'pending'
 	ORDER BY d.due_at, d.id LIMIT +?`
 
 // Due lists what is due of an endpoint: see [delivery.CourierStore].
 func (s *Store) Due(ctx context.Context, endpoint uuid.UUID, now time.Time, limit int) ([]delivery.Due, error) {
 	return read(ctx, s, "list what is due", func(ctx context.Context, q *statements) ([]delivery.Due, error) {
+		enabled, err := exists(ctx, q, `SELECT 1 FROM webhook_endpoints WHERE id = ? AND disabled = ''`, id(endpoint))
+		if err != nil || !enabled {
+			return nil, err
+		}
 		due, err := all(ctx, q, scanDue, selectDue, id(endpoint), false, micros(now), limit)
 		if err != nil || len(due) == limit {
 			return due, err

@@ -22,13 +22,13 @@ const stepping = `
 // dueEndpoints lists enabled endpoints that nobody holds and that need not be left alone,
 // by when the first of their deliveries is due that is due after a time.
 const (
-	dueEndpoints = stepping + `
-		SELECT id, due FROM (
+	dueEndpoints = stepping + `, first AS MATERIALIZED (
 			SELECT e.id, min(coalesce(` + firstDue + `0` + byDue + `, ?2 + 1), coalesce(` + firstDue + `1` + byDue + `, ?2 + 1)) AS due
 			FROM step CROSS JOIN webhook_endpoints e ON e.id = step.endpoint
 			CROSS JOIN webhook_states s ON s.endpoint_id = e.id
 			WHERE e.disabled = '' AND s.held_until <= ?3 AND s.resume_at <= ?4
-		) WHERE due <= ?2 ORDER BY due LIMIT +?5`
+		)
+		SELECT id, due FROM first WHERE due <= ?2 ORDER BY due LIMIT +?5`
 
 	firstDue = `(SELECT d.due_at FROM deliveries d
 		WHERE d.endpoint_id = step.endpoint AND d.status = 'pending' AND d.due_at > ?1 AND d.bulk = `
@@ -56,26 +56,42 @@ func dueBetween(
 func (s *Store) LeaseEndpoints(
 	ctx context.Context, holder uuid.UUID, now time.Time, limit int,
 ) ([]delivery.Leased, error) {
-	some, err := read(ctx, s, "look for what is due", func(ctx context.Context, q *statements) ([]dueEndpoint, error) {
-		return dueBetween(ctx, q, 0, micros(now), now, min(limit, 1))
+	due, err := read(ctx, s, "look for what is due", func(ctx context.Context, q *statements) ([]dueEndpoint, error) {
+		return dueBetween(ctx, q, 0, micros(now), now, limit)
 	})
-	if err != nil || len(some) == 0 {
+	if err != nil || len(due) == 0 {
 		return nil, err
 	}
 	return change(ctx, s, "lease endpoints", func(ctx context.Context, t *statements) ([]delivery.Leased, error) {
-		due, err := dueBetween(ctx, t, 0, micros(now), now, limit)
-		if err != nil {
-			return nil, err
-		}
-		leased := make([]delivery.Leased, len(due))
-		for i, d := range due {
-			if leased[i], err = lease(ctx, t, holder, d.id, now); err != nil {
+		var leased []delivery.Leased
+		for _, d := range due {
+			free, err := isFree(ctx, t, d.id, now)
+			if err != nil {
 				return nil, err
 			}
+			if !free {
+				continue
+			}
+			l, err := lease(ctx, t, holder, d.id, now)
+			if err != nil {
+				return nil, err
+			}
+			leased = append(leased, l)
 		}
 		return leased, nil
 	})
 }
+
+// isFree reports whether an endpoint may be leased still.
+func isFree(ctx context.Context, t *statements, endpoint uuid.UUID, now time.Time) (bool, error) {
+	return exists(ctx, t, `
+		SELECT 1 FROM webhook_endpoints e CROSS JOIN webhook_states s ON s.endpoint_id = e.id`+joinDue+`
+		WHERE e.id = ? AND e.disabled = '' AND s.held_until <= ? AND s.resume_at <= ? AND d.due_at <= ? LIMIT 1`,
+		id(endpoint), micros(time.Now()), micros(now), micros(now))
+}
+
+// joinDue joins what is pending of endpoint e, of either kind, as d.
+const joinDue = ` CROSS JOIN deliveries d ON d.endpoint_id = e.id AND d.status = 'pending' AND d.bulk IN (0, 1)`
 
 // lease makes holder hold an endpoint that is there, for no less than it is held.
 func lease(
@@ -161,8 +177,7 @@ func (s *Store) DueAmong(ctx context.Context, endpoints []uuid.UUID, now time.Ti
 		var due []uuid.UUID
 		for _, endpoint := range endpoints {
 			ok, err := exists(ctx, q, `
-				SELECT 1 FROM webhook_endpoints e CROSS JOIN deliveries d ON d.endpoint_id = e.id
-				WHERE e.id = ? AND e.disabled = '' AND d.status = 'pending' AND d.bulk IN (0, 1) AND d.due_at <= ? LIMIT 1`,
+				SELECT 1 FROM webhook_endpoints e`+joinDue+` WHERE e.id = ? AND e.disabled = '' AND d.due_at <= ? LIMIT 1`,
 				id(endpoint), micros(now))
 			if err != nil {
 				return nil, err

@@ -61,44 +61,52 @@ func jsonList[T any](list []T) (string, error) {
 }
 
 func (s *Store) countChosen(ctx context.Context, r delivery.Replay) (int64, error) {
-	return read(ctx, s, "count what a replay selects", func(ctx context.Context, q *statements) (n int64, err error) {
-		where, args, err := chosen(r, uuid.Nil)
-		if err != nil {
-			return 0, err
+	return read(ctx, s, "count what a replay selects", func(ctx context.Context, q *statements) (total int64, err error) {
+		for _, status := range statusesOf(r) {
+			where, args, err := chosen(r, status, uuid.Nil)
+			if err != nil {
+				return 0, err
+			}
+			var n int64
+			if err := q.row(ctx, `SELECT count(*) FROM deliveries`+where, args...).Scan(&n); err != nil {
+				return 0, err
+			}
+			total += n
 		}
-		err = q.row(ctx, `SELECT count(*) FROM deliveries`+where, args...).Scan(&n)
-		return n, err
+		return total, nil
 	})
 }
 
-// chosen is the condition for what a replay selects behind a delivery, in the order of
-// ids: one of a few texts. Ids of deliveries begin with the time of their events.
-func chosen(r delivery.Replay, after uuid.UUID) (where string, args []any, err error) {
-	if first := floorID(r.Since); bytes.Compare(after[:], first[:]) < 0 {
-		after = first
+// statusesOf lists the statuses that a replay selects.
+func statusesOf(r delivery.Replay) []delivery.Status {
+	return slices.DeleteFunc([]delivery.Status{
+		delivery.StatusDelivered, delivery.StatusFailed, delivery.StatusSkipped,
+	}, func(s delivery.Status) bool { return len(r.Statuses) > 0 && !slices.Contains(r.Statuses, s) })
+}
+
+// chosen is the condition for what a replay selects of one status behind a delivery, in
+// the order of ids: one of two texts. Ids begin with the millisecond of their event: only
+// in the first and the last one it must be looked at more closely.
+func chosen(r delivery.Replay, status delivery.Status, after uuid.UUID) (where string, args []any, err error) {
+	first, second := floorID(r.Since), floorID(r.Since.Add(time.Millisecond))
+	if bytes.Compare(after[:], first[:]) > 0 {
+		first = after
 	}
-	before, last := int64(never), uuid.Max
+	before, last, end := int64(never), uuid.Max, uuid.Max
 	if !r.Until.IsZero() {
-		before, last = micros(r.Until), floorID(r.Until.Add(time.Millisecond))
+		before, last, end = micros(r.Until), floorID(r.Until), floorID(r.Until.Add(time.Millisecond))
 	}
-	where = ` WHERE endpoint_id = ? AND id > ? AND id < ? AND created_at >= ? AND created_at < ? AND status <> 'pending'`
-	args = []any{id(r.Endpoint), id(after), id(last), micros(r.Since), before}
-	if len(r.Statuses) > 0 {
-		list, err := jsonList(r.Statuses)
-		if err != nil {
-			return "", nil, err
-		}
-		where, args = where+` AND status IN (SELECT m.value FROM json_each(?) m)`, append(args, list)
-		if !slices.Contains(r.Statuses, delivery.StatusDelivered) {
-			where += ` AND status <> 'delivered'`
-		}
+	where = ` WHERE endpoint_id = ? AND status = ? AND id > ? AND id < ?
+		AND (id >= ? AND id < ? OR created_at >= ? AND created_at < ?)`
+	args = []any{
+		id(r.Endpoint), string(status), id(first), id(end), id(second), id(last), micros(r.Since), before,
 	}
 	if len(r.Types) > 0 {
-		list, err := jsonList(r.Types)
+		types, err := jsonList(r.Types)
 		if err != nil {
 			return "", nil, err
 		}
-		where, args = where+` AND type IN (SELECT m.value FROM json_each(?) m)`, append(args, list)
+		where, args = where+` AND type IN (SELECT m.value FROM json_each(?) m)`, append(args, types)
 	}
 	return where, args, nil
 }
@@ -233,13 +241,21 @@ func nextOf(ctx context.Context, q *statements, r replayed, limit int) (p page, 
 	if err := q.row(ctx, pending, id(r.ID)).Scan(&p.pending); err != nil {
 		return page{}, err
 	}
-	where, args, err := chosen(r.Replay, r.cursor)
-	if err != nil {
-		return page{}, err
-	}
 	limit = min(limit, delivery.MaxReplayPending-p.pending)
-	p.deliveries, err = all(ctx, q, scanID, `SELECT id FROM deliveries`+where+` ORDER BY id LIMIT +?`, append(args, limit)...)
-	return p, err
+	for _, status := range statusesOf(r.Replay) {
+		where, args, err := chosen(r.Replay, status, r.cursor)
+		if err != nil {
+			return page{}, err
+		}
+		list, err := all(ctx, q, scanID, `SELECT id FROM deliveries`+where+` ORDER BY id LIMIT +?`, append(args, limit)...)
+		if err != nil {
+			return page{}, err
+		}
+		p.deliveries = append(p.deliveries, list...)
+	}
+	slices.SortFunc(p.deliveries, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	p.deliveries = p.deliveries[:min(len(p.deliveries), limit)]
+	return p, nil
 }
 
 // queue makes deliveries pending for a replay.

@@ -43,7 +43,7 @@ func follow(ctx context.Context, t *statements, c delivery.StateChange) error {
 	}
 	if c.Opened {
 		_, err := t.exec(ctx, `
-			UPDATE deliveries SET due_at = first_due_at
+			UPDATE deliveries INDEXED BY deliveries_waiting SET due_at = first_due_at
 			WHERE endpoint_id = ? AND status = 'pending' AND due_at > first_due_at`, id(c.Endpoint))
 		if err != nil {
 			return err

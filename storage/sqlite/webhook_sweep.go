@@ -117,7 +117,7 @@ func (s *Store) sweepRemoved(ctx context.Context, endpoint uuid.UUID, limit int)
 	return change(ctx, s, "delete the deliveries of an endpoint", func(ctx context.Context, t *statements) (int, error) {
 		list, err := all(ctx, t, scanID, `
 			SELECT d.id FROM webhook_removals r CROSS JOIN deliveries d ON d.endpoint_id = r.endpoint_id
-			WHERE r.endpoint_id = ? ORDER BY d.id LIMIT +?`, id(endpoint), limit)
+			WHERE r.endpoint_id = ? LIMIT +?`, id(endpoint), limit)
 		if err != nil {
 			return 0, err
 		}

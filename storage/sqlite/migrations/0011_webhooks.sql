@@ -90,8 +90,7 @@ CREATE TABLE deliveries (
     schema_version  INTEGER NOT NULL DEFAULT 1
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX deliveries_endpoint ON deliveries (endpoint_id, id);
-CREATE INDEX deliveries_undelivered ON deliveries (endpoint_id, id) WHERE status <> 'delivered';
+CREATE INDEX deliveries_endpoint ON deliveries (endpoint_id, status, id, type);
 CREATE INDEX deliveries_job ON deliveries (job_id, id) WHERE job_id IS NOT NULL;
 CREATE INDEX deliveries_of_none ON deliveries (event_id) WHERE job_id IS NULL;
 CREATE INDEX deliveries_due ON deliveries (endpoint_id, bulk, due_at, id) WHERE status = 'pending';
