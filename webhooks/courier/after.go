@@ -28,7 +28,7 @@ func (t *turn) record(e ended, r delivery.Record) {
 	t.unrecorded++
 	a := Attempted{
 		Delivery: e.ID, Endpoint: t.id, Tenant: e.Tenant, Type: e.Type, N: e.n, Trigger: e.Trigger, Queue: e.queue,
-		Verdict: e.Verdict, Failure: e.Failure, Status: e.Attempt.Status, Latency: e.Latency,
+		Verdict: e.Verdict, Failure: e.Failure, Status: e.Status, Latency: e.Latency,
 		Lag: max(0, e.began.Sub(e.DueAt)), Left: r.Status,
 	}
 	if r.Status == delivery.StatusPending {

@@ -32,7 +32,9 @@ func bodyOf(t *testing.T, change func(*jobs.Job), result bool) (string, map[stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	var e struct{ Data map[string]any }
+	var e struct {
+		Data map[string]any `json:"data"`
+	}
 	if err := json.Unmarshal(body, &e); err != nil {
 		t.Fatal(err)
 	}

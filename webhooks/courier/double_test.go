@@ -50,7 +50,7 @@ func newStore() *store {
 	}
 }
 
-func ask[R any](s *store, ctx context.Context, call string, do func() (R, error)) (R, error) {
+func ask[R any](ctx context.Context, s *store, call string, do func() (R, error)) (R, error) {
 	var none R
 	if err := ctx.Err(); err != nil {
 		return none, err
@@ -94,7 +94,7 @@ func (s *store) hold(k *kept) delivery.Leased {
 }
 
 func (s *store) LeaseEndpoints(ctx context.Context, holder uuid.UUID, now time.Time, limit int) ([]delivery.Leased, error) {
-	return ask(s, ctx, "LeaseEndpoints", func() (leased []delivery.Leased, _ error) {
+	return ask(ctx, s, "LeaseEndpoints", func() (leased []delivery.Leased, _ error) {
 		for id, k := range s.endpoints {
 			if len(leased) < limit && s.free(k, now) && s.due(id, now) {
 				k.holder, k.until = holder, time.Time{}
@@ -106,7 +106,7 @@ func (s *store) LeaseEndpoints(ctx context.Context, holder uuid.UUID, now time.T
 }
 
 func (s *store) RenewEndpoints(ctx context.Context, holder uuid.UUID, ids []uuid.UUID, _ time.Time) ([]delivery.Leased, error) {
-	return ask(s, ctx, "RenewEndpoints", func() (leased []delivery.Leased, _ error) {
+	return ask(ctx, s, "RenewEndpoints", func() (leased []delivery.Leased, _ error) {
 		for _, id := range ids {
 			if k := s.endpoints[id]; k != nil && k.holder == holder && k.Disabled == "" && k.until.After(time.Now()) {
 				leased = append(leased, s.hold(k))
@@ -117,7 +117,7 @@ func (s *store) RenewEndpoints(ctx context.Context, holder uuid.UUID, ids []uuid
 }
 
 func (s *store) ReleaseEndpoints(ctx context.Context, holder uuid.UUID, ids []uuid.UUID) error {
-	_, err := ask(s, ctx, "ReleaseEndpoints", func() (none struct{}, _ error) {
+	_, err := ask(ctx, s, "ReleaseEndpoints", func() (none struct{}, _ error) {
 		for _, id := range ids {
 			if k := s.endpoints[id]; k != nil && k.holder == holder {
 				k.holder, k.until = uuid.Nil, time.Time{}
@@ -129,7 +129,7 @@ func (s *store) ReleaseEndpoints(ctx context.Context, holder uuid.UUID, ids []uu
 }
 
 func (s *store) NextDue(ctx context.Context, now time.Time) (time.Time, error) {
-	return ask(s, ctx, "NextDue", func() (next time.Time, _ error) {
+	return ask(ctx, s, "NextDue", func() (next time.Time, _ error) {
 		for _, d := range s.pending {
 			k := s.endpoints[d.Endpoint]
 			if k == nil || k.Disabled != "" || k.holder != uuid.Nil && k.until.After(time.Now()) {
@@ -148,7 +148,7 @@ func (s *store) NextDue(ctx context.Context, now time.Time) (time.Time, error) {
 }
 
 func (s *store) DueAmong(ctx context.Context, ids []uuid.UUID, now time.Time) ([]uuid.UUID, error) {
-	return ask(s, ctx, "DueAmong", func() (due []uuid.UUID, _ error) {
+	return ask(ctx, s, "DueAmong", func() (due []uuid.UUID, _ error) {
 		for _, id := range ids {
 			if s.due(id, now) {
 				due = append(due, id)
@@ -159,7 +159,7 @@ func (s *store) DueAmong(ctx context.Context, ids []uuid.UUID, now time.Time) ([
 }
 
 func (s *store) Due(ctx context.Context, endpoint uuid.UUID, now time.Time, limit int) ([]delivery.Due, error) {
-	return ask(s, ctx, "Due", func() (due []delivery.Due, _ error) {
+	return ask(ctx, s, "Due", func() (due []delivery.Due, _ error) {
 		for _, d := range s.of[endpoint] {
 			if !d.DueAt.After(now) {
 				one := *d
@@ -173,7 +173,7 @@ func (s *store) Due(ctx context.Context, endpoint uuid.UUID, now time.Time, limi
 }
 
 func (s *store) EndedJobs(ctx context.Context, ids []uuid.UUID, results bool) (map[uuid.UUID]jobs.Job, error) {
-	return ask(s, ctx, "EndedJobs", func() (map[uuid.UUID]jobs.Job, error) {
+	return ask(ctx, s, "EndedJobs", func() (map[uuid.UUID]jobs.Job, error) {
 		found := map[uuid.UUID]jobs.Job{}
 		for _, id := range ids {
 			if j, ok := s.jobs[id]; ok {
@@ -188,7 +188,7 @@ func (s *store) EndedJobs(ctx context.Context, ids []uuid.UUID, results bool) (m
 }
 
 func (s *store) KeepBodies(ctx context.Context, bodies []delivery.Body) (map[uuid.UUID][]byte, error) {
-	return ask(s, ctx, "KeepBodies", func() (map[uuid.UUID][]byte, error) {
+	return ask(ctx, s, "KeepBodies", func() (map[uuid.UUID][]byte, error) {
 		before := map[uuid.UUID][]byte{}
 		for _, b := range bodies {
 			if kept, ok := s.bodies[b.Delivery]; ok {
@@ -202,7 +202,7 @@ func (s *store) KeepBodies(ctx context.Context, bodies []delivery.Body) (map[uui
 }
 
 func (s *store) Record(ctx context.Context, records []delivery.Record) error {
-	_, err := ask(s, ctx, "Record", func() (none struct{}, _ error) {
+	_, err := ask(ctx, s, "Record", func() (none struct{}, _ error) {
 		for _, r := range records {
 			s.record(r)
 		}
@@ -249,7 +249,7 @@ func (s *store) add(d *delivery.Due) {
 }
 
 func (s *store) SaveState(ctx context.Context, holder uuid.UUID, c delivery.StateChange) error {
-	_, err := ask(s, ctx, "SaveState", func() (none struct{}, _ error) {
+	_, err := ask(ctx, s, "SaveState", func() (none struct{}, _ error) {
 		k := s.endpoints[c.Endpoint]
 		if k == nil || k.holder != holder {
 			return none, nil
@@ -267,7 +267,7 @@ func (s *store) SaveState(ctx context.Context, holder uuid.UUID, c delivery.Stat
 }
 
 func (s *store) Sweep(ctx context.Context, now time.Time, limit int) (int, error) {
-	return ask(s, ctx, "Sweep", func() (n int, _ error) {
+	return ask(ctx, s, "Sweep", func() (n int, _ error) {
 		for _, d := range s.pending {
 			if k := s.endpoints[d.Endpoint]; n < limit && k.Disabled != "" {
 				d.Status = delivery.StatusSkipped
@@ -280,7 +280,7 @@ func (s *store) Sweep(ctx context.Context, now time.Time, limit int) (int, error
 }
 
 func (s *store) ForgetDeliveries(ctx context.Context, _ time.Time) error {
-	_, err := ask(s, ctx, "ForgetDeliveries", func() (none struct{}, _ error) { return none, nil })
+	_, err := ask(ctx, s, "ForgetDeliveries", func() (none struct{}, _ error) { return none, nil })
 	return err
 }
 

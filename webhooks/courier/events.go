@@ -51,7 +51,7 @@ func about(e delivery.Endpoint, s delivery.State, why delivery.Reason, disabled 
 func event(e delivery.Endpoint, eventType, what string, now time.Time, data failing) delivery.Event {
 	id := uuid.NewSHA1(e.ID, []byte(eventType+what))
 	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(max(now.UnixMilli(), 0))<<16) //nolint:gosec // not negative
+	binary.BigEndian.PutUint64(ms[:], uint64(max(now.UnixMilli(), 0))<<16)
 	copy(id[:6], ms[:6])
 	body, _ := json.Marshal(data) // it has nothing that cannot be encoded
 	return delivery.Event{

@@ -113,7 +113,7 @@ func (c *Courier) renew(ctx context.Context, turns []*turn) error {
 	}
 	by := make(map[uuid.UUID]delivery.Leased, len(leased))
 	for _, l := range leased {
-		by[l.Endpoint.ID] = l
+		by[l.ID] = l
 	}
 	for _, t := range turns {
 		l, ok := by[t.id]

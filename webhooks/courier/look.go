@@ -113,7 +113,7 @@ func (c *Courier) lease(ctx, work, attempts context.Context, limit int) (int, er
 		h.taken = true
 		c.begin(work, attempts, h)
 		if c.changes.since(asked) { // it may have been read before it was changed
-			c.Changed(l.Endpoint.ID)
+			c.Changed(l.ID)
 		}
 	}
 	return len(leased), nil
@@ -124,7 +124,7 @@ func (c *Courier) lease(ctx, work, attempts context.Context, limit int) (int, er
 func (c *Courier) begin(work, attempts context.Context, h *held) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t, ok := c.turns[h.Endpoint.ID]; ok {
+	if t, ok := c.turns[h.ID]; ok {
 		t.mail.post(func(to *letters) { to.held = h })
 		return
 	}

@@ -64,7 +64,7 @@ func TestAReceiverThatWasDownForThreeDaysGetsEverythingInOrder(t *testing.T) {
 		if first := len(slices.DeleteFunc(slices.Clone(at), func(a time.Time) bool { return a.Sub(at[0]) >= 10*time.Second })); first < 12 || first > 16 {
 			t.Errorf("%d attempts in the first ten seconds, want some 15", first)
 		}
-		if _, facts := r.told(); !slices.Equal(facts, []string{"opened", "failing", "closed"}) {
+		if facts := r.told(); !slices.Equal(facts, []string{"opened", "failing", "closed"}) {
 			t.Errorf("observers were told %v", facts)
 		}
 	})

@@ -189,7 +189,7 @@ func TestAPoisonEventEndsAmidGoodOnes(t *testing.T) {
 		if n := r.store.count(); n[delivery.StatusDelivered] != 6*24 {
 			t.Errorf("got %v, want the good ones delivered", n)
 		}
-		if _, facts := r.told(); len(facts) != 0 {
+		if facts := r.told(); len(facts) != 0 {
 			t.Errorf("got %v, want the breaker left alone", facts)
 		}
 	})
@@ -395,12 +395,17 @@ func TestNoEndpointIsDisabledInSilence(t *testing.T) {
 		after  time.Duration
 	}{
 		"failing": {
-			dead, secret, delivery.DisabledFailing, []string{"opened", "failing", "failing", "disabled: failing"},
-			[]string{delivery.EndpointFailing, delivery.EndpointFailing, delivery.EndpointDisabled}, 5*24*time.Hour + time.Hour,
+			dead, secret, delivery.DisabledFailing,
+			[]string{"opened", "failing", "failing", "disabled: failing"},
+			[]string{delivery.EndpointFailing, delivery.EndpointFailing, delivery.EndpointDisabled},
+			5*24*time.Hour + time.Hour,
 		},
 		"gone": {
-			delivery.Attempt{Verdict: delivery.Gone, Status: 410}, secret, delivery.DisabledGone, []string{"disabled: gone"},
-			[]string{delivery.EndpointDisabled}, 2 * time.Second,
+			delivery.Attempt{Verdict: delivery.Gone, Status: 410},
+			secret, delivery.DisabledGone,
+			[]string{"disabled: gone"},
+			[]string{delivery.EndpointDisabled},
+			2 * time.Second,
 		},
 		"secret erased": {
 			good, "", delivery.DisabledUnreadable, []string{"disabled: unreadable"}, []string{delivery.EndpointDisabled}, 2 * time.Second,
@@ -419,7 +424,7 @@ func TestNoEndpointIsDisabledInSilence(t *testing.T) {
 				if got := r.store.state(e.ID); got.Disabled != c.why {
 					t.Errorf("the endpoint is disabled: %q, want %q", got.Disabled, c.why)
 				}
-				if _, facts := r.told(); !slices.Equal(facts, c.facts) {
+				if facts := r.told(); !slices.Equal(facts, c.facts) {
 					t.Errorf("observers were told %v, want %v", facts, c.facts)
 				}
 				var types []string

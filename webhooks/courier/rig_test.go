@@ -3,8 +3,8 @@ package courier
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -78,11 +78,11 @@ func (r *rig) fact(what string) {
 	r.facts = append(r.facts, what)
 }
 
-// told returns what observers were told.
-func (r *rig) told() ([]Attempted, []string) {
+// told returns what observers were told of endpoints.
+func (r *rig) told() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]Attempted(nil), r.attempted...), append([]string(nil), r.facts...)
+	return slices.Clone(r.facts)
 }
 
 // seldom is for tests of days: nothing is looked for that nobody tells of.
@@ -132,12 +132,6 @@ func receiver(t *testing.T, handle http.HandlerFunc) *delivery.Sender {
 		<-done
 	})
 	return delivery.NewSender(transport, "test")
-}
-
-// waitOut answers nothing until the sender has gone.
-func waitOut(r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body) // or the server does not notice
-	<-r.Context().Done()
 }
 
 var errAway = jobs.Unavailable(errors.New("cut off"))

@@ -22,8 +22,8 @@ import (
 	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
-// real is a rig over a real store, and a receiver that is reached by HTTP.
-type real struct {
+// stage is a rig over a real store, and a receiver that is reached by HTTP.
+type stage struct {
 	*rig
 
 	store   *sqlite.Store
@@ -42,7 +42,7 @@ type receipt struct {
 	at       time.Time
 }
 
-func newReal(t *testing.T) *real {
+func newStage(t *testing.T) *stage {
 	t.Helper()
 	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "p.db"), Relaxed: true})
 	if err != nil {
@@ -54,7 +54,7 @@ func newReal(t *testing.T) *real {
 		}
 	})
 	catalog := jobs.NewCatalog(nil, map[string][]string{"sim": {"m"}}, jobs.Route{MaxAttempts: 1, Timeouts: jobs.DefaultTimeouts()})
-	r := &real{rig: newRig(t), store: s, service: jobs.NewService(s, queuetest.New(), catalog)}
+	r := &stage{rig: newRig(t), store: s, service: jobs.NewService(s, queuetest.New(), catalog)}
 	key, err := webhooks.ParseKey(secret)
 	if err != nil {
 		t.Fatal(err)
@@ -75,19 +75,19 @@ func newReal(t *testing.T) *real {
 	return r
 }
 
-func (r *real) run(adjust ...func(*Config)) *running {
+func (r *stage) run(adjust ...func(*Config)) *running {
 	r.t.Helper()
 	return r.start(r.sender, append([]func(*Config){func(c *Config) { c.Store = r.store }}, adjust...)...)
 }
 
-func (r *real) must(err error) {
+func (r *stage) must(err error) {
 	r.t.Helper()
 	if err != nil {
 		r.t.Fatal(err)
 	}
 }
 
-func (r *real) endpoint(e delivery.Endpoint) delivery.Endpoint {
+func (r *stage) endpoint(e delivery.Endpoint) delivery.Endpoint {
 	r.t.Helper()
 	now := stamp(time.Now())
 	e.ID, e.Tenant, e.Version, e.CreatedAt, e.ChangedAt = uuid.Must(uuid.NewV7()), "acme", 1, now, now
@@ -98,7 +98,7 @@ func (r *real) endpoint(e delivery.Endpoint) delivery.Endpoint {
 }
 
 // tell tells of an event of no job and returns its deliveries' ids.
-func (r *real) tell() []string {
+func (r *stage) tell() []string {
 	r.t.Helper()
 	now := stamp(time.Now())
 	id, err := delivery.NewEventID(now)
@@ -116,7 +116,7 @@ func (r *real) tell() []string {
 }
 
 // end makes a job and ends it as cancelled.
-func (r *real) end() jobs.Job {
+func (r *stage) end() jobs.Job {
 	r.t.Helper()
 	made, err := r.service.Submit(r.t.Context(), jobs.NewJob{
 		Tenant: "acme", Request: json.RawMessage(`{"model":"sim/m","messages":[{"role":"user","content":"hi"}]}`), NoDedupe: true, Metadata: map[string]string{"order": "7"},
@@ -127,14 +127,14 @@ func (r *real) end() jobs.Job {
 	return j
 }
 
-func (r *real) receipts() []receipt {
+func (r *stage) receipts() []receipt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.received)
 }
 
 // statuses counts an endpoint's deliveries.
-func (r *real) statuses(e delivery.Endpoint) map[delivery.Status]int {
+func (r *stage) statuses(e delivery.Endpoint) map[delivery.Status]int {
 	r.t.Helper()
 	n := map[delivery.Status]int{}
 	q := delivery.Query{Tenant: e.Tenant, Endpoint: e.ID, Limit: 500}
@@ -156,7 +156,7 @@ func (r *real) statuses(e delivery.Endpoint) map[delivery.Status]int {
 func TestTheEndOfAJobReachesItsEndpoints(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newReal(t)
+		r := newStage(t)
 		r.endpoint(delivery.Endpoint{URL: "http://a.example.com/a"})
 		r.endpoint(delivery.Endpoint{URL: "http://b.example.com/b", Types: []string{delivery.JobCancelled}, Metadata: map[string]string{"order": "7"}})
 		r.endpoint(delivery.Endpoint{URL: "http://c.example.com/c", Types: []string{delivery.JobFailed}})
@@ -199,7 +199,7 @@ func TestTheEndOfAJobReachesItsEndpoints(t *testing.T) {
 func TestEventsOfADisabledEndpointAreSkippedAndCanBeReplayed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newReal(t)
+		r := newStage(t)
 		e := r.endpoint(delivery.Endpoint{URL: "http://a.example.com/"})
 		gone := true
 		r.answer = func(_ int, w http.ResponseWriter, _ *http.Request) {
@@ -219,7 +219,7 @@ func TestEventsOfADisabledEndpointAreSkippedAndCanBeReplayed(t *testing.T) {
 		gone = false
 		w, err := r.store.Endpoint(t.Context(), e.Tenant, e.ID)
 		r.must(err)
-		w.Endpoint.Disabled = ""
+		w.Disabled = ""
 		r.must(r.store.UpdateEndpoint(t.Context(), w.Endpoint))
 		live := r.tell()
 		_, err = r.store.StartReplay(t.Context(), delivery.Replay{
@@ -252,7 +252,7 @@ func TestEventsOfADisabledEndpointAreSkippedAndCanBeReplayed(t *testing.T) {
 func TestThreeDaysOfSilenceOnARealStore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newReal(t)
+		r := newStage(t)
 		e := r.endpoint(delivery.Endpoint{URL: "http://a.example.com/", Concurrency: 1})
 		began, down := time.Now(), 72*time.Hour
 		r.answer = func(_ int, w http.ResponseWriter, _ *http.Request) {
@@ -287,7 +287,7 @@ func TestThreeDaysOfSilenceOnARealStore(t *testing.T) {
 func TestCouriersTakeOverFromOneThatDies(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newReal(t)
+		r := newStage(t)
 		e := r.endpoint(delivery.Endpoint{URL: "http://a.example.com/", Concurrency: 4, Timeout: 5 * time.Second})
 		var mu sync.Mutex
 		live, most := 0, 0
@@ -333,7 +333,7 @@ func TestCouriersTakeOverFromOneThatDies(t *testing.T) {
 func TestAFloodIsDeliveredInOrderAndOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newReal(t)
+		r := newStage(t)
 		e := r.endpoint(delivery.Endpoint{URL: "http://a.example.com/", Concurrency: 1})
 		var want []string
 		for range 2000 {

@@ -36,7 +36,7 @@ func (s *times) pass(now time.Time) bool {
 }
 
 // first returns the earliest; zero: there is none.
-func (s times) first() time.Time { return earliest(s...) }
+func (s *times) first() time.Time { return earliest(*s...) }
 
 // earliest returns the earliest of those times that are not zero.
 func earliest(times ...time.Time) (first time.Time) {

@@ -61,7 +61,7 @@ type turn struct {
 func newTurn(c *Courier, h *held) *turn {
 	now := time.Now()
 	t := &turn{
-		c: c, id: h.Endpoint.ID, mail: newMailbox(), began: now, active: now, known: make(map[uuid.UUID]struct{}),
+		c: c, id: h.ID, mail: newMailbox(), began: now, active: now, known: make(map[uuid.UUID]struct{}),
 	}
 	t.hungry, t.batch = true, leastRead
 	t.waiter = &waiter{tenant: h.Tenant, granted: func(l *slot) {
@@ -134,7 +134,7 @@ func (t *turn) hold(h *held, now time.Time) {
 	enabledAnew := !h.taken && h.Version != t.Version && h.State == delivery.State{}
 	if h.taken || enabledAnew {
 		t.fares, t.kept = fares{State: h.State, probing: t.fares.probing}, h.State
-		t.writer.pending, t.urgent = delivery.StateChange{}, false
+		t.pending, t.urgent = delivery.StateChange{}, false
 	}
 	if t.held == nil || t.PerMinute != h.PerMinute {
 		t.pacer = newPacer(h.PerMinute, t.fares.PacedUntil, now)
