@@ -63,7 +63,7 @@ func (t *turn) pick(probe bool) int {
 	return 0
 }
 
-func (t *turn) queueOf(it item) Queue {
+func (t *turn) queueOf(it *item) Queue {
 	switch {
 	case it.Trigger.Bulk():
 		return Bulk
@@ -106,7 +106,7 @@ func (t *turn) free() {
 }
 
 // attempt begins one.
-func (t *turn) attempt(ctx context.Context, it item, l *slot, probe bool, now time.Time) {
+func (t *turn) attempt(ctx context.Context, it *item, l *slot, probe bool, now time.Time) {
 	t.inFlight++
 	t.started = now
 	if probe {

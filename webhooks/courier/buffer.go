@@ -26,7 +26,7 @@ const (
 // buffered is what a turn has read of its endpoint.
 type buffered struct {
 	// buffer is to be sent, in this order.
-	buffer []item
+	buffer []*item
 	// hungry says that there may be more to read, reading that that is under way.
 	hungry, reading bool
 	// batch is how much is read at a time, and largest the largest cost so far.
@@ -52,7 +52,7 @@ func (t *turn) read(ctx context.Context, now time.Time) time.Time {
 		t.hungry = true
 	}
 	target := t.target(now)
-	ready := t.hungry && len(t.buffer) <= target/2 || t.onlyBulk(now)
+	ready := t.hungry && len(t.buffer) <= target/4 || t.onlyBulk(now)
 	switch {
 	case t.reading, !t.stale.IsZero(), !ready:
 		return t.dues.first()
@@ -154,7 +154,7 @@ func (t *turn) tune(full bool, fresh int, now time.Time) {
 }
 
 // inOrder is the order in which deliveries are sent.
-func inOrder(a, b item) int {
+func inOrder(a, b *item) int {
 	if x, y := a.Trigger.Bulk(), b.Trigger.Bulk(); x != y {
 		if x {
 			return 1
@@ -165,8 +165,13 @@ func inOrder(a, b item) int {
 }
 
 // remove takes one out of the buffer.
-func (t *turn) remove(i int) item {
+func (t *turn) remove(i int) *item {
 	it := t.buffer[i]
+	if i == 0 {
+		t.buffer[0] = nil
+		t.buffer = t.buffer[1:]
+		return it
+	}
 	t.buffer = slices.Delete(t.buffer, i, i+1)
 	return it
 }
@@ -192,7 +197,7 @@ func (t *turn) forget(id uuid.UUID) {
 // unsendable records a delivery that has no body: it uses up a step, or all if its body
 // was there and opens for nobody.
 func (t *turn) unsendable(d delivery.Due, now time.Time) {
-	e := ended{item: item{Due: d, n: d.Attempts + 1}, queue: Live, began: now}
+	e := ended{item: &item{Due: d, n: d.Attempts + 1}, queue: Live, began: now}
 	e.Verdict, e.Failure = delivery.Failed, delivery.FailureRequest
 	r := recordOf(e, t.Schedule, false, now)
 	if d.Lost {

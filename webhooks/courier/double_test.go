@@ -167,7 +167,7 @@ func (s *store) Due(ctx context.Context, endpoint uuid.UUID, now time.Time, limi
 				due = append(due, one)
 			}
 		}
-		slices.SortFunc(due, func(a, b delivery.Due) int { return inOrder(item{Due: a}, item{Due: b}) })
+		slices.SortFunc(due, func(a, b delivery.Due) int { return inOrder(&item{Due: a}, &item{Due: b}) })
 		return due[:min(limit, len(due))], nil
 	})
 }

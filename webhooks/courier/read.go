@@ -15,9 +15,10 @@ import (
 
 // What is read and kept in memory of what is due.
 const (
-	// leastRead and mostRead bound the new deliveries of one look at an endpoint; it
-	// begins with few, and reads more as long as they are small.
-	leastRead, mostRead = 16, 200
+	// mostRead bounds the new deliveries of one look at an endpoint. The first looks for
+	// fewer: leastRead, or as many as may have results. Later ones go by how large those
+	// were.
+	leastRead, mostRead = 64, 200
 	// maxTurnBytes and maxBytes bound the bodies of one endpoint, and of all.
 	maxTurnBytes, maxBytes = 4 << 20, 64 << 20
 	// itemBytes is what a delivery takes beside its body.
@@ -40,17 +41,17 @@ type item struct {
 	read time.Time
 }
 
-func (it item) cost() int64 { return int64(len(it.send)) + itemBytes }
+func (it *item) cost() int64 { return int64(len(it.send)) + itemBytes }
 
 // canThin reports whether its body can be made smaller.
-func (it item) canThin() bool {
+func (it *item) canThin() bool {
 	_, ok, err := delivery.Thin(it.send)
 	return ok && err == nil
 }
 
 // page is what was read of an endpoint.
 type page struct {
-	items []item
+	items []*item
 	// unsendable have no body, and never will.
 	unsendable []delivery.Due
 	// full says that there may be more.
@@ -83,7 +84,7 @@ func (r *reader) read(ctx context.Context, e delivery.Endpoint, limit int) page 
 	if err != nil {
 		return page{err: fmt.Errorf("read what is due to endpoint %s: %w", e.ID, err)}
 	}
-	p := page{full: len(due) >= limit}
+	p := page{full: len(due) >= limit, items: make([]*item, 0, len(due))}
 	if p.err = r.bodies(ctx, e, due); p.err != nil {
 		return p
 	}
@@ -92,7 +93,7 @@ func (r *reader) read(ctx context.Context, e delivery.Endpoint, limit int) page 
 			p.unsendable = append(p.unsendable, d)
 			continue
 		}
-		p.items = append(p.items, item{Due: d, n: d.Attempts + 1, send: sent(d)})
+		p.items = append(p.items, &item{Due: d, n: d.Attempts + 1, send: sent(d)})
 	}
 	return p
 }

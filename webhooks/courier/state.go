@@ -33,7 +33,7 @@ type fares struct {
 
 // ended is an attempt that has ended.
 type ended struct {
-	item
+	*item
 	delivery.Attempt
 
 	queue Queue

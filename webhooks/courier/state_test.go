@@ -13,7 +13,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // attempt is one of the delivery with that number, its nth.
 func attempt(number byte, n int, a delivery.Attempt) ended {
-	e := ended{Attempt: a, timeout: 15 * time.Second, began: noon}
+	e := ended{item: &item{}, Attempt: a, timeout: 15 * time.Second, began: noon}
 	e.ID, e.n = uuid.UUID{number}, n
 	return e
 }

@@ -64,6 +64,9 @@ func newTurn(c *Courier, h *held) *turn {
 		c: c, id: h.ID, mail: newMailbox(), began: now, active: now, known: make(map[uuid.UUID]struct{}),
 	}
 	t.hungry, t.batch = true, leastRead
+	if h.IncludeResult {
+		t.batch = maxTurnBytes / (delivery.MaxResult + itemBytes)
+	}
 	t.waiter = &waiter{tenant: h.Tenant, granted: func(l *slot) {
 		t.mail.post(func(to *letters) { to.granted = append(to.granted, l) })
 	}}
