@@ -15,6 +15,11 @@
 //	keep NAME PATH        keeps that value as an environment variable
 //	exits N PROGRAM [FLAG]...
 //	                      runs a program that ends by itself with this code
+//	receiver STATUS       has a receiver of webhooks, at $RECEIVER, answer so from now on
+//	arrives TYPE [KEY]... waits for the next webhook, which must be of this type and signed with each of the keys;
+//	                      header and json look at it
+//	becomes PATH NAME REGEXP
+//	                      asks for a path until a value of its answer is so
 package promises
 
 import (
@@ -58,7 +63,7 @@ func TestPromises(t *testing.T) {
 		Setup:               func(env *testscript.Env) error { return setup(t, env, bin) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"up": up, "down": down, "leave": leave, "crash": crash, "http": ask, "status": status, "header": header, "json": value,
-			"keep": keep, "exits": exits,
+			"keep": keep, "exits": exits, "receiver": answers, "arrives": arrives, "becomes": becomes,
 		},
 	})
 }
@@ -73,12 +78,14 @@ func setup(t *testing.T, env *testscript.Env, bin string) error {
 	if err := l.Close(); err != nil {
 		return err
 	}
-	s := &script{}
+	s := &script{receiver: receive()}
 	env.Values[scriptKey{}] = s
+	env.Defer(s.receiver.server.Close)
 	env.Defer(s.kill)
 	for name, value := range map[string]string{
 		"PATH": bin + ":" + env.Getenv("PATH"), "URL": "http://" + addr, "ADDR": addr, "PENSTOCK_ADDR": addr,
 		"PENSTOCK_DATA_DIR": filepath.Join(env.WorkDir, "data"), "POSTGRES": testenv.Postgres(t), "REDIS": testenv.Redis(t),
+		"RECEIVER": s.receiver.server.URL,
 	} {
 		env.Setenv(name, value)
 	}
@@ -91,8 +98,9 @@ type scriptKey struct{}
 type script struct {
 	// api is the process that up started; nil before and after.
 	api  *exec.Cmd
-	said *said
-	last answer
+	said     *said
+	last     answer
+	receiver *receiver
 }
 
 type answer struct {
@@ -153,7 +161,8 @@ func command(ts *testscript.TestScript, program string, args []string) *exec.Cmd
 	path := filepath.Join(strings.SplitN(ts.Getenv("PATH"), ":", 2)[0], program)
 	cmd := exec.CommandContext(context.Background(), path, args...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"ADDR", "CONFIG", "DATABASE_URL", "DATA_DIR", "LOG", "REDIS_URL", "SECRET_KEY", "WORKER_ADDR"} {
+	cmd.Env = []string{"RECEIVER=" + ts.Getenv("RECEIVER")}
+	for _, name := range []string{"ADDR", "CONFIG", "DATABASE_URL", "DATA_DIR", "LOG", "PUBLIC_URL", "REDIS_URL", "SECRET_KEY", "WORKER_ADDR"} {
 		if v := ts.Getenv("PENSTOCK_" + name); v != "" {
 			cmd.Env = append(cmd.Env, "PENSTOCK_"+name+"="+v)
 		}
