@@ -273,3 +273,30 @@ func (p *process) limits() string {
 	}
 	return fmt.Sprint(lanes.Data[0].Limits)
 }
+
+// Where a tenant's jobs may have webhooks changes while the process runs.
+func TestReloadSwapsWhereJobsMayHaveWebhooks(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, oneProvider)
+	if status, answer := p.post("/v1/webhook-secret/rotate", ""); status != 200 {
+		t.Fatalf("a secret: got %d %s", status, answer)
+	}
+	submit := func(want int) {
+		t.Helper()
+		status, answer := p.post("/v1/jobs", `{"request":{"model":"r","messages":[{"role":"user","content":"hello"}]},`+
+			`"webhook":{"url":"https://hooks.example.com/p/x"}}`)
+		if status != want {
+			t.Errorf("a job with a webhook: got %d %s, want %d", status, answer, want)
+		}
+	}
+	submit(400)
+	p.write(oneProvider + `
+tenants: {default: {webhook_allow: ["https://hooks.example.com/p/"]}}
+webhooks: {allow_http: true}
+`)
+	p.wantReload(200, `"changed":["tenants.default"],"restart":["webhooks"]`)
+	submit(200)
+	p.write(oneProvider)
+	p.wantReload(200, `"changed":["tenants.default"],"restart":[]`)
+	submit(400)
+}

@@ -282,13 +282,13 @@ func TestEndpointsThatAreWrong(t *testing.T) {
 	}
 }
 
-// A defect beside what is wrong with fields is no fault of the caller's.
-func TestADefectIsNoWrongField(t *testing.T) {
+// What is wrong with a field is not the answer when something else is, too.
+func TestAStoreThatIsAwayIsNoWrongField(t *testing.T) {
 	t.Parallel()
 	hooks := working()
-	hooks.err = errors.Join(jobs.Invalid("/url", "is not public"), errors.New("secret"))
+	hooks.err = errors.Join(jobs.Unavailable(errors.New("secret")), jobs.Invalid("/url", "is not public"))
 	h := start(t, Config{Webhooks: hooks})
-	if got := h.do("PATCH", endpointPath, `{}`, asJSON()...); got.status != 400 || strings.Contains(got.body, "secret") {
+	if got := h.do("PATCH", endpointPath, `{}`, asJSON()...); got.status != 503 || strings.Contains(got.body, "secret") {
 		t.Errorf("got %d %s", got.status, got.body)
 	}
 }
