@@ -21,4 +21,13 @@
 // inserter, in that same order. What a decision needs is read by a statement of
 // its own after the lock: the statement that waited still sees the snapshot it
 // began with.
+//
+// After those, and of webhooks alone: endpoints, their states, jobs (for key share, so
+// that nobody deletes one meanwhile), pending deliveries by endpoint and id, those that
+// have finished, replays. Whoever ends jobs locks none of these: endpoints are read, and
+// deliveries inserted, which have no foreign keys. So no courier is waited for, and what
+// was made for an endpoint that is disabled or removed meanwhile is swept. A sweep of
+// what is disabled leaves alone what others have locked. Going on with a replay is the
+// exception: it has the replay first, so that two do not go on with one, and takes of the
+// deliveries only those that have finished, which no one has who waits for a replay.
 package postgres

@@ -46,6 +46,7 @@ func RunWebhooks(t *testing.T, open func(t *testing.T) WebhookStore) {
 		{"delivery", deliveryRules()},
 		{"replay", replayRules()},
 		{"sweep", sweepRules()},
+		{"race", hookRaceRules()},
 	} {
 		t.Run(theme.name, func(t *testing.T) {
 			t.Parallel()
