@@ -209,9 +209,13 @@ func (c *crowdOfHooks) toggle() {
 	c.check(c.hooks.UpdateEndpoint(c.t.Context(), w.Endpoint), "change", jobs.ErrNotFound, delivery.ErrChanged)
 }
 
-// replay replays all of an endpoint, and cancels that now and then.
+// replay replays all of an endpoint now and then, and cancels that or not.
 func (c *crowdOfHooks) replay() {
 	e, _ := c.any()
+	if rand.N(5) > 0 {
+		c.sweep()
+		return
+	}
 	r, err := c.hooks.StartReplay(c.t.Context(), delivery.Replay{
 		ID: newID(c.t), Tenant: tenant, Endpoint: e.ID, Since: c.at(-time.Hour), CreatedAt: c.now,
 	})
@@ -272,10 +276,12 @@ func (c *crowdOfHooks) drain() {
 			left += n
 		}
 		for _, e := range []delivery.Endpoint{c.kept, c.fleets} {
+			var records []delivery.Record
 			for _, d := range c.due(e.ID, c.at(1000*day)) {
-				c.record(c.ending(d.Delivery, c.at(time.Hour), delivery.StatusDelivered))
-				left++
+				records = append(records, c.ending(d.Delivery, c.at(time.Hour), delivery.StatusDelivered))
 			}
+			c.record(records...)
+			left += len(records)
 		}
 	}
 }
