@@ -97,7 +97,7 @@ type scriptKey struct{}
 // script is what the commands of one script share.
 type script struct {
 	// api is the process that up started; nil before and after.
-	api  *exec.Cmd
+	api      *exec.Cmd
 	said     *said
 	last     answer
 	receiver *receiver

@@ -46,24 +46,25 @@ func newHookMetrics(registry *prometheus.Registry) *hookMetrics {
 // courier observes deliveries.
 func (o *observed) courier() courier.Observer {
 	m := newHookMetrics(o.registry)
-	line := func(level zerolog.Level, endpoint uuid.UUID, tenant string) *zerolog.Event {
-		return o.log.WithLevel(level).Stringer("endpoint", endpoint).Str("tenant", tenant)
+	of := func(endpoint uuid.UUID, tenant string) *zerolog.Logger {
+		log := o.log.With().Stringer("endpoint", endpoint).Str("tenant", tenant).Logger()
+		return &log
 	}
 	return courier.Observer{
 		Attempted: func(a courier.Attempted) { o.delivery(m, a) },
 		Opened: func(endpoint uuid.UUID, tenant string, until time.Time) {
 			m.openings.Inc()
-			line(zerolog.WarnLevel, endpoint, tenant).Time("until", until).Msg("the breaker of an endpoint opened")
+			of(endpoint, tenant).Warn().Time("until", until).Msg("the breaker of an endpoint opened")
 		},
 		Closed: func(endpoint uuid.UUID, tenant string) {
-			line(zerolog.InfoLevel, endpoint, tenant).Msg("the breaker of an endpoint closed")
+			of(endpoint, tenant).Info().Msg("the breaker of an endpoint closed")
 		},
 		Failing: func(endpoint uuid.UUID, tenant string, since time.Time) {
-			line(zerolog.WarnLevel, endpoint, tenant).Time("since", since).Msg("an endpoint takes nothing")
+			of(endpoint, tenant).Warn().Time("since", since).Msg("an endpoint takes nothing")
 		},
 		Disabled: func(endpoint uuid.UUID, tenant string, why delivery.Reason) {
 			m.disabled.WithLabelValues(string(why)).Inc()
-			line(zerolog.WarnLevel, endpoint, tenant).Str("reason", string(why)).Msg("an endpoint is disabled")
+			of(endpoint, tenant).Warn().Str("reason", string(why)).Msg("an endpoint is disabled")
 		},
 		Held: func(endpoints, unrecorded int) {
 			m.held.Set(float64(endpoints))

@@ -93,7 +93,7 @@ func (f *File) validateWebhooks() error {
 
 var tenantName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-func (c WebhooksConfig) validate() (mistakes ConfigErrors) {
+func (c *WebhooksConfig) validate() (mistakes ConfigErrors) {
 	for i, text := range c.AllowNetworks {
 		if n, err := netip.ParsePrefix(text); err != nil || n != n.Masked() || n.Addr().Is4In6() {
 			mistakes = mistakes.with(wrong(fmt.Sprintf("webhooks.allow_networks.%d", i), "expected a network such as 10.1.0.0/16, got %q", text))
@@ -125,7 +125,7 @@ func (c *WebhooksConfig) fillDefaults() {
 }
 
 // proxy is nil when there is none, or it is no URL.
-func (c WebhooksConfig) proxy() *url.URL {
+func (c *WebhooksConfig) proxy() *url.URL {
 	if c.Proxy == "" {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (c WebhooksConfig) proxy() *url.URL {
 	return u
 }
 
-func (c WebhooksConfig) queues() courier.Queues { return courier.Queues(c.Queues) }
+func (c *WebhooksConfig) queues() courier.Queues { return courier.Queues(c.Queues) }
 
 // allowed is under which URLs jobs may have webhooks, by tenant. The file is valid.
 func (f *File) allowed() map[string][]delivery.Allowed {
