@@ -34,6 +34,9 @@ func (t *turn) begin(attempts context.Context, now time.Time) (next time.Time) {
 		t.attempt(attempts, t.remove(i), slot, probe, now)
 	}
 	t.free()
+	if !next.After(now) { // it is a matter of something else
+		return time.Time{}
+	}
 	return next
 }
 

@@ -99,6 +99,22 @@ func TestAnOpenBreakerUsesUpNoStep(t *testing.T) {
 	})
 }
 
+// A turn that waits for a probe to come back sleeps meanwhile: in a bubble, time would
+// stand still if it did not.
+func TestAProbeThatHangsIsWaitedForAtRest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, s := newRig(t), newSightings()
+		e := r.store.endpoint(delivery.Endpoint{URL: url("a"), PerMinute: 6000})
+		r.store.tell(e, 20)
+		r.start(s.see(0, hangs))
+		time.Sleep(10 * time.Minute)
+		if facts, n := r.told(), len(s.seen()); !slices.Equal(facts, []string{"opened"}) || n < 14 || n > 20 {
+			t.Errorf("%d attempts, %v; want ten and a few probes", n, facts)
+		}
+	})
+}
+
 func TestAnEndpointThatAsksToBeLeftAloneIs(t *testing.T) {
 	t.Parallel()
 	for asked, want := range map[string]time.Duration{"90": 90 * time.Second, "9999999": 24 * time.Hour} {

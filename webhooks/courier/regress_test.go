@@ -3,6 +3,7 @@ package courier
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -310,51 +311,83 @@ func TestAnEndpointThatIsGoneIsLeftAloneAtOnce(t *testing.T) {
 
 // Overlapping deliveries when a lease is shorter than the timeout (svix #2181): attempts
 // have ended before another process can begin any, though the first is cut off from the
-// store, and every attempt takes as long as it may.
+// store, or cannot renew its leases and all else goes well, and every attempt takes as long
+// as it may.
 func TestAttemptsOfTwoCouriersDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	for _, timeout := range []time.Duration{time.Second, 15 * time.Second, time.Minute} {
-		t.Run(fmt.Sprint(timeout), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				r, s := newRig(t), newSightings()
-				var cut atomicBool
-				first := cutOff{r.store, &cut}
-				e := r.store.endpoint(delivery.Endpoint{URL: url("a"), Timeout: timeout, Concurrency: 4})
-				r.store.tell(e, 1000)
-				ended := map[int]time.Time{}
-				answer := func(courier int) func(ctx context.Context, m delivery.Message) delivery.Attempt {
-					return func(ctx context.Context, m delivery.Message) delivery.Attempt {
-						a := takes(ctx, m.Timeout-time.Millisecond, good)
-						s.mu.Lock()
-						defer s.mu.Unlock()
-						ended[courier] = time.Now()
-						return a
-					}
-				}
-				r.start(s.see(0, answer(0)), func(c *Config) { c.Store = first })
-				time.Sleep(100*time.Millisecond + 3*timeout)
-				r.start(s.see(1, answer(1)))
-				cut.set(true)
-				died := time.Now()
-				time.Sleep(2*timeout + 2*time.Minute)
-				all := s.seen()
-				i := slices.IndexFunc(all, func(s sighting) bool { return s.courier == 1 })
-				if i < 0 {
-					t.Fatal("nobody took the endpoint over")
-				}
-				if over := all[i].at.Sub(died); over > timeout+delivery.LeaseMargin+time.Second+renewEvery {
-					t.Errorf("taken over %v after the death, want %v and a poll", over, timeout+delivery.LeaseMargin)
-				}
-				if all[i].at.Before(ended[0]) {
-					t.Errorf("the second began %v before the last attempt of the first had ended", ended[0].Sub(all[i].at))
-				}
-				if s.most[e.URL] > 4 {
-					t.Errorf("%d attempts at once, want 4", s.most[e.URL])
-				}
+		for name, cutFrom := range map[string]func(delivery.CourierStore, *atomicBool) delivery.CourierStore{
+			"the store":    func(s delivery.CourierStore, cut *atomicBool) delivery.CourierStore { return cutOff{s, cut} },
+			"its renewals": func(s delivery.CourierStore, cut *atomicBool) delivery.CourierStore { return unrenewed{s, cut} },
+		} {
+			t.Run(fmt.Sprint(timeout, " without ", name), func(t *testing.T) {
+				t.Parallel()
+				testOverlap(t, timeout, cutFrom)
 			})
-		})
+		}
 	}
+}
+
+func testOverlap(t *testing.T, timeout time.Duration, cutFrom func(delivery.CourierStore, *atomicBool) delivery.CourierStore) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r, s := newRig(t), newSightings()
+		var cut atomicBool
+		first := cutFrom(r.store, &cut)
+		e := r.store.endpoint(delivery.Endpoint{URL: url("a"), Timeout: timeout, Concurrency: 4})
+		r.store.tell(e, 1000)
+		ended := map[int]time.Time{}
+		answer := func(courier int) func(ctx context.Context, m delivery.Message) delivery.Attempt {
+			return func(ctx context.Context, m delivery.Message) delivery.Attempt {
+				a := takes(ctx, m.Timeout-time.Millisecond, good)
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				ended[courier] = time.Now()
+				return a
+			}
+		}
+		r.start(s.see(0, answer(0)), func(c *Config) { c.Store = first })
+		time.Sleep(100*time.Millisecond + 3*timeout)
+		r.start(s.see(1, answer(1)))
+		cut.set(true)
+		died := time.Now()
+		time.Sleep(2*timeout + 2*time.Minute)
+		all := s.seen()
+		i := slices.IndexFunc(all, func(s sighting) bool { return s.courier == 1 })
+		if i < 0 {
+			t.Fatal("nobody took the endpoint over")
+		}
+		if over := all[i].at.Sub(died); over > timeout+delivery.LeaseMargin+time.Second+renewEvery {
+			t.Errorf("taken over %v after the death, want %v and a poll", over, timeout+delivery.LeaseMargin)
+		}
+		if all[i].at.Before(ended[0]) {
+			t.Errorf("the second began %v before the last attempt of the first had ended", ended[0].Sub(all[i].at))
+		}
+		if s.most[e.URL] > 4 {
+			t.Errorf("%d attempts at once, want 4", s.most[e.URL])
+		}
+	})
+}
+
+// unrenewed is a store that renews no lease of a process.
+type unrenewed struct {
+	delivery.CourierStore
+
+	cut *atomicBool
+}
+
+func (u unrenewed) RenewEndpoints(ctx context.Context, holder uuid.UUID, ids []uuid.UUID, now time.Time) ([]delivery.Leased, error) {
+	if u.cut.get() {
+		return nil, errors.New("deadlock detected")
+	}
+	return u.CourierStore.RenewEndpoints(ctx, holder, ids, now)
+}
+
+func (u unrenewed) LeaseEndpoints(ctx context.Context, holder uuid.UUID, now time.Time, limit int) ([]delivery.Leased, error) {
+	if u.cut.get() {
+		return nil, nil
+	}
+	return u.CourierStore.LeaseEndpoints(ctx, holder, now, limit)
 }
 
 // SSRF by redirect (gogs #8263): a redirect is a failure that is recorded, and followed by
