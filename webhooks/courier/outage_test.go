@@ -277,7 +277,7 @@ func TestAnAttemptThatCannotBeRecordedHoldsNoOtherUp(t *testing.T) {
 				e := r.store.endpoint(delivery.Endpoint{URL: url("a")})
 				poison := r.store.tell(e, 100)[17]
 				c := r.start(s.see(0, func(context.Context, delivery.Message) delivery.Attempt { return good }),
-					func(c *Config) { c.Store = picky{r.store, poison, refusal} })
+					func(c *Config) { c.Store = picky{r.store, poison, refusal, false} })
 				time.Sleep(time.Minute)
 				r.store.tell(e, 100)
 				time.Sleep(time.Minute)
@@ -297,16 +297,38 @@ func TestAnAttemptThatCannotBeRecordedHoldsNoOtherUp(t *testing.T) {
 	}
 }
 
-// picky is a store that cannot record attempts of one delivery.
+// An answer that cannot be kept costs the answer, and no attempt.
+func TestAnAnswerThatCannotBeKeptIsLeftOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		e := r.store.endpoint(delivery.Endpoint{URL: url("a")})
+		id := r.store.tell(e, 3)[1]
+		answered := good
+		answered.Answer = []byte("thanks")
+		r.start(sends(func(context.Context, delivery.Message) delivery.Attempt { return answered }),
+			func(c *Config) { c.Store = picky{r.store, id, errors.New("invalid byte sequence"), true} })
+		time.Sleep(time.Minute)
+		if n := r.store.count(); n[delivery.StatusDelivered] != 3 {
+			t.Fatalf("got %v, want all delivered", n)
+		}
+		if _, attempts := r.store.delivery(id); len(attempts) != 1 || attempts[0].Answer != nil {
+			t.Errorf("recorded %+v, want one attempt without its answer", attempts)
+		}
+	})
+}
+
+// picky is a store that cannot record attempts of one delivery, or not with an answer.
 type picky struct {
 	*store
 
-	not uuid.UUID
-	err error
+	not     uuid.UUID
+	err     error
+	answers bool
 }
 
 func (p picky) Record(ctx context.Context, records []delivery.Record) error {
-	if slices.ContainsFunc(records, func(r delivery.Record) bool { return r.Delivery == p.not }) {
+	if slices.ContainsFunc(records, func(r delivery.Record) bool { return r.Delivery == p.not && (!p.answers || r.Answer != nil) }) {
 		return p.err
 	}
 	return p.store.Record(ctx, records)
