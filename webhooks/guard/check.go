@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/idna"
 )
 
 // maxURL is how long an address may be, in bytes.
@@ -28,6 +30,8 @@ func (g *Guard) Check(address string) (*url.URL, error) {
 		return nil, refuse("has a fragment, which is never sent")
 	case !validPort(u):
 		return nil, refuse("has a port that is not between 1 and 65535")
+	case strings.ContainsFunc(u.RawQuery, neverPrinted):
+		return nil, refuse("has a query with spaces or letters that are not ASCII: write them as %%20 and the like")
 	}
 	if err := cmp.Or(g.checkHost(u.Hostname()), g.checkScheme(u)); err != nil {
 		return nil, err
@@ -42,6 +46,10 @@ func validPort(u *url.URL) bool {
 	n, err := strconv.ParseUint(u.Port(), 10, 16)
 	return err == nil && n > 0
 }
+
+// neverPrinted reports whether c cannot stand in the first line of a request. That is
+// where a query goes as it is, unlike a path.
+func neverPrinted(c rune) bool { return c <= ' ' || c > '~' }
 
 func (g *Guard) checkScheme(u *url.URL) error {
 	switch {
@@ -58,6 +66,10 @@ func (g *Guard) checkScheme(u *url.URL) error {
 // checkHost judges a host that is an address in figures, and the names that never
 // leave a network.
 func (g *Guard) checkHost(host string) error {
+	host, err := toASCII(host)
+	if err != nil {
+		return refuse("has a host that is no name as IDNA writes them")
+	}
 	addr, err := netip.ParseAddr(host)
 	if err == nil {
 		if addr.Zone() != "" {
@@ -68,7 +80,7 @@ func (g *Guard) checkHost(host string) error {
 		}
 		return nil
 	}
-	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	name := strings.ToLower(strings.TrimRight(host, "."))
 	switch {
 	case isLoopback(name):
 		if !g.cfg.Loopback {
@@ -82,6 +94,15 @@ func (g *Guard) checkHost(host string) error {
 		}
 	}
 	return nil
+}
+
+// toASCII returns the host that is asked for when this one is named: net/http, too, reads
+// ⓛocalhost as localhost, and 127。0。0。1 as an address.
+func toASCII(host string) (string, error) {
+	if !strings.ContainsFunc(host, func(c rune) bool { return c > '~' }) {
+		return host, nil
+	}
+	return idna.Lookup.ToASCII(host)
 }
 
 // isLoopback reports whether a host says by itself that it is the machine.

@@ -158,8 +158,38 @@ func TestTricksAreRefused(t *testing.T) {
 	}
 }
 
-// Figures in other scripts and full-width dots are names to Go; a resolver that
-// makes an address of them is judged by what it says.
+// Figures in other scripts and full-width dots are what net/http makes of them.
+func TestOtherScriptsAreReadAsTheyAreSent(t *testing.T) {
+	t.Parallel()
+	g := newGuard(t, guard.Config{})
+	for _, host := range []string{
+		"①②⑦.⓪.⓪.①", "127。0。0。1", "127.0.0。１", "169.254.169。２５４", "ｌocalhost", "a.localhost。", "metadata.google。internal",
+		"printer.ｌocal", "２１３０７０６４３３", "0x7f.0.0。0ｘ1", "a\u202e.example.com",
+	} {
+		_, err := g.Check("https://" + host + "/")
+		mustBeRefused(t, err, host)
+	}
+	if _, err := g.Check("https://bücher.example.com/"); err != nil {
+		t.Errorf("a name in another alphabet: %v", err)
+	}
+}
+
+// A query is sent as it was written, unlike a path.
+func TestAQueryStaysInItsLine(t *testing.T) {
+	t.Parallel()
+	g := newGuard(t, guard.Config{})
+	for _, query := range []string{"a b", "x HTTP/1.0", " ", "é"} {
+		_, err := g.Check("https://example.com/?" + query)
+		mustBeRefused(t, err, query)
+	}
+	for _, address := range []string{"https://example.com/?a=%20b+c&%C3%A9", "https://example.com/a b/é"} {
+		if _, err := g.Check(address); err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+// A name that becomes an address on its way is judged as that, too.
 func TestAddressesInOtherScriptsReachNothing(t *testing.T) {
 	t.Parallel()
 	g := newGuard(t, guard.Config{Resolver: resolver(t, func(int) string { return "127.0.0.1" })})
@@ -240,6 +270,7 @@ func TestAProxyCarriesRequests(t *testing.T) {
 	}
 	get(t, g, "http://169.254.169.254/latest/meta-data", true)
 	get(t, g, "http://2852039166/latest/meta-data", true)
+	get(t, g, "http://169.254.169。２５４/latest/meta-data", true)
 }
 
 // The environment's proxies are not obeyed: what is judged would be their address.
