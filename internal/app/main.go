@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/penstock-dev/penstock/storage"
@@ -117,4 +118,11 @@ func buildVersion() string {
 		return info.Main.Version + " " + info.GoVersion
 	}
 	return "unknown"
+}
+
+// release returns the version as others are told it: a token of RFC 9110, without that
+// of Go.
+func release() string {
+	version, _, _ := strings.Cut(buildVersion(), " ")
+	return strings.Trim(version, "()")
 }

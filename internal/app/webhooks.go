@@ -44,7 +44,7 @@ func (p *parts) buildWebhooks(c Config, store delivery.Store, holder uuid.UUID, 
 	transport := judge.Transport()
 	p.closers = append(p.closers, func() error { transport.CloseIdleConnections(); return nil })
 	p.webhooks.courier, err = courier.New(courier.Config{
-		Store: store, Sender: delivery.NewSender(transport, buildVersion()), Holder: holder, PublicURL: c.PublicURL,
+		Store: store, Sender: delivery.NewSender(transport, release()), Holder: holder, PublicURL: c.PublicURL,
 		Queues: c.File.Webhooks.queues(), Retention: c.File.Retention, Poll: c.pollInterval(), Observer: o.courier(),
 	})
 	p.webhooks.lanes = newLaneTeller(store, c.File.Webhooks.OperatorTenant, o.failed("lane events"))
