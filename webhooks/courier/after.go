@@ -9,7 +9,7 @@ import (
 // ended takes note of an attempt that has ended.
 func (t *turn) ended(e ended, now time.Time) {
 	t.inFlight--
-	t.c.memory.give(e.cost())
+	t.c.memory.give(t.Tenant, e.cost())
 	e.others = len(t.buffer) > 0
 	e = settle(e)
 	free := t.fares.open()

@@ -63,7 +63,7 @@ func (t *turn) read(ctx context.Context, now time.Time) time.Time {
 	}
 	limit := max(1, target-len(t.buffer)) + len(t.known)
 	cost := min(int64(limit)*max(4*itemBytes, t.largest), maxBytes/8)
-	if !t.lastsFor(0, now) || t.c.unreached.Load() || !t.c.memory.take(cost) {
+	if !t.lastsFor(0, now) || t.c.unreached.Load() || !t.c.memory.take(t.Tenant, cost) {
 		return now.Add(again)
 	}
 	t.reading, t.hungry, t.readAt, t.forgotten = true, false, now, make(map[uuid.UUID]struct{})
@@ -100,7 +100,7 @@ func (t *turn) target(now time.Time) int {
 func (t *turn) arrived(ctx context.Context, p page, now time.Time) {
 	forgotten := t.forgotten
 	t.reading, t.forgotten = false, nil
-	t.c.memory.give(p.cost)
+	t.c.memory.give(t.Tenant, p.cost)
 	switch {
 	case p.err != nil:
 		t.c.report(ctx, p.err)
@@ -121,14 +121,20 @@ func (t *turn) arrived(ctx context.Context, p page, now time.Time) {
 		t.known[id] = struct{}{}
 		return true
 	}
+	var taken int64
 	for _, it := range p.items {
+		t.largest = max(t.largest, it.cost())
+		if taken > 0 && taken+it.cost() > p.cost { // it is larger than what was read before
+			p.full = true
+			break
+		}
 		if isNew(it.ID) {
 			it.read = now
-			t.c.memory.give(-it.cost())
-			t.largest = max(t.largest, it.cost())
+			taken += it.cost()
 			t.buffer = append(t.buffer, it)
 		}
 	}
+	t.c.memory.give(t.Tenant, -taken)
 	for _, d := range p.unsendable {
 		if isNew(d.ID) {
 			t.unsendable(d, now)
@@ -179,7 +185,7 @@ func (t *turn) remove(i int) *item {
 // drop forgets what was read and not sent, and what is being read.
 func (t *turn) drop() {
 	for _, it := range t.buffer {
-		t.c.memory.give(it.cost())
+		t.c.memory.give(t.Tenant, it.cost())
 		delete(t.known, it.ID)
 	}
 	t.buffer, t.hungry = nil, true

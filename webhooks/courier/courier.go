@@ -99,7 +99,7 @@ func New(cfg Config) (*Courier, error) {
 		cfg.Grace = 15 * time.Second
 	}
 	c := &Courier{
-		cfg: cfg, slots: newSlots(cfg.Queues), memory: &budget{left: maxBytes}, changes: newChanges(),
+		cfg: cfg, slots: newSlots(cfg.Queues), memory: newBudget(), changes: newChanges(),
 		wake: make(chan struct{}, 1), swept: make(chan struct{}, 1), turns: make(map[uuid.UUID]*turn),
 	}
 	c.records = newRecorder(c)

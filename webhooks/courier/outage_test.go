@@ -489,32 +489,3 @@ func TestATrickleIsServedUnderOneLease(t *testing.T) {
 		}
 	})
 }
-
-// Large bodies are bounded in memory, and so is what waits to be recorded.
-func TestLargeBodiesAreReadInSmallNumbers(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r, s := newRig(t), newSightings()
-		e := r.store.endpoint(delivery.Endpoint{URL: url("a"), IncludeResult: true, Concurrency: 2})
-		result := json.RawMessage(`"` + strings.Repeat("x", delivery.MaxResult-2) + `"`)
-		for range 100 {
-			r.store.ended(e, result)
-		}
-		c := r.start(s.see(0, func(ctx context.Context, _ delivery.Message) delivery.Attempt {
-			return takes(ctx, 100*time.Millisecond, good)
-		}))
-		least := int64(maxBytes)
-		for range 100 {
-			time.Sleep(60 * time.Millisecond)
-			c.memory.mu.Lock()
-			least = min(least, c.memory.left)
-			c.memory.mu.Unlock()
-		}
-		if used := maxBytes - least; used > 3*maxTurnBytes {
-			t.Errorf("%d bytes were in use for one endpoint", used)
-		}
-		if n := r.store.count(); n[delivery.StatusDelivered] != 100 {
-			t.Errorf("got %v, want all delivered", n)
-		}
-	})
-}

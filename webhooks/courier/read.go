@@ -197,26 +197,34 @@ func (r *reader) body(e delivery.Endpoint, d *delivery.Due, ended map[uuid.UUID]
 	return r.compose.ended(*d, j, e.IncludeResult)
 }
 
-// budget bounds the bytes of the bodies in memory.
+// budget bounds the bytes of the bodies in memory. A tenant has at most half of them:
+// what its endpoints do not take keeps nothing from others.
 type budget struct {
-	mu   sync.Mutex
-	left int64
+	mu      sync.Mutex
+	left    int64
+	tenants map[string]int64
 }
 
-// take takes n of what is left, if there is as much.
-func (b *budget) take(n int64) bool {
+func newBudget() *budget { return &budget{left: maxBytes, tenants: make(map[string]int64)} }
+
+// take takes n of what is left for a tenant, if there is as much.
+func (b *budget) take(tenant string, n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.left < n {
+	if b.left < n || b.tenants[tenant]+n > maxBytes/2 {
 		return false
 	}
 	b.left -= n
+	b.tenants[tenant] += n
 	return true
 }
 
 // give gives n back; a negative n is taken, whether it is left or not.
-func (b *budget) give(n int64) {
+func (b *budget) give(tenant string, n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.left += n
+	if b.tenants[tenant] -= n; b.tenants[tenant] == 0 {
+		delete(b.tenants, tenant)
+	}
 }

@@ -159,6 +159,7 @@ func (t *turn) step(ctx, attempts context.Context, now time.Time) (next time.Tim
 	if t.leaving || t.lost {
 		t.content.Store(false)
 		t.drop()
+		t.free()
 		return now.Add(again), t.rests() && (t.lost || !t.unwritten() || !t.lastsFor(0, now))
 	}
 	next = earliest(t.begin(attempts, now), t.read(ctx, now))
