@@ -49,6 +49,9 @@ type Signal struct {
 	Jobs []uuid.UUID `json:"jobs,omitempty"`
 	// Executions are those that were abandoned.
 	Executions []uuid.UUID `json:"executions,omitempty"`
+	// Endpoints are those for webhooks that were changed, or have something to deliver;
+	// none: any of them.
+	Endpoints []uuid.UUID `json:"endpoints,omitempty"`
 	// At is when an execution that was given back may run; zero: now.
 	At time.Time `json:"at,omitzero"`
 }

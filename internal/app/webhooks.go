@@ -52,8 +52,8 @@ func (p *parts) buildWebhooks(c Config, store delivery.Store, holder uuid.UUID, 
 }
 
 // webhooksChanged tells couriers, in all processes.
-func (p *parts) webhooksChanged(ctx context.Context) {
-	_ = p.signals.Send(ctx, jobs.Signal{Kind: jobs.SignalWebhooks}) // lost, it costs a look
+func (p *parts) webhooksChanged(ctx context.Context, endpoints ...uuid.UUID) {
+	_ = p.signals.Send(ctx, jobs.Signal{Kind: jobs.SignalWebhooks, Endpoints: endpoints}) // lost, it costs a look
 }
 
 // hear passes signals on to the courier.
@@ -63,7 +63,7 @@ func (w *webhooks) hear(s jobs.Signal) {
 	case s.Kind == jobs.SignalEnded:
 		w.courier.Wake()
 	case s.Kind == jobs.SignalWebhooks:
-		w.courier.Changed()
+		w.courier.Changed(s.Endpoints...)
 	}
 }
 

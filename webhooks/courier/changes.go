@@ -8,30 +8,52 @@ import (
 	"github.com/google/uuid"
 )
 
+// changesEvery is how often changes are heeded, at most: what is to be sent is read anew
+// each time, and nothing is sent meanwhile.
+const changesEvery = 100 * time.Millisecond
+
 // changes are the endpoints that were changed and not renewed since.
 type changes struct {
 	mu   sync.Mutex
 	some map[uuid.UUID]struct{}
 	all  bool
-	// last is when the last change was told of.
-	last time.Time
-	poke chan struct{}
+	// last is when the last change was told of, and heeded when leases had been renewed
+	// because of some; renewing says that they are being so.
+	last, heeded time.Time
+	renewing     bool
+	poke         chan struct{}
 }
 
 func newChanges() *changes {
 	return &changes{some: make(map[uuid.UUID]struct{}), poke: make(chan struct{}, 1)}
 }
 
-// add adds endpoints; none: all of them.
-func (c *changes) add(endpoints []uuid.UUID, at time.Time) {
+// add adds endpoints; none: all of them. It reports whether they are to be told at once,
+// and not with others in a moment.
+func (c *changes) add(endpoints []uuid.UUID, at time.Time) (now bool) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.last = at
 	c.all = c.all || len(endpoints) == 0
 	for _, id := range endpoints {
 		c.some[id] = struct{}{}
 	}
-	c.mu.Unlock()
 	poke(c.poke)
+	return !c.renewing && at.Sub(c.heeded) >= changesEvery
+}
+
+// rest returns how long it is until changes are to be heeded.
+func (c *changes) rest() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return changesEvery - time.Since(c.heeded)
+}
+
+// renewed takes note that changes have been heeded.
+func (c *changes) renewed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.renewing, c.heeded = false, time.Now()
 }
 
 // since reports whether there was a change at a time or later.
@@ -41,10 +63,11 @@ func (c *changes) since(at time.Time) bool {
 	return !c.last.IsZero() && !c.last.Before(at)
 }
 
+// take returns what is heeded now, until renewed is called.
 func (c *changes) take() (some map[uuid.UUID]struct{}, all bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	some, all = c.some, c.all
+	some, all, c.renewing = c.some, c.all, true
 	c.some, c.all = make(map[uuid.UUID]struct{}), false
 	return some, all
 }
@@ -60,12 +83,14 @@ func (c *Courier) tell(endpoints []uuid.UUID, at time.Time) {
 	}
 }
 
-// changed returns the turns of changed endpoints.
+// changed returns the turns of changed endpoints, which have been told.
 func (c *Courier) changed() []*turn {
 	some, all := c.changes.take()
+	now := time.Now()
 	var which []*turn
 	for _, t := range c.holding() {
 		if _, ok := some[t.id]; ok || all {
+			t.mail.post(func(to *letters) { to.changed = now })
 			which = append(which, t)
 		}
 	}

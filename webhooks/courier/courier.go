@@ -115,11 +115,13 @@ func (c *Courier) Wake() { poke(c.wake) }
 
 // Changed says that endpoints were changed, or deliveries of theirs: redelivered,
 // replayed, cancelled. No names: any may have been. What this process has read of them it
-// reads again before it begins another attempt. It does not wait for that.
+// reads again before it begins another attempt; when one change comes after another, in
+// the tenth of a second after it, for somebody who changes things all the time must keep
+// nothing from being sent. It does not wait for that.
 func (c *Courier) Changed(endpoints ...uuid.UUID) {
-	now := time.Now()
-	c.tell(endpoints, now)
-	c.changes.add(endpoints, now)
+	if now := time.Now(); c.changes.add(endpoints, now) {
+		c.tell(endpoints, now)
+	}
 	poke(c.swept)
 	c.Wake()
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/penstock-dev/penstock/jobs/backoff"
 	"github.com/penstock-dev/penstock/webhooks"
 	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
@@ -80,19 +81,23 @@ func (c *Courier) renewals(ctx context.Context) {
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
 	for {
-		var which []*turn
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			which = c.holding()
+			c.renewAll(ctx, c.holding())
 		case <-c.changes.poke:
-			which = c.changed()
+			_ = backoff.Wait(ctx, c.changes.rest()) // ends early only with ctx, which the loop looks at
+			c.renewAll(ctx, c.changed())
+			c.changes.renewed()
 		}
-		for some := range slices.Chunk(which, renewAtOnce) {
-			if err := c.renew(ctx, some); err != nil {
-				c.report(ctx, err)
-			}
+	}
+}
+
+func (c *Courier) renewAll(ctx context.Context, turns []*turn) {
+	for some := range slices.Chunk(turns, renewAtOnce) {
+		if err := c.renew(ctx, some); err != nil {
+			c.report(ctx, err)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (s *Service) Create(ctx context.Context, tenant string, c Change, signature
 	if err := s.store.CreateEndpoint(ctx, e, secret); err != nil {
 		return Watched{}, Secret{}, inWords(noEndpoint, err)
 	}
-	s.changed(ctx)
+	s.changed(ctx, e.ID)
 	return Watched{Endpoint: e, PublicKey: secret.PublicKey}, secret, nil
 }
 
@@ -52,7 +52,7 @@ func (s *Service) Update(ctx context.Context, tenant string, id uuid.UUID, c Cha
 	for tries := 0; tries < maxUpdates && errors.Is(err, ErrChanged); tries++ {
 		var w Watched
 		if w, err = s.update(ctx, tenant, id, c); err == nil {
-			s.changed(ctx)
+			s.changed(ctx, id)
 			return w, nil
 		}
 	}

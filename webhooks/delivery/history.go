@@ -40,7 +40,7 @@ func (s *Service) Redeliver(ctx context.Context, tenant string, id uuid.UUID) (D
 	if err != nil {
 		return Delivery{}, inWords(noDelivery, err)
 	}
-	s.changed(ctx)
+	s.changed(ctx, d.Endpoint)
 	return d, nil
 }
 
@@ -69,7 +69,7 @@ func (s *Service) Test(ctx context.Context, tenant string, id uuid.UUID) (Delive
 	if len(told) == 0 { // it was deleted meanwhile
 		return Delivery{}, inWords(noEndpoint, jobs.ErrNotFound)
 	}
-	s.changed(ctx)
+	s.changed(ctx, id)
 	return told[0], nil
 }
 

@@ -33,7 +33,7 @@ func (s *Service) StartReplay(ctx context.Context, r Replay) (Replay, error) {
 	if r, err = s.store.StartReplay(ctx, r); err != nil {
 		return Replay{}, inWords(noEndpoint, err)
 	}
-	s.changed(ctx)
+	s.changed(ctx, r.Endpoint)
 	return r, nil
 }
 
@@ -102,6 +102,6 @@ func (s *Service) CancelReplay(ctx context.Context, tenant string, id uuid.UUID)
 	if err != nil {
 		return Replay{}, inWords(noReplay, err)
 	}
-	s.changed(ctx)
+	s.changed(ctx, r.Endpoint)
 	return r, nil
 }

@@ -86,7 +86,11 @@ func (s *Service) rotate(ctx context.Context, tenant string, owner uuid.UUID, si
 	if before == 0 || lasts == 0 {
 		r.PreviousUntil = time.Time{}
 	}
-	s.changed(ctx)
+	if owner == TenantOwner(tenant) { // all that stand for webhooks of its jobs
+		s.changed(ctx)
+		return r, nil
+	}
+	s.changed(ctx, owner)
 	return r, nil
 }
 

@@ -18,7 +18,7 @@ import (
 type Service struct {
 	store   EndpointStore
 	guard   *guard.Guard
-	changed func(context.Context)
+	changed func(ctx context.Context, endpoints ...uuid.UUID)
 	// allowed are by tenant.
 	allowed atomic.Pointer[map[string][]Allowed]
 	// origins are the endpoints that stand for webhooks of jobs and are known to be there.
@@ -33,9 +33,9 @@ type ServiceConfig struct {
 	// Allowed is under which URLs a tenant's jobs may have webhooks of their own, by
 	// tenant; see also [Service.SetAllowed].
 	Allowed map[string][]Allowed
-	// Changed is called when there may be something new to send, or an endpoint is not
-	// what it was; nil: couriers find out by themselves.
-	Changed func(context.Context)
+	// Changed is called when there may be something new to send to endpoints, or they are
+	// not what they were; no names: any of them. nil: couriers find out by themselves.
+	Changed func(ctx context.Context, endpoints ...uuid.UUID)
 }
 
 // NewService returns a service. An error names the field that is missing.
@@ -44,7 +44,7 @@ func NewService(cfg ServiceConfig) (*Service, error) {
 		return nil, errors.New("delivery: Store and Guard are required")
 	}
 	if cfg.Changed == nil {
-		cfg.Changed = func(context.Context) {}
+		cfg.Changed = func(context.Context, ...uuid.UUID) {}
 	}
 	s := &Service{store: cfg.Store, guard: cfg.Guard, changed: cfg.Changed}
 	s.SetAllowed(cfg.Allowed)
@@ -79,7 +79,7 @@ func (s *Service) Delete(ctx context.Context, tenant string, id uuid.UUID) error
 	if err := s.store.DeleteEndpoint(ctx, tenant, id); err != nil {
 		return inWords(noEndpoint, err)
 	}
-	s.changed(ctx)
+	s.changed(ctx, id)
 	return nil
 }
 

@@ -120,7 +120,7 @@ func newRig(t *testing.T) *rig {
 	}
 	r := &rig{kept: &kept{}}
 	r.service, err = delivery.NewService(delivery.ServiceConfig{
-		Store: r.kept, Guard: g, Allowed: map[string][]delivery.Allowed{"acme": {under}}, Changed: func(context.Context) { r.changes++ },
+		Store: r.kept, Guard: g, Allowed: map[string][]delivery.Allowed{"acme": {under}}, Changed: func(context.Context, ...uuid.UUID) { r.changes++ },
 	})
 	if err != nil {
 		t.Fatal(err)
