@@ -40,7 +40,7 @@ func BenchmarkFinishTold(b *testing.B) {
 		})
 		for _, work := range works {
 			if endpoint && !told[work.Tenant] {
-				newEndpoint(b, s, func(e *delivery.Endpoint) { e.Tenant = work.Tenant })
+				newEndpoint(b, s, func(e *delivery.Endpoint) { e.Tenant = work.Tenant }) //nolint:contextcheck // it has the benchmark's
 				told[work.Tenant] = true
 			}
 		}

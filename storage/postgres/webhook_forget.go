@@ -46,7 +46,7 @@ func oldestDelivery(jobs []uuid.UUID) uuid.UUID {
 
 // timeOf returns the milliseconds that an id begins with.
 func timeOf(id uuid.UUID) time.Time {
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(id[:8]) >> 16)) //nolint:gosec // 48 bits
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(id[:8]) >> 16))
 }
 
 // ForgetDeliveries deletes what is past its retention: see [delivery.CourierStore]. It

@@ -121,7 +121,7 @@ func signingOwner(l delivery.Leased) uuid.UUID {
 	if l.PerJob {
 		return delivery.TenantOwner(l.Tenant)
 	}
-	return l.Endpoint.ID
+	return l.ID
 }
 
 // ReleaseEndpoints gives leases up: see [delivery.CourierStore].

@@ -104,7 +104,7 @@ func TestADeliveryGoesThroughItsSteps(t *testing.T) {
 	job := endJob(t, s, "a")
 	holder := uuid.New()
 	leased, err := s.LeaseEndpoints(t.Context(), holder, time.Now(), 10)
-	if err != nil || len(leased) != 1 || leased[0].Endpoint.ID != e.ID || len(leased[0].Secrets) != 1 {
+	if err != nil || len(leased) != 1 || leased[0].ID != e.ID || len(leased[0].Secrets) != 1 {
 		t.Fatalf("lease: got %+v, %v, want the endpoint with its secret", leased, err)
 	}
 	if again, err := s.LeaseEndpoints(t.Context(), uuid.New(), time.Now(), 10); err != nil || len(again) != 0 {

@@ -35,7 +35,7 @@ func leaseRacesLease(f *hookFixture) {
 			f.check(err, "lease")
 			mu.Lock()
 			for _, l := range leased {
-				held[l.Endpoint.ID]++
+				held[l.ID]++
 			}
 			mu.Unlock()
 		}
@@ -254,9 +254,9 @@ func (c *crowdOfHooks) open() {
 	c.check(err, "lease")
 	for _, l := range leased {
 		c.check(c.hooks.SaveState(c.t.Context(), holder, delivery.StateChange{
-			Endpoint: l.Endpoint.ID, State: delivery.State{Openings: 1}, Opened: true, At: c.now,
+			Endpoint: l.ID, State: delivery.State{Openings: 1}, Opened: true, At: c.now,
 		}), "save a state")
-		c.check(c.hooks.ReleaseEndpoints(c.t.Context(), holder, []uuid.UUID{l.Endpoint.ID}), "release")
+		c.check(c.hooks.ReleaseEndpoints(c.t.Context(), holder, []uuid.UUID{l.ID}), "release")
 	}
 }
 
