@@ -60,11 +60,9 @@ type Reason string
 
 // The reasons.
 const (
-	DisabledByTenant  Reason = "requested"
-	DisabledGone      Reason = "gone"    // it answered 410
-	DisabledFailing   Reason = "failing" // for days, with nothing delivered
-	DisabledByAddress Reason = "address" // its address may no longer be connected to
-
+	DisabledByTenant   Reason = "requested"
+	DisabledGone       Reason = "gone"       // it answered 410
+	DisabledFailing    Reason = "failing"    // for days, with nothing delivered
 	DisabledUnreadable Reason = "unreadable" // no secret is left that signs: they were erased
 )
 

@@ -66,6 +66,7 @@ func (r Replay) complete() (Replay, error) {
 	}
 	wrong = append(wrong, fields(checkTypes(r.Types)))
 	done.Types = expand(r.Types)
+	done.Statuses = slices.Compact(slices.Sorted(slices.Values(done.Statuses)))
 	return done, errors.Join(wrong...)
 }
 

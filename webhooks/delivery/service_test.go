@@ -445,6 +445,10 @@ func TestStartReplay(t *testing.T) {
 	if want := []string{"job.succeeded", "job.failed", "job.cancelled", "job.expired", "lane.opened"}; !slices.Equal(got.Types, want) {
 		t.Errorf("types %v, want %v", got.Types, want)
 	}
+	often := delivery.Replay{Tenant: "acme", Endpoint: w.ID, Since: since, Statuses: []delivery.Status{"skipped", "failed", "skipped"}}
+	if got, err := r.service.StartReplay(t.Context(), often); err != nil || !slices.Equal(got.Statuses, []delivery.Status{"failed", "skipped"}) {
+		t.Errorf("statuses that were said twice: got %v, %v", got.Statuses, err)
+	}
 	for _, c := range []struct {
 		replay   delivery.Replay
 		pointers []string
