@@ -14,6 +14,7 @@ func recordRules() []hookRule {
 		{"an attempt may end its delivery", attemptEnds},
 		{"an attempt that is recorded twice counts once", attemptCountsOnce},
 		{"of two that are the same attempt the first counts", sameAttemptCountsOnce},
+		{"an attempt that comes before the one before it moves nothing on", attemptAhead},
 		{"an attempt that says delivered decides", deliveredWins},
 		{"a repeated word of a delivery undoes no redelivery", deliveredIsSaidOnce},
 		{"what is redelivered meanwhile stays due", redeliveredStaysDue},
@@ -99,6 +100,16 @@ func sameAttemptCountsOnce(f *hookFixture) {
 	f.same(attempts, []delivery.Record{one}, "attempts")
 }
 
+func attemptAhead(f *hookFixture) {
+	d := f.told(f.endpoint(), time.Minute)
+	ahead := f.ending(d, f.at(2*time.Minute), delivery.StatusFailed)
+	ahead.N = 2
+	f.record(ahead)
+	got := f.is(d, delivery.StatusPending)
+	equal(f.fixture, got.DueAt, d.DueAt, "due at")
+	equal(f.fixture, got.Step, 0, "step")
+}
+
 func deliveredWins(f *hookFixture) {
 	e := f.endpoint()
 	for _, first := range []delivery.Status{delivery.StatusPending, delivery.StatusFailed, delivery.StatusSkipped} {
@@ -161,8 +172,12 @@ func endedStaysEnded(f *hookFixture) {
 	got := f.is(d, delivery.StatusSkipped)
 	equal(f.fixture, got.Attempts, 1, "attempts")
 	equal(f.fixture, got.FinishedAt, f.at(2*time.Minute), "finished at")
-	f.record(f.ending(d, f.at(3*time.Minute), delivery.StatusDelivered))
-	equal(f.fixture, f.is(d, delivery.StatusDelivered).Attempts, 2, "attempts")
+	f.record(f.ending(d, f.at(3*time.Minute), delivery.StatusFailed))
+	got = f.is(d, delivery.StatusSkipped)
+	equal(f.fixture, got.Attempts, 2, "attempts")
+	equal(f.fixture, got.FinishedAt, f.at(2*time.Minute), "finished at")
+	f.record(f.ending(d, f.at(4*time.Minute), delivery.StatusDelivered))
+	equal(f.fixture, f.is(d, delivery.StatusDelivered).Attempts, 3, "attempts")
 }
 
 func thinIsKept(f *hookFixture) {
