@@ -43,7 +43,7 @@ func (t *turn) begin(attempts context.Context, now time.Time) (next time.Time) {
 // notBefore returns when the next attempt may begin, which may be past.
 func (t *turn) notBefore(now time.Time) time.Time {
 	switch {
-	case !t.stale.IsZero(), !t.lastsFor(timeout(t.Endpoint), now), t.c.unreached.Load(), t.unrecorded >= maxTurnUnrecorded, t.c.records.full():
+	case !t.lastsFor(timeout(t.Endpoint), now), t.c.unreached.Load(), t.unrecorded >= maxTurnUnrecorded, t.c.records.full():
 		return now.Add(again)
 	case t.fares.PausedUntil.After(now):
 		return t.fares.PausedUntil

@@ -435,6 +435,7 @@ func TestManyEndpointsAndManyDeliveries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r, s := newRig(t), newSightings()
+		began := time.Now()
 		for i := range 3000 {
 			r.store.tell(r.store.endpoint(delivery.Endpoint{URL: url(fmt.Sprint("e", i)), Tenant: fmt.Sprint("t", i%50)}), 1)
 		}
@@ -446,6 +447,11 @@ func TestManyEndpointsAndManyDeliveries(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		if n := r.store.count(); n[delivery.StatusDelivered] != 7000 {
 			t.Errorf("got %v, want all delivered", n)
+		}
+		for _, seen := range s.seen() {
+			if took := seen.at.Sub(began); seen.url != big.URL && took > idleTime {
+				t.Fatalf("%s waited %v for endpoints that have nothing more to do", seen.url, took)
+			}
 		}
 		if n := s.most[big.URL]; n > 10 {
 			t.Errorf("%d attempts at once", n)

@@ -33,7 +33,8 @@ type turn struct {
 	*held
 	// lost says that the lease is over, leaving that the turn is to end.
 	lost, leaving bool
-	// stale is when the endpoint was changed, if the lease was not renewed since.
+	// stale is when the endpoint was changed, if the lease was not renewed since: until
+	// then there is nothing in the buffer.
 	stale time.Time
 
 	fares fares
