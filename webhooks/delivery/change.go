@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/webhooks/guard"
 )
 
 // Change is what is said about an endpoint. Nil fields stay as they are; a zero value is
@@ -68,7 +69,7 @@ func (s *Service) update(ctx context.Context, tenant string, id uuid.UUID, c Cha
 		return Watched{}, err
 	}
 	next := c.apply(w.Endpoint, now())
-	if err := fields(next.Check(s.guard)); err != nil {
+	if err := fields(c.check(next, s.guard)); err != nil {
 		return Watched{}, err
 	}
 	if err := s.store.UpdateEndpoint(ctx, next); err != nil {
@@ -80,6 +81,15 @@ func (s *Service) update(ctx context.Context, tenant string, id uuid.UUID, c Cha
 	w.Endpoint = next
 	w.Version++
 	return w, nil
+}
+
+// check returns what is wrong with e, which c was applied to. A URL that was allowed and
+// is so no more, which nothing is sent to, is in no other change's way.
+func (c Change) check(e Endpoint, g *guard.Guard) error {
+	if c.URL == nil {
+		return e.checkRest()
+	}
+	return e.Check(g)
 }
 
 // allowedOf refuses what cannot be said of an endpoint that stands for webhooks of jobs.

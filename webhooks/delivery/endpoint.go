@@ -93,8 +93,12 @@ func (e *FieldError) Error() string { return e.Pointer + ": " + e.Reason }
 // Check returns a [*FieldError] for each field that is wrong, joined.
 func (e Endpoint) Check(g *guard.Guard) error {
 	_, address := g.Check(e.URL)
+	return errors.Join(at("/url", address), e.checkRest())
+}
+
+// checkRest is Check for all but the URL.
+func (e Endpoint) checkRest() error {
 	found := []error{
-		at("/url", address),
 		bounded("/timeout", e.Timeout, time.Second, time.Minute),
 		bounded("/per_minute", e.PerMinute, 1, MaxPerMinute),
 		bounded("/concurrency", e.Concurrency, 1, MaxConcurrency),

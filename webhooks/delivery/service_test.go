@@ -254,6 +254,27 @@ func TestUpdateRefusesWhatIsWrong(t *testing.T) {
 	}
 }
 
+// An operator may allow less than before: the URL of an endpoint is judged when it is
+// said, and whenever something is sent to it.
+func TestAURLThatIsNoLongerAllowedIsInNoOthersWay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	w := r.create(t)
+	r.endpoint.URL = "http://10.0.0.1/"
+	got, err := r.service.Update(t.Context(), "acme", w.ID, delivery.Change{Disabled: new(true), Timeout: new(time.Second)})
+	if err != nil || got.Disabled != delivery.DisabledByTenant || got.Timeout != time.Second {
+		t.Errorf("disable it: got %+v, %v", got, err)
+	}
+	_, err = r.service.Update(t.Context(), "acme", w.ID, delivery.Change{Timeout: new(time.Hour)})
+	if _, pointers := code(err); !slices.Equal(pointers, []string{"/timeout"}) {
+		t.Errorf("another field that is wrong: got %v", err)
+	}
+	_, err = r.service.Update(t.Context(), "acme", w.ID, delivery.Change{URL: new("http://10.0.0.1/")})
+	if _, pointers := code(err); !slices.Equal(pointers, []string{"/url"}) {
+		t.Errorf("say it again: got %v", err)
+	}
+}
+
 func TestDisableAndEnable(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

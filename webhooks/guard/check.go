@@ -33,10 +33,14 @@ func (g *Guard) Check(address string) (*url.URL, error) {
 	case strings.ContainsFunc(u.RawQuery, neverPrinted):
 		return nil, refuse("has a query with spaces or letters that are not ASCII: write them as %%20 and the like")
 	}
-	if err := cmp.Or(g.checkHost(u.Hostname()), g.checkScheme(u)); err != nil {
+	if err := g.checkTarget(u); err != nil {
 		return nil, err
 	}
 	return u, nil
+}
+
+func (g *Guard) checkTarget(u *url.URL) error {
+	return cmp.Or(g.checkHost(u.Hostname()), g.checkScheme(u))
 }
 
 func validPort(u *url.URL) bool {

@@ -99,11 +99,13 @@ func New(cfg Config) (*Guard, error) {
 	)}, nil
 }
 
-// Transport returns a new transport that connects to nothing the guard refuses. The
-// error of such a request wraps a [*RefusedError]. It obeys no proxy of the
+// Transport returns a new transport that connects to nothing the guard refuses, and asks
+// for no address that [Guard.Check] refuses: one may have been allowed when it was named.
+// The error of such a request wraps a [*RefusedError]. It obeys no proxy of the
 // environment: the proxy would be what is judged.
 func (g *Guard) Transport() *http.Transport {
 	t := &http.Transport{
+		Proxy:                  g.proxy,
 		DialContext:            g.dial,
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true,
@@ -114,7 +116,7 @@ func (g *Guard) Transport() *http.Transport {
 		MaxResponseHeaderBytes: 64 << 10,
 	}
 	if g.cfg.Proxy != nil {
-		t.Proxy, t.DialContext = g.proxy, g.dialer(nil).DialContext
+		t.DialContext = g.dialer(nil).DialContext
 	}
 	return t
 }
@@ -135,9 +137,9 @@ func (g *Guard) judge(network, address string, conn syscall.RawConn) error {
 	return nil
 }
 
-// proxy is asked once for each request that goes through one.
+// proxy is asked once for each request; it returns nil if there is none.
 func (g *Guard) proxy(r *http.Request) (*url.URL, error) {
-	if err := g.checkHost(r.URL.Hostname()); err != nil {
+	if err := g.checkTarget(r.URL); err != nil {
 		return nil, err
 	}
 	return g.cfg.Proxy, nil

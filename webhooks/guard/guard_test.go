@@ -174,6 +174,20 @@ func TestOtherScriptsAreReadAsTheyAreSent(t *testing.T) {
 	}
 }
 
+// What an operator has allowed and does no more is not asked for: an address is judged
+// again whenever it is.
+func TestWhatIsNoLongerAllowedIsNotAskedFor(t *testing.T) {
+	t.Parallel()
+	var hits atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
+	t.Cleanup(server.Close)
+	g := newGuard(t, guard.Config{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}) // and PlainHTTP, once
+	get(t, g, server.URL, true)
+	if n := hits.Load(); n != 0 {
+		t.Errorf("the server was asked %d times, want never", n)
+	}
+}
+
 // A query is sent as it was written, unlike a path.
 func TestAQueryStaysInItsLine(t *testing.T) {
 	t.Parallel()
@@ -276,8 +290,12 @@ func TestAProxyCarriesRequests(t *testing.T) {
 // The environment's proxies are not obeyed: what is judged would be their address.
 func TestTheEnvironmentsProxyIsNotUsed(t *testing.T) {
 	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-	if p := newGuard(t, guard.Config{}).Transport().Proxy; p != nil {
-		t.Error("the transport has a proxy")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://example.com/", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if proxy, err := newGuard(t, guard.Config{}).Transport().Proxy(r); proxy != nil || err != nil {
+		t.Errorf("the transport has the proxy %v, %v", proxy, err)
 	}
 }
 
