@@ -154,7 +154,10 @@ func (f *File) allowed() map[string][]delivery.Allowed {
 // guard is where webhooks may go. An embedded process on a loopback address is for trying
 // things out: receivers on the same machine are allowed.
 func (c *Config) guard() guard.Config {
-	g := guard.Config{PlainHTTP: c.File.Webhooks.AllowHTTP, Loopback: c.webhooksOnLoopback(), Proxy: c.File.Webhooks.proxy()}
+	g := guard.Config{
+		PlainHTTP: c.File.Webhooks.AllowHTTP, Loopback: c.webhooksOnLoopback(), Proxy: c.File.Webhooks.proxy(),
+		MaxIdlePerHost: delivery.MaxConcurrency, // or an endpoint's attempts would each connect anew
+	}
 	for _, text := range c.File.Webhooks.AllowNetworks {
 		if n, err := netip.ParsePrefix(text); err == nil { // it was validated
 			g.Networks = append(g.Networks, n)
