@@ -61,9 +61,11 @@ func (t *turn) read(ctx context.Context, now time.Time) time.Time {
 	case t.fares.PausedUntil.After(now), t.fares.OpenUntil.After(now):
 		return t.fares.ResumeAt()
 	}
-	limit := max(1, target-len(t.buffer)) + len(t.known)
-	cost := min(int64(limit)*max(4*itemBytes, t.largest), maxBytes/8)
-	if !t.lastsFor(0, now) || t.c.unreached.Load() || !t.c.memory.take(t.Tenant, cost) {
+	if !t.lastsFor(0, now) || t.c.unreached.Load() {
+		return now.Add(again)
+	}
+	limit, cost, ok := t.afford(max(1, target-len(t.buffer)))
+	if !ok {
 		return now.Add(again)
 	}
 	t.reading, t.hungry, t.readAt, t.forgotten = true, false, now, make(map[uuid.UUID]struct{})
@@ -75,6 +77,19 @@ func (t *turn) read(ctx context.Context, now time.Time) time.Time {
 		t.mail.post(func(to *letters) { to.page = &p })
 	})
 	return time.Time{}
+}
+
+// afford sets memory aside for up to so many that are new, or for fewer if it is short,
+// and returns how many to read to find as many.
+func (t *turn) afford(fresh int) (limit int, cost int64, ok bool) {
+	for ; fresh > 0; fresh /= 2 {
+		limit = fresh + len(t.known)
+		cost = min(int64(limit)*max(4*itemBytes, t.largest), maxTurnBytes)
+		if t.c.memory.take(t.Tenant, cost) {
+			return limit, cost, true
+		}
+	}
+	return 0, 0, false
 }
 
 // onlyBulk reports whether it is time to look for something that goes before replays.

@@ -18,7 +18,8 @@ const (
 )
 
 // Queues says how many attempts of each queue this process may have under way at once.
-// A tenant has at most half of a queue's. Zero fields get their defaults.
+// A tenant has at most half of a queue's, and less when others have some. Zero fields get
+// their defaults.
 type Queues struct {
 	Live int // default 256
 	Slow int // default 128
@@ -73,9 +74,12 @@ func newSlots(sizes Queues) *slots {
 	return s
 }
 
-// has reports whether there is a slot for the tenant.
+// has reports whether there is a slot for the tenant: for one that has some, if more are
+// free than it has. So one tenant never has more than half, two have a third each and so
+// on, and there is one left for whoever comes next.
 func (q *queue) has(tenant string) bool {
-	return q.taken < q.size && q.tenants[tenant] < max(1, q.size/2)
+	free, has := q.size-q.taken, q.tenants[tenant]
+	return free > 0 && (has == 0 || has < free)
 }
 
 func (q *queue) take(tenant string) {

@@ -197,8 +197,8 @@ func (r *reader) body(e delivery.Endpoint, d *delivery.Due, ended map[uuid.UUID]
 	return r.compose.ended(*d, j, e.IncludeResult)
 }
 
-// budget bounds the bytes of the bodies in memory. A tenant has at most half of them:
-// what its endpoints do not take keeps nothing from others.
+// budget bounds the bytes of the bodies in memory. They are shared as slots are: what some
+// tenants' endpoints do not take keeps nothing from others.
 type budget struct {
 	mu      sync.Mutex
 	left    int64
@@ -207,11 +207,12 @@ type budget struct {
 
 func newBudget() *budget { return &budget{left: maxBytes, tenants: make(map[string]int64)} }
 
-// take takes n of what is left for a tenant, if there is as much.
+// take takes n of what is left for a tenant, if the tenant has no more then than there is
+// left for others.
 func (b *budget) take(tenant string, n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.left < n || b.tenants[tenant]+n > maxBytes/2 {
+	if b.tenants[tenant]+n > b.left-n {
 		return false
 	}
 	b.left -= n

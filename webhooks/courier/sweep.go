@@ -12,6 +12,8 @@ import (
 const (
 	// sweepAtOnce is how many pieces one call does.
 	sweepAtOnce = 500
+	// sweepRest is how many times as long as it took to find nothing it is left alone.
+	sweepRest = 10
 	// forgetEvery is how often what is past its retention is looked for.
 	forgetEvery = time.Hour
 )
@@ -21,7 +23,9 @@ func (c *Courier) sweeps(ctx context.Context) {
 	var forgot time.Time
 	failures := 0
 	for ctx.Err() == nil {
+		began := time.Now()
 		n, err := c.sweep(ctx)
+		took := time.Since(began)
 		if err == nil && time.Since(forgot) >= forgetEvery {
 			forgot = time.Now()
 			err = c.forget(ctx)
@@ -36,13 +40,13 @@ func (c *Courier) sweeps(ctx context.Context) {
 			c.Wake()
 		default:
 			failures = 0
-			c.untilSweep(ctx)
+			c.untilSweep(ctx, max(c.cfg.Poll, sweepRest*took))
 		}
 	}
 }
 
-func (c *Courier) untilSweep(ctx context.Context) {
-	t := time.NewTimer(c.cfg.Poll)
+func (c *Courier) untilSweep(ctx context.Context, rest time.Duration) {
+	t := time.NewTimer(rest)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
