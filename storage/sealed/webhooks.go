@@ -90,7 +90,7 @@ func (w *Webhooks) openLeased(ctx context.Context, holder uuid.UUID, all []deliv
 	for i, l := range all {
 		opened, err := w.openSecrets(ctx, l.Secrets)
 		if err != nil {
-			failed, others = err, append(others, l.Endpoint.ID)
+			failed, others = err, append(others, l.ID)
 		}
 		all[i].Secrets = opened
 	}
@@ -100,7 +100,7 @@ func (w *Webhooks) openLeased(ctx context.Context, holder uuid.UUID, all []deliv
 	if err := w.ReleaseEndpoints(ctx, holder, others); err != nil {
 		return nil, err
 	}
-	rest := slices.DeleteFunc(all, func(l delivery.Leased) bool { return slices.Contains(others, l.Endpoint.ID) })
+	rest := slices.DeleteFunc(all, func(l delivery.Leased) bool { return slices.Contains(others, l.ID) })
 	if len(rest) == 0 {
 		return nil, failed
 	}
