@@ -40,8 +40,8 @@ func tellErased(out io.Writer, tenant string, e tenantkey.Erased) {
 		tenant, count(e.Keys, "data key"), e.Before)
 	fmt.Fprintf(out, "%s ended as failed, code erased, and %s with them\n",
 		count(e.Executions, "live execution"), count(len(e.Ended), "job"))
-	fmt.Fprintln(out, "still there: metadata, user, model, request hash, times, usage; webhook endpoints with URL and headers; payloads kept before there was a secret; "+
-		"and the keys in backups: see docs/OPERATING.md, Erasing a tenant")
+	fmt.Fprintln(out, "still there: metadata, user, model, request hash, times, usage; webhook endpoints with URL and headers; "+
+		"payloads kept before there was a secret; and the keys in backups: see docs/OPERATING.md, Erasing a tenant")
 }
 
 // count returns such as 1 job, 2 jobs.
