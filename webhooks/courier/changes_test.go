@@ -43,7 +43,7 @@ func TestChangesAllTheTimeKeepNothingFromBeingSent(t *testing.T) {
 				if got[changed.URL] < 1800 || got[other.URL] < 1800 {
 					t.Errorf("%v of 2000 were sent meanwhile", got)
 				}
-				calls := r.store.calls["RenewEndpoints"]
+				calls := r.store.called("RenewEndpoints")
 				if calls > 300 {
 					t.Errorf("leases were renewed %d times in 20 s", calls)
 				}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,12 +20,16 @@ func TestWhatIsDueIsDeliveredAtOnce(t *testing.T) {
 		var at []time.Duration
 		began := time.Now()
 		c := r.start(receiver(t, func(w http.ResponseWriter, _ *http.Request) {
+			r.mu.Lock()
 			at = append(at, time.Since(began))
+			r.mu.Unlock()
 			w.WriteHeader(http.StatusNoContent)
 		}))
 		for _, wait := range []time.Duration{500 * time.Millisecond, 700 * time.Millisecond, time.Minute} {
 			time.Sleep(wait)
+			r.mu.Lock()
 			began = time.Now()
+			r.mu.Unlock()
 			r.store.tell(e, 1)
 			c.Wake()
 			time.Sleep(100 * time.Millisecond)
@@ -69,9 +74,9 @@ func TestAStoreWhoseAnswersAreLostCostsAttemptsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		n := 0
+		var n atomic.Int64
 		r.store.after = func(string) error {
-			if n++; n%3 == 0 {
+			if n.Add(1)%3 == 0 {
 				return errAway
 			}
 			return nil

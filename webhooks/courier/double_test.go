@@ -352,6 +352,13 @@ func (s *store) delivery(id uuid.UUID) (delivery.Delivery, []delivery.Record) {
 	return s.finished[id], slices.Clone(s.attempts[id])
 }
 
+// called returns how often a method was called.
+func (s *store) called(call string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[call]
+}
+
 // count counts deliveries by status.
 func (s *store) count() map[delivery.Status]int {
 	s.mu.Lock()

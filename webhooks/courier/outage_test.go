@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -190,6 +191,8 @@ func TestASecretThatIsReplacedSignsOnForAWhile(t *testing.T) {
 		var headers []http.Header
 		var body []byte
 		c := r.start(receiver(t, func(_ http.ResponseWriter, q *http.Request) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
 			headers = append(headers, q.Header)
 			body, _ = io.ReadAll(q.Body)
 		}), seldom)
@@ -206,14 +209,16 @@ func TestASecretThatIsReplacedSignsOnForAWhile(t *testing.T) {
 			r.store.tell(e, 1)
 			c.Wake()
 			time.Sleep(100 * time.Millisecond)
-			if len(headers) != i+1 {
-				t.Fatalf("%d: %d attempts", i, len(headers))
+			r.mu.Lock()
+			all, told := slices.Clone(headers), bytes.Clone(body)
+			r.mu.Unlock()
+			if len(all) != i+1 {
+				t.Fatalf("%d: %d attempts", i, len(all))
 			}
-			h := headers[i]
-			if got := webhooks.Verify(h, body, time.Now(), old) == nil; got != want.old {
+			if got := webhooks.Verify(all[i], told, time.Now(), old) == nil; got != want.old {
 				t.Errorf("%d: signed with the old secret: %t", i, got)
 			}
-			if got := webhooks.Verify(h, body, time.Now(), next) == nil; got != want.next {
+			if got := webhooks.Verify(all[i], told, time.Now(), next) == nil; got != want.next {
 				t.Errorf("%d: signed with the new secret: %t", i, got)
 			}
 			if i == 1 {
@@ -483,14 +488,14 @@ func TestATrickleIsServedUnderOneLease(t *testing.T) {
 			c.Wake()
 			time.Sleep(100 * time.Millisecond)
 		}
-		if n := r.store.calls["ReleaseEndpoints"]; n != 0 {
+		if n := r.store.called("ReleaseEndpoints"); n != 0 {
 			t.Errorf("given up %d times meanwhile", n)
 		}
-		if n := r.store.calls["SaveState"]; n > 3 {
+		if n := r.store.called("SaveState"); n > 3 {
 			t.Errorf("its state was written %d times, though nothing happened", n)
 		}
 		time.Sleep(time.Minute)
-		if n := r.store.calls["ReleaseEndpoints"]; n != 1 {
+		if n := r.store.called("ReleaseEndpoints"); n != 1 {
 			t.Errorf("given up %d times when nothing came any more, want once", n)
 		}
 	})
