@@ -58,14 +58,14 @@ func (m *mailed) courier() error {
 	ctx, now, holder := context.Background(), time.Now().Add(time.Hour), uuid.New()
 	leased, err := m.s.LeaseEndpoints(ctx, holder, now, 2)
 	for _, l := range leased {
-		if err = errors.Join(err, m.turn(ctx, l.Endpoint.ID, now)); err != nil {
+		if err = errors.Join(err, m.turn(ctx, l.ID, now)); err != nil {
 			return err
 		}
-		opened := delivery.StateChange{Endpoint: l.Endpoint.ID, Opened: rand.N(3) == 0, At: now}
+		opened := delivery.StateChange{Endpoint: l.ID, Opened: rand.N(3) == 0, At: now}
 		if err = m.s.SaveState(ctx, holder, opened); err != nil {
 			return err
 		}
-		if err = m.s.ReleaseEndpoints(ctx, holder, []uuid.UUID{l.Endpoint.ID}); err != nil {
+		if err = m.s.ReleaseEndpoints(ctx, holder, []uuid.UUID{l.ID}); err != nil {
 			return err
 		}
 	}
