@@ -62,7 +62,9 @@ func redacting(t *testing.T, r redactor) (*jobs.Service, *keeping) {
 	s := newServiceOn(t, func(below jobs.Store) jobs.Store {
 		store.Store = below
 		return store
-	}, jobs.WithRedactor(r))
+	}, jobs.WithRedactor(r), jobs.WithWebhooks(func(_ context.Context, _, url string) (jobs.Webhook, error) {
+		return jobs.Webhook{URL: url, Endpoint: uuid.New()}, nil
+	}))
 	return s, store
 }
 
@@ -120,6 +122,7 @@ func TestAFingerprintIsOfAllFields(t *testing.T) {
 		"Priority": jobs.PriorityHigh, "Deadline": time.Now().Add(time.Hour), "Timeout": time.Minute,
 		"Metadata": map[string]string{"a": "b"}, "User": "u", "Sample": 3,
 		"OnUnavailable": new(jobs.OnUnavailableFail), "UseCase": jobs.DefaultUseCase,
+		"Webhook": "https://hooks.example.com/",
 	}
 	prints := map[[32]byte]string{}
 	fingerprint := func(name string, change func(reflect.Value)) [32]byte {

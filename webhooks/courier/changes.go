@@ -8,20 +8,23 @@ import (
 	"github.com/google/uuid"
 )
 
-// changesEvery is how often changes are heeded, at most: what is to be sent is read anew
-// each time, and nothing is sent meanwhile.
-const changesEvery = 100 * time.Millisecond
+// Changes are heeded every changesEvery on average, and changesBurst times at once before
+// that: what is to be sent is read anew each time, and nothing is sent meanwhile.
+const (
+	changesEvery = 100 * time.Millisecond
+	changesBurst = 10
+)
 
 // changes are the endpoints that were changed and not renewed since.
 type changes struct {
 	mu   sync.Mutex
 	some map[uuid.UUID]struct{}
 	all  bool
-	// last is when the last change was told of, and heeded when leases had been renewed
-	// because of some; renewing says that they are being so.
-	last, heeded time.Time
-	renewing     bool
-	poke         chan struct{}
+	// last is when the last change was told of, and even when changes would be heeded next
+	// if they were so evenly; renewing says that leases are being renewed because of some.
+	last, even time.Time
+	renewing   bool
+	poke       chan struct{}
 }
 
 func newChanges() *changes {
@@ -39,21 +42,28 @@ func (c *changes) add(endpoints []uuid.UUID, at time.Time) (now bool) {
 		c.some[id] = struct{}{}
 	}
 	poke(c.poke)
-	return !c.renewing && at.Sub(c.heeded) >= changesEvery
+	return !c.renewing && !at.Before(c.next())
 }
+
+// next returns when changes are to be heeded next, at the earliest.
+func (c *changes) next() time.Time { return c.even.Add((1 - changesBurst) * changesEvery) }
 
 // rest returns how long it is until changes are to be heeded.
 func (c *changes) rest() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return changesEvery - time.Since(c.heeded)
+	return time.Until(c.next())
 }
 
 // renewed takes note that changes have been heeded.
 func (c *changes) renewed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.renewing, c.heeded = false, time.Now()
+	c.renewing = false
+	if now := time.Now(); c.even.Before(now) {
+		c.even = now
+	}
+	c.even = c.even.Add(changesEvery)
 }
 
 // since reports whether there was a change at a time or later.

@@ -51,3 +51,26 @@ func TestChangesAllTheTimeKeepNothingFromBeingSent(t *testing.T) {
 		})
 	}
 }
+
+// Who rotates a secret twice and tests it each time is signed for with the newest one:
+// some changes in a row count at once, and only then are they spaced out.
+func TestAFewChangesCountAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, id := newChanges(), []uuid.UUID{uuid.New()}
+		for n := range changesBurst {
+			if !c.add(id, time.Now()) || c.rest() > 0 {
+				t.Fatalf("change %d has to wait for %v", n+1, c.rest())
+			}
+			c.take()
+			c.renewed()
+		}
+		if c.add(id, time.Now()) || c.rest() != changesEvery {
+			t.Errorf("one more waits for %v, want %v", c.rest(), changesEvery)
+		}
+		time.Sleep(changesEvery)
+		if !c.add(id, time.Now()) {
+			t.Error("one that has waited has to wait longer")
+		}
+	})
+}
