@@ -175,7 +175,7 @@ func (f *hookFixture) crowd(many int) {
 }
 
 func replayOfMany(f *hookFixture) {
-	const many = 12_000
+	const many = 6_000
 	e := f.endpoint(disabled)
 	f.crowd(many)
 	f.update(e, func(e *delivery.Endpoint) { e.Disabled = "" })
