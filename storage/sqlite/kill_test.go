@@ -51,8 +51,10 @@ func submitUntilKilled(path string) int {
 }
 
 // Invariant 1: accepted means kept, whatever kills the process.
+//
+// It is not parallel to others: until it has become another program the child has copies
+// of all open files, and with them the locks of other tests' stores.
 func TestWhatWasAcceptedIsThereAfterAKill(t *testing.T) {
-	t.Parallel()
 	c := Config{Path: newPath(t)}
 	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), childPath+"="+c.Path)
