@@ -92,7 +92,7 @@ func (w *world) extra(window int) (all, most int) {
 	return all, most
 }
 
-func TestExtraIsCountedInEveryWindow(t *testing.T) {
+func TestSimExtraIsCountedInEveryWindow(t *testing.T) {
 	t.Parallel()
 	var w world
 	for _, question := range []int{0, 1, 1, 2, 2, 3, 4, 4} {
@@ -105,7 +105,7 @@ func TestExtraIsCountedInEveryWindow(t *testing.T) {
 	}
 }
 
-func TestTheFirstTokenIsThatOfTheAnswer(t *testing.T) {
+func TestSimTheFirstTokenIsThatOfTheAnswer(t *testing.T) {
 	t.Parallel()
 	w := world{
 		setting: setting{deadline: time.Hour},

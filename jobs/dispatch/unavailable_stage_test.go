@@ -12,10 +12,10 @@ import (
 	"github.com/penstock-dev/penstock/providers/lane"
 )
 
-// TestInvariant3EachOfThoseThatShareAnExecutionGetsWhatItWants, in an outage: who
+// TestSimInvariant3EachOfThoseThatShareAnExecutionGetsWhatItWants, in an outage: who
 // would fail fails at once, who would degrade alone is answered by a lesser target,
 // and who waits is answered when it is over.
-func TestInvariant3EachOfThoseThatShareAnExecutionGetsWhatItWants(t *testing.T) {
+func TestSimInvariant3EachOfThoseThatShareAnExecutionGetsWhatItWants(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := &lanes{rooms: map[string]lane.Room{"sim/m": shut(lane.Breaker, time.Hour)}}

@@ -13,7 +13,7 @@ import (
 )
 
 // The same as in memory, on a real store and over HTTP: three days of silence.
-func TestThreeDaysOfSilenceOnARealStore(t *testing.T) {
+func TestSimThreeDaysOfSilenceOnARealStore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newStage(t)
