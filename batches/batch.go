@@ -1,0 +1,144 @@
+package batches
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/providers"
+)
+
+// Bounds of a batch.
+const (
+	// MaxLines and MaxBytes bound the input of a batch.
+	MaxLines = 100_000
+	MaxBytes = 256 << 20
+	// MaxLine is how many bytes one line may have.
+	MaxLine = 8 << 20
+	// MaxCustomID is how many bytes a custom id may have.
+	MaxCustomID = 512
+	// MaxProblems is how many of the problems of a batch's lines are kept.
+	MaxProblems = 1000
+	// Window is how many lines of a batch are jobs at a time, at most.
+	Window = 2000
+)
+
+// Batch is many requests that a tenant submitted as one. Times are UTC with
+// microseconds; a zero time is one that has not come.
+type Batch struct {
+	// ID is a UUIDv7: batches sort by it as they were created.
+	ID     uuid.UUID
+	Tenant string
+	// Endpoint is the path of the API whose bodies the lines have.
+	Endpoint string
+	// Input is the file of the lines; Output and Errors are the files that are made of
+	// its answers and of what has none.
+	Input, Output, Errors uuid.UUID
+	Status                Status
+	// Paused says that no line is begun; what is under way goes on.
+	Paused bool
+	// Policy is that of every line.
+	Policy   Policy
+	Metadata map[string]string
+	// Window is how the caller said how long it may take, such as 24h; Deadline is when
+	// that ends.
+	Window    string
+	CreatedAt time.Time
+	Deadline  time.Time
+	// StartedAt is when all lines had been read and found good; the times after it are
+	// those of the status of their name.
+	StartedAt, FinalizingAt, CancellingAt time.Time
+	// EndedAt is when the status became terminal.
+	EndedAt time.Time
+	// OutputTTL is how long the files of the answers are kept once the batch has ended;
+	// zero: as long as its jobs are.
+	OutputTTL time.Duration
+	// Read is how far its lines have been read.
+	Read Cursor
+	// Problems say what is wrong with lines, the first [MaxProblems] of so many.
+	Problems     []Problem
+	ProblemCount int
+	Counts       Counts
+	// Usage and CostUSD are the sums of what is known of its jobs.
+	Usage   providers.Usage
+	CostUSD jobs.USD
+	// Rate is how many lines end a second, of late; zero: not known.
+	Rate float64
+}
+
+// Policy is what the jobs of a batch have in common: see [jobs.NewJob].
+type Policy struct {
+	Priority jobs.Priority
+	// Concurrency bounds how many of its lines are jobs at a time; zero: [Window].
+	Concurrency          int
+	NoDedupe             bool
+	MaxAge               time.Duration
+	StaleWhileRevalidate time.Duration
+	StaleIfError         time.Duration
+	NoStore              bool
+	OnUnavailable        *jobs.OnUnavailable
+	UseCase              string
+	User                 string
+	Ephemeral            bool
+}
+
+// Status is where a batch stands. A terminal one changes by a retry alone.
+type Status string
+
+// The statuses, in the words of OpenAI's API.
+const (
+	// StatusValidating: its lines are being read.
+	StatusValidating Status = "validating"
+	// StatusFailed: some line was no good. None was run.
+	StatusFailed     Status = "failed"
+	StatusInProgress Status = "in_progress"
+	// StatusFinalizing: no line is left to run.
+	StatusFinalizing Status = "finalizing"
+	StatusCompleted  Status = "completed"
+	// StatusExpired: some lines had not ended at its deadline.
+	StatusExpired    Status = "expired"
+	StatusCancelling Status = "cancelling"
+	StatusCancelled  Status = "cancelled"
+)
+
+// Terminal reports whether nothing happens to the batch any more, but for a retry.
+func (s Status) Terminal() bool {
+	switch s {
+	case StatusFailed, StatusCompleted, StatusExpired, StatusCancelled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Cursor is a place in the input: so many lines, up to this byte.
+type Cursor struct {
+	Lines int
+	Bytes int64
+}
+
+// Problem is what is wrong with a line, or with all the input if Line is 0.
+type Problem struct {
+	// Line counts from 1.
+	Line int
+	// Code is such as invalid_json_line, duplicate_custom_id or a code of [jobs.Error].
+	Code string
+	// Param is the field at fault, as a JSON pointer into the line; may be empty.
+	Param   string
+	Message string
+}
+
+// Counts says what has become of the lines of a batch. The sum of all but Total and
+// Deduplicated is Total once all lines have been read.
+type Counts struct {
+	Total int
+	// Pending are not yet jobs, Live are.
+	Pending, Live                         int
+	Succeeded, Failed, Cancelled, Expired int
+	// Deduplicated are those that had the answer of an equal request.
+	Deduplicated int
+}
+
+// Ended is how many lines have.
+func (c Counts) Ended() int { return c.Succeeded + c.Failed + c.Cancelled + c.Expired }
