@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// ErrInUse: a batch that has not ended reads the file.
+// ErrInUse says that a batch that has not ended reads the file.
 var ErrInUse = errors.New("a batch that has not ended needs the file")
 
 // Store keeps files. What a store is, is what storage/storagetest says; this is its
