@@ -30,12 +30,21 @@ type receiver struct {
 	got  []history.Delivery
 	// told are the jobs of which it was.
 	told map[string]bool
-	rand *rand.Rand
+	// failed counts how often a delivery was not taken in, by its id.
+	failed map[string]int
+	rand   *rand.Rand
 }
+
+// maxFailed is how often a delivery fails at the receiver, at most: the third attempt is
+// within a minute of the first, the next one minutes later.
+const maxFailed = 2
 
 func newReceiver(t *testing.T, seed uint64) *receiver {
 	t.Helper()
-	r := &receiver{t: t, keys: map[string]webhooks.Key{}, told: map[string]bool{}, rand: rand.New(rand.NewPCG(seed, 2))}
+	r := &receiver{
+		t: t, keys: map[string]webhooks.Key{}, told: map[string]bool{}, failed: map[string]int{},
+		rand: rand.New(rand.NewPCG(seed, 2)),
+	}
 	r.Server = httptest.NewServer(r)
 	t.Cleanup(r.Close)
 	return r
@@ -47,27 +56,57 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if err != nil {
 		return // the sender was killed
 	}
-	tenant := strings.TrimPrefix(req.URL.Path, "/")
-	r.mu.Lock()
-	key, mood := r.keys[tenant], r.rand.Float64()
-	r.mu.Unlock()
+	tenant, id := strings.TrimPrefix(req.URL.Path, "/"), req.Header.Get(webhooks.HeaderID)
+	key, how := r.meet(tenant, id)
 	if err := webhooks.Verify(req.Header, body, time.Now(), key); err != nil {
 		r.t.Errorf("a webhook to %s: %v", tenant, err)
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	switch {
-	case mood < 0.04:
+	switch how {
+	case failing:
 		w.WriteHeader(http.StatusInternalServerError)
-	case mood < 0.05:
-		panic(http.ErrAbortHandler) // cuts the connection
-	case mood < 0.06: // took it in, and says so to nobody
-		r.keep(tenant, req.Header.Get(webhooks.HeaderID), body)
+	case cutting:
+		panic(http.ErrAbortHandler)
+	case silent: // took it in, and says so to nobody
+		r.keep(tenant, id, body)
 		panic(http.ErrAbortHandler)
 	default:
-		r.keep(tenant, req.Header.Get(webhooks.HeaderID), body)
+		r.keep(tenant, id, body)
 		w.WriteHeader(http.StatusNoContent)
 	}
+}
+
+// mood is how a receiver meets a delivery.
+type mood int
+
+const (
+	accepting mood = iota
+	// failing answers 500, cutting cuts the connection, silent does so when it has taken
+	// the delivery in.
+	failing
+	cutting
+	silent
+)
+
+// meet returns what verifies the delivery, and how it is met.
+func (r *receiver) meet(tenant, id string) (webhooks.Key, mood) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := accepting
+	switch p := r.rand.Float64(); {
+	case r.failed[id] == maxFailed, p >= 0.06:
+	case p < 0.04:
+		m = failing
+	case p < 0.05:
+		m = cutting
+	default:
+		m = silent
+	}
+	if m != accepting {
+		r.failed[id]++
+	}
+	return r.keys[tenant], m
 }
 
 func (r *receiver) keep(tenant, id string, body []byte) {
