@@ -142,3 +142,19 @@ type Counts struct {
 
 // Ended is how many lines have.
 func (c Counts) Ended() int { return c.Succeeded + c.Failed + c.Cancelled + c.Expired }
+
+// ETA is when the batch will have ended if it goes on as it did of late; zero: nobody
+// knows, for nothing has ended yet, or it is paused.
+func (b Batch) ETA(now time.Time) time.Time {
+	switch {
+	case b.Status.Terminal():
+		return b.EndedAt
+	case b.Paused || b.Rate <= 0 || b.Status == StatusValidating:
+		return time.Time{}
+	}
+	seconds := float64(b.Counts.Pending+b.Counts.Live) / b.Rate
+	if left := b.Deadline.Sub(now); seconds >= left.Seconds() {
+		return b.Deadline
+	}
+	return now.Add(time.Duration(seconds * float64(time.Second)))
+}

@@ -50,10 +50,12 @@ const (
 	LineExpired   State = "expired"
 )
 
-// Codes of lines that never became jobs.
+// Codes of lines that never became jobs, beside those of a [jobs.Error] that refused one.
 const (
 	CodeBatchCancelled = "batch_cancelled"
 	CodeBatchExpired   = "batch_expired"
+	// CodeInputUnreadable: the line can be read no more.
+	CodeInputUnreadable = "input_unreadable"
 )
 
 // Ended reports whether the line has.

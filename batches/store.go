@@ -108,8 +108,9 @@ type KeeperStore interface {
 	// code not_found. Rate is kept as it is given. It returns how many lines, and the
 	// batch as it is then.
 	CollectLines(ctx context.Context, holder, batch uuid.UUID, rate float64, limit int) (Batch, int, error)
-	// EndLines ends up to limit pending lines as cancelled or expired. It returns how many.
-	EndLines(ctx context.Context, holder, batch uuid.UUID, as State, code string, limit int) (int, error)
+	// EndLines ends up to limit pending lines as failed, cancelled or expired, with a code:
+	// those of only, or, if that is nil, the first. It returns how many.
+	EndLines(ctx context.Context, holder, batch uuid.UUID, as State, code string, only []int, limit int) (int, error)
 	// FinalizeBatch makes a batch in progress finalizing.
 	FinalizeBatch(ctx context.Context, holder, batch uuid.UUID, at time.Time) error
 	// EndBatch ends a batch none of whose lines is pending, live or withdrawn, tells e, and

@@ -5,7 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/penstock-dev/penstock/jobs/canonical"
 )
@@ -13,55 +14,66 @@ import (
 // notHashed are the fields of a body that do not shape the answer.
 var notHashed = []string{"metadata", "user", "safety_identifier", "stream", "stream_options", "store"}
 
-// envelope is what a request hash is taken over: all that shapes the answer,
-// and whose answer it is.
-type envelope struct {
-	Version  int                        `json:"v"`
-	Tenant   string                     `json:"tenant"`
-	Endpoint string                     `json:"endpoint"`
-	Route    string                     `json:"route"`
-	Sample   int                        `json:"sample,omitempty"`
-	Body     map[string]json.RawMessage `json:"body"`
-}
-
 // RequestHash names what r asks for on behalf of tenant: SHA-256, 64 hex
 // digits, over canonical JSON (RFC 8785). Two requests with one hash can share
 // one answer. A body that has no canonical form is an *[Error] with code
 // [CodeInvalidField].
 func RequestHash(tenant string, r Request) (string, error) {
-	body, err := canonicalBody(r.Body)
+	body, err := bodyOf(r.Body)
 	if err != nil {
 		return "", err
 	}
-	for _, name := range notHashed {
-		delete(body, name)
-	}
-	doc, err := json.Marshal(envelope{
-		Version: 1, Tenant: tenant, Endpoint: r.Endpoint, Route: r.Route, Sample: r.Sample, Body: body,
-	})
-	if err != nil {
-		return "", fmt.Errorf("encode request hash envelope: %w", err)
-	}
-	doc, err = canonical.JSON(doc)
-	if err != nil {
-		return "", invalidBody(err)
-	}
-	sum := sha256.Sum256(doc)
+	sum := hashOf(tenant, r, body)
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// canonicalBody splits a request body into its top-level fields, each in
-// canonical form.
-func canonicalBody(raw json.RawMessage) (map[string]json.RawMessage, error) {
-	doc, err := canonical.JSON(raw)
+// hashOf takes the hash over all that shapes the answer, and whose answer it is:
+//
+//	{"body":…,"endpoint":…,"route":…,"sample":…,"tenant":…,"v":1}
+//
+// in canonical form. A sample of zero is left out.
+func hashOf(tenant string, r Request, body fields) [32]byte {
+	doc := make([]byte, 0, len(r.Body)+len(tenant)+len(r.Route)+128)
+	doc = append(doc, `{"body":{`...)
+	for _, m := range body {
+		if slices.Contains(notHashed, m.Key) {
+			continue
+		}
+		if doc[len(doc)-1] != '{' {
+			doc = append(doc, ',')
+		}
+		doc = append(canonical.AppendString(doc, m.Key), ':')
+		doc = append(doc, m.JSON...)
+	}
+	doc = canonical.AppendString(append(doc, `},"endpoint":`...), r.Endpoint)
+	doc = canonical.AppendString(append(doc, `,"route":`...), r.Route)
+	if r.Sample != 0 {
+		doc = strconv.AppendInt(append(doc, `,"sample":`...), int64(r.Sample), 10)
+	}
+	doc = canonical.AppendString(append(doc, `,"tenant":`...), tenant)
+	return sha256.Sum256(append(doc, `,"v":1}`...))
+}
+
+// fields are those of a request body, each in canonical form.
+type fields []canonical.Member
+
+// bodyOf splits a request body into its fields.
+func bodyOf(raw json.RawMessage) (fields, error) {
+	all, err := canonical.Members(raw)
 	if err != nil {
 		return nil, invalidBody(err)
 	}
-	var body map[string]json.RawMessage
-	if err := json.Unmarshal(doc, &body); err != nil || body == nil {
-		return nil, Invalid("/request", "must be a JSON object: the body of the endpoint")
+	return all, nil
+}
+
+// get returns a field; nil if it is not there.
+func (f fields) get(name string) json.RawMessage {
+	for _, m := range f {
+		if m.Key == name {
+			return m.JSON
+		}
 	}
-	return body, nil
+	return nil
 }
 
 func invalidBody(err error) error {

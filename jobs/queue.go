@@ -39,6 +39,8 @@ const (
 	// SignalWebhooks: endpoints for webhooks were changed, or there is something to
 	// deliver that no job's end tells of.
 	SignalWebhooks SignalKind = "webhooks"
+	// SignalBatches: batches were made, or told to go on, to pause or to end.
+	SignalBatches SignalKind = "batches"
 )
 
 // Signal wakes whoever waits for what it tells of. It informs nobody: the
@@ -52,6 +54,8 @@ type Signal struct {
 	// Endpoints are those for webhooks that were changed, or have something to deliver;
 	// none: any of them.
 	Endpoints []uuid.UUID `json:"endpoints,omitempty"`
+	// Batches are those that were made or changed; none: any of them.
+	Batches []uuid.UUID `json:"batches,omitempty"`
 	// At is when an execution that was given back may run; zero: now.
 	At time.Time `json:"at,omitzero"`
 }

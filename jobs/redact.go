@@ -48,7 +48,7 @@ func (s *Service) redacted(ctx context.Context, n NewJob) (NewJob, error) {
 	if s.redactor == nil {
 		return n, nil
 	}
-	before, err := canonicalBody(n.Request)
+	before, err := bodyOf(n.Request)
 	if err != nil {
 		return NewJob{}, err
 	}
@@ -58,11 +58,11 @@ func (s *Service) redacted(ctx context.Context, n NewJob) (NewJob, error) {
 	if err != nil {
 		return NewJob{}, redactionFailed(err)
 	}
-	after, err := canonicalBody(sent.Request)
+	after, err := bodyOf(sent.Request)
 	if err != nil {
 		return NewJob{}, redactionFailed(fmt.Errorf("the redacted request: %w", err))
 	}
-	if !bytes.Equal(before["model"], after["model"]) {
+	if !bytes.Equal(before.get("model"), after.get("model")) {
 		return NewJob{}, redactionFailed(errors.New("the redacted request names another model"))
 	}
 	n.Request, n.Metadata, n.User = sent.Request, sent.Metadata, sent.User

@@ -1,8 +1,10 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -151,7 +153,7 @@ func (s *Service) replay(ctx context.Context, n NewJob, at time.Time, invalid er
 
 // submission validates n, gives ids and takes the hash.
 func (s *Service) submission(n NewJob, at time.Time) (Submission, error) {
-	request, route, model, err := s.request(n)
+	c, err := s.check(n)
 	if err != nil {
 		return Submission{}, err
 	}
@@ -159,24 +161,13 @@ func (s *Service) submission(n NewJob, at time.Time) (Submission, error) {
 	if err != nil {
 		return Submission{}, err
 	}
-	if err := n.validate(); err != nil {
-		return Submission{}, err
-	}
-	hash, err := RequestHash(n.Tenant, request)
-	if err != nil {
-		return Submission{}, err
-	}
-	useCase, err := s.catalog.useCase(n.UseCase, route)
-	if err != nil {
-		return Submission{}, err
-	}
 	sub := Submission{
 		Job: Job{
-			ID: newID(), Tenant: n.Tenant, Endpoint: request.Endpoint, Model: model, Priority: n.Priority,
-			Deadline: deadline, CreatedAt: at, RequestHash: hash, Metadata: n.Metadata, User: n.User,
-			Ephemeral: n.Ephemeral, UseCase: useCase, OnUnavailable: route.OnUnavailable,
+			ID: newID(), Tenant: n.Tenant, Endpoint: c.request.Endpoint, Model: c.model, Priority: n.Priority,
+			Deadline: deadline, CreatedAt: at, RequestHash: hex.EncodeToString(c.hash[:]), Metadata: n.Metadata, User: n.User,
+			Ephemeral: n.Ephemeral, UseCase: c.useCase, OnUnavailable: c.route.OnUnavailable,
 		},
-		Request:   request,
+		Request:   c.request,
 		Execution: newID(),
 		Dedupe:    !n.NoDedupe,
 		MaxAge:    n.MaxAge + n.StaleWhileRevalidate,
@@ -193,64 +184,6 @@ func (s *Service) submission(n NewJob, at time.Time) (Submission, error) {
 		sub.Idempotency = &Idempotency{Key: n.IdempotencyKey, Fingerprint: n.Fingerprint}
 	}
 	return sub, nil
-}
-
-// body is what Penstock looks at in a request; all else passes through.
-type body struct {
-	Model               *string         `json:"model"`
-	Messages            json.RawMessage `json:"messages"`
-	Input               json.RawMessage `json:"input"`
-	MaxTokens           *int64          `json:"max_tokens"`
-	MaxCompletionTokens *int64          `json:"max_completion_tokens"`
-	MaxOutputTokens     *int64          `json:"max_output_tokens"`
-}
-
-// request reads n's body and finds the route of its model.
-func (s *Service) request(n NewJob) (r Request, route Route, model string, err error) {
-	fields, err := canonicalBody(n.Request)
-	if err != nil {
-		return Request{}, Route{}, "", err
-	}
-	b, err := readBody(fields)
-	if err != nil {
-		return Request{}, Route{}, "", err
-	}
-	r = Request{Endpoint: n.Endpoint, Body: n.Request, Sample: n.Sample}
-	if r.Endpoint == "" {
-		r.Endpoint = providers.ChatCompletions
-	}
-	if err := b.validate(r.Endpoint); err != nil {
-		return Request{}, Route{}, "", err
-	}
-	if route, err = s.catalog.Resolve(*b.Model); err != nil {
-		return Request{}, Route{}, "", err
-	}
-	if err := s.carried(route, r); err != nil {
-		return Request{}, Route{}, "", err
-	}
-	r.Route, r.Cost = route.Name, b.cost(r.Endpoint, s.input(r))
-	return r, route, *b.Model, nil
-}
-
-// readBody decodes field by field, so that a field of the wrong type is named.
-func readBody(fields map[string]json.RawMessage) (body, error) {
-	var b body
-	for _, f := range []struct {
-		name, want string
-		into       any
-	}{
-		{"model", "a string", &b.Model},
-		{"messages", "an array", &b.Messages},
-		{"input", "a string or an array", &b.Input},
-		{"max_tokens", "a whole number", &b.MaxTokens},
-		{"max_completion_tokens", "a whole number", &b.MaxCompletionTokens},
-		{"max_output_tokens", "a whole number", &b.MaxOutputTokens},
-	} {
-		if raw, ok := fields[f.name]; ok && json.Unmarshal(raw, f.into) != nil {
-			return body{}, Invalid("/request/"+f.name, "must be %s", f.want)
-		}
-	}
-	return b, nil
 }
 
 func (b body) validate(endpoint string) error {
@@ -280,8 +213,7 @@ func (b body) validate(endpoint string) error {
 }
 
 func (b body) validateMessages() error {
-	var messages []json.RawMessage
-	if json.Unmarshal(b.Messages, &messages) != nil || len(messages) == 0 {
+	if !bytes.HasPrefix(b.Messages, []byte("[")) || string(b.Messages) == "[]" {
 		return Invalid("/request/messages", "must be an array with at least one message")
 	}
 	return nil

@@ -85,7 +85,7 @@ func TestDecodeJobRefuses(t *testing.T) {
 		"half of it":        {`{"request":{}`, []string{"", "ends too early"}},
 		"more behind it":    {`{"request":{}} {}`, []string{"", "more follows"}},
 		"not UTF-8":         {"{\"request\":{\"a\":\"\xff\"}}", []string{"", "UTF-8"}},
-		"half a character":  {`{"request":{"a":"\ud800"}}`, []string{"", "Unicode"}},
+		"half a character":  {`{"request":{"a":"\ud800"}}`, []string{"/request/a", "Unicode"}},
 		"a key twice":       {`{"request":{},"user":"a","user":"b"}`, []string{"/user", "twice"}},
 		"a key twice below": {`{"request":{"a":{"b":1,"b":2}}}`, []string{"/request/a/b", "twice"}},
 		"too deep":          {`{"request":{"a":` + deep + `}}`, []string{"/request/a" + strings.Repeat("/0", 62), "deeper"}},

@@ -8,6 +8,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"github.com/gowebpki/jcs"
 
 	"github.com/penstock-dev/penstock/jobs/canonical"
 )
@@ -65,19 +68,66 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// The order of keys is that of their UTF-16 code units, in which U+1F600 is before U+FB33,
+// at every level, and also of keys that are written with escapes.
+func TestMembersAreInOrder(t *testing.T) {
+	t.Parallel()
+	doc := `{"\ufb33":1,"😀":{"b":[{"d":1,"c":2}],"\u0061":0},"z":"é","":null}`
+	all, err := canonical.Members([]byte(doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range all {
+		got = append(got, fmt.Sprintf("%s %s %s", m.Key, m.Raw, m.JSON))
+	}
+	want := []string{
+		` null null`, `z "é" "é"`, `😀 {"b":[{"d":1,"c":2}],"\u0061":0} {"a":0,"b":[{"c":2,"d":1}]}`, "\ufb33 1 1",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for _, doc := range []string{`[]`, `null`, `"a"`} {
+		if _, err := canonical.Members([]byte(doc)); err == nil || !strings.Contains(err.Error(), "object") {
+			t.Errorf("%s: got %v, want it refused", doc, err)
+		}
+	}
+}
+
+func TestAppendString(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"", "a\"\\/<é😀\u2028", "\x00\b\t\n\f\r\x1f\x7f", "\xff\xfe a\xe2\x82", "\ufffd"} {
+		quoted, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := canonical.JSON(quoted)
+		if got := canonical.AppendString([]byte("x"), s); err != nil || string(got) != "x"+string(want) {
+			t.Errorf("%q: got %s, want x%s (%v)", s, got, want, err)
+		}
+	}
+}
+
 // FuzzJSON: what is accepted keeps its meaning, is canonical already when put
-// through again, and nothing panics.
+// through again and what another canonicalizer makes of it, and nothing panics. What is
+// refused for its syntax is no JSON.
 func FuzzJSON(f *testing.F) {
 	for _, s := range []string{
 		`{"model":"m","messages":[{"role":"user","content":"hi"}],"temperature":0.7}`,
-		`{"a":1,"a":2}`, `[1e21,1E-7,-0,9007199254740993]`, `"\ud83d\ude00\u0000"`, `{"\u0061":[],"b":{}}`, `nul`, ``,
+		`{"\ufb33":1,"😀":[{"b":1.50,"a":-0.0}],"a\/":"\t\u001f","":1e-7}`, `{"a":1,"a":2}`, `[1e21,1E-7,-0,9007199254740993]`, `"\ud83d\ude00\u0000"`, `{"\u0061":[],"b":{}}`, `nul`, ``,
 	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		out, err := canonical.JSON(doc)
+		if e, ok := errors.AsType[*canonical.Error](err); ok && e.Syntax && json.Valid(doc) && utf8.Valid(doc) {
+			t.Fatalf("%q: %v", doc, err)
+		}
 		if err != nil {
 			return
+		}
+		if want, err := jcs.Transform(doc); err != nil || !bytes.Equal(out, want) {
+			t.Fatalf("%q: got %s, want %s (%v)", doc, out, want, err)
 		}
 		again, err := canonical.JSON(out)
 		if err != nil || !bytes.Equal(out, again) {
