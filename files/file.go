@@ -1,6 +1,8 @@
 package files
 
 import (
+	"encoding/binary"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,12 +18,12 @@ const (
 // File is what a tenant has uploaded, or what Penstock tells as one. Times are UTC with
 // microseconds.
 type File struct {
-	// ID is a UUIDv7: files sort by it as they were created.
+	// ID is that of [NewID]: files sort by it as they were created, and age by it.
 	ID      uuid.UUID
 	Tenant  string
 	Purpose Purpose
 	Name    string
-	// Bytes is how many there are; of one that is being uploaded how many are kept.
+	// Bytes is how many there are; zero as long as it is being uploaded, and with a Batch.
 	Bytes  int64
 	Status Status
 	// Bucket says that the chunks are not in the store.
@@ -32,6 +34,18 @@ type File struct {
 	CreatedAt time.Time
 	// ExpiresAt is when it is removed; zero: with what is past its retention.
 	ExpiresAt time.Time
+}
+
+// NewID returns a new UUIDv7 of the millisecond at which a file is created.
+func NewID(at time.Time) (uuid.UUID, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("name a file: %w", err)
+	}
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(max(at.UnixMilli(), 0))<<16)
+	copy(id[:6], ms[:6])
+	return id, nil
 }
 
 // Purpose is what a file is for, in the words of OpenAI's API.

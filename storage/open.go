@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/penstock-dev/penstock/files"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers/lane"
 	"github.com/penstock-dev/penstock/storage/postgres"
@@ -16,12 +17,13 @@ import (
 	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
-// Store keeps jobs, the keys of their tenants, what lanes must not lose, and webhooks.
+// Store keeps jobs, the keys of their tenants, what lanes must not lose, webhooks and files.
 type Store interface {
 	jobs.Store
 	tenantkey.Store
 	lane.Store
 	delivery.Store
+	files.Store
 }
 
 // Option changes how a store is opened.

@@ -150,3 +150,12 @@ func TestWebhooks(t *testing.T) {
 		return d.open(t, Config{})
 	})
 }
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	d := newDatabases(t)
+	storagetest.RunFiles(t, func(t *testing.T) storagetest.FileStore {
+		t.Helper()
+		return d.open(t, Config{})
+	})
+}

@@ -16,7 +16,8 @@ import (
 //	version 1 byte | data key's id 16 | nonce 12 | ciphertext | tag 16
 //
 // Payloads are JSON, which begins with no byte of value 1: what is in plain and
-// what is sealed are told apart with certainty. Text is the same in base64, after
+// what is sealed are told apart with certainty; of chunks of files, which may be
+// anything, by whether the key is there. Text is the same in base64, after
 // textPrefix.
 const (
 	version    = 1
@@ -39,6 +40,9 @@ const (
 	deliveryBody   purpose = 'd'
 	deliveryAnswer purpose = 'a'
 	webhookSecret  purpose = 'w'
+
+	// Of a chunk of a file, execution is the file.
+	fileChunk purpose = 'f'
 )
 
 // place is where a payload belongs. It is sealed with it, so that an envelope
@@ -49,7 +53,7 @@ type place struct {
 	purpose   purpose
 	execution uuid.UUID
 	// call is set for a partial answer; for an answer to a delivery it is which
-	// attempt's, for a webhook's secret its owner.
+	// attempt's, for a webhook's secret its owner, for a chunk which one.
 	call uuid.UUID
 }
 

@@ -90,3 +90,13 @@ func TestWebhooks(t *testing.T) {
 		return s
 	})
 }
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	storagetest.RunFiles(t, func(t *testing.T) storagetest.FileStore {
+		t.Helper()
+		s := openStore(t, Config{Path: newPath(t)})
+		t.Cleanup(func() { checkPlans(t, s) })
+		return s
+	})
+}
