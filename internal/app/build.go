@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
+	"github.com/penstock-dev/penstock/files"
 	"github.com/penstock-dev/penstock/internal/embedredis"
 	"github.com/penstock-dev/penstock/internal/httpapi"
 	"github.com/penstock-dev/penstock/jobs"
@@ -48,6 +49,9 @@ type parts struct {
 	runner     *run.Runner
 	reloader   *reloader
 	webhooks   webhooks
+	files      *files.Service
+	// redact is nil when all is kept as it was sent.
+	redact jobs.Redactor
 	// latencies are of the whole fleet's calls.
 	latencies latencies
 	// serves says that the API is more than health and metrics.
@@ -89,6 +93,12 @@ func build(ctx context.Context, c Config, log zerolog.Logger) (p *parts, err err
 	if err := p.buildWebhooks(c, stores.webhooks, holder, o); err != nil {
 		return nil, err
 	}
+	if p.redact, err = p.redactor(c.File.Redaction); err != nil {
+		return nil, err
+	}
+	if err := p.buildFiles(c, stores.files); err != nil {
+		return nil, err
+	}
 	if err := p.buildCore(c, tasks, holder, o); err != nil {
 		return nil, err
 	}
@@ -102,6 +112,7 @@ func (p *parts) poolOf(t jobs.Target) string { return p.lanes.Of(t.String()).Poo
 type kept struct {
 	lanes    lane.Store
 	webhooks delivery.Store
+	files    sealed.Files
 }
 
 // openStore opens the store, and returns what is kept in it beside jobs.
@@ -119,7 +130,7 @@ func (p *parts) openStore(ctx context.Context, c Config) (kept, error) {
 	if err == nil {
 		p.store = s
 		p.closers = append(p.closers, s.Close)
-		return kept{lanes: store, webhooks: s.Webhooks(store)}, nil
+		return kept{lanes: store, webhooks: s.Webhooks(store), files: s.Files(store)}, nil
 	}
 	_ = store.Close()
 	if errors.Is(err, sealed.ErrSecretMissing) {
@@ -164,11 +175,10 @@ func (p *parts) buildLatencies(c Config, client redis.UniversalClient, o *observ
 // buildCore makes what moves executions along.
 func (p *parts) buildCore(c Config, tasks jobs.Queue, holder uuid.UUID, o *observed) (err error) {
 	catalog := c.File.catalog()
-	options, err := p.redaction(c.File.Redaction)
-	if err != nil {
-		return err
+	options := []jobs.ServiceOption{jobs.WithChecks(c.File.checks()), jobs.WithInputTokens(roughInput)}
+	if p.redact != nil {
+		options = append(options, jobs.WithRedactor(p.redact))
 	}
-	options = append(options, jobs.WithChecks(c.File.checks()), jobs.WithInputTokens(roughInput))
 	if p.webhooks.service != nil {
 		options = append(options, jobs.WithWebhooks(p.webhooks.service.Resolve))
 	}
@@ -182,7 +192,7 @@ func (p *parts) buildCore(c Config, tasks jobs.Queue, holder uuid.UUID, o *obser
 	}
 	p.controller, err = control.New(control.Config{
 		Store: p.store, Queue: tasks, Signals: p.signals, Holder: holder, Observer: o.control(),
-		Retention: c.File.Retention,
+		Retention: c.File.Retention, Sweep: p.files.Sweep,
 	})
 	p.reloader = &reloader{load: c.reread, parts: p, catalog: catalog, o: o, file: c.File}
 	if err != nil || !c.Role.runs() {

@@ -77,8 +77,8 @@ func (c *RedactionConfig) rules() (redact.Rules, error) {
 	return rules, nil
 }
 
-// redaction returns what makes the job service redact, if it should.
-func (p *parts) redaction(c *RedactionConfig) ([]jobs.ServiceOption, error) {
+// redactor returns what redacts; nil if nothing does.
+func (p *parts) redactor(c *RedactionConfig) (jobs.Redactor, error) {
 	if c == nil {
 		return nil, nil
 	}
@@ -95,5 +95,5 @@ func (p *parts) redaction(c *RedactionConfig) ([]jobs.ServiceOption, error) {
 		p.closers = append(p.closers, service.Close)
 		all = append(all, service)
 	}
-	return []jobs.ServiceOption{jobs.WithRedactor(redact.Chain(all...))}, nil
+	return redact.Chain(all...), nil
 }

@@ -56,7 +56,9 @@ type Config struct {
 	Pace jobs.Pace
 	// Retention says what to delete; the zero value nothing.
 	Retention jobs.Retention
-	Observer  Observer
+	// Sweep removes files that are past their time; nil: there are none.
+	Sweep    func(ctx context.Context) error
+	Observer Observer
 }
 
 // Observer is told what a controller does, for logs and metrics. Any field may
@@ -110,6 +112,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	tidying := &upkeep{c: c, lease: c.lease("upkeep")}
 	expiring := &expiry{c: c}
 	deleting := &retention{c: c, lease: c.lease("retention")}
+	emptying := &sweeping{c: c, lease: c.lease("files")}
 	pace := c.cfg.Pace
 	all := []loop{
 		{"find lost tasks", always(pace.Poll), stepTimeout, reconciling.step},
@@ -121,6 +124,9 @@ func (c *Controller) Run(ctx context.Context) error {
 	if !c.cfg.Retention.None() {
 		all = append(all, loop{"delete old jobs", always(2 * pace.Beat), retainTimeout, deleting.step})
 	}
+	if c.cfg.Sweep != nil {
+		all = append(all, loop{"remove files", always(2 * pace.Beat), sweepTimeout, emptying.step})
+	}
 	for _, l := range all {
 		loops.Go(func() { c.every(ctx, l) })
 	}
@@ -128,6 +134,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	reconciling.lease.release(ctx)
 	tidying.lease.release(ctx)
 	deleting.lease.release(ctx)
+	emptying.lease.release(ctx)
 	return nil
 }
 

@@ -31,6 +31,8 @@ type double struct {
 	keep, kept jobs.Retention
 	retain     error
 	retainFor  time.Duration
+	// sweep, if set, is what a sweep of files ends with.
+	sweep func() error
 	// due is how many jobs are to be dropped.
 	due int
 
@@ -194,7 +196,12 @@ func (d *double) kinds() string {
 // run runs a controller over d until the test ends, or stop is called.
 func (d *double) run(t *testing.T) (stop func()) {
 	t.Helper()
+	var sweep func(ctx context.Context) error
+	if d.sweep != nil {
+		sweep = func(context.Context) error { d.note("sweep"); return under(d, &d.sweep)() }
+	}
 	c, err := control.New(control.Config{
+		Sweep: sweep,
 		Store: d, Queue: d, Signals: d, Holder: uuid.Must(uuid.NewV7()), Retention: d.keep,
 		Observer: control.Observer{Error: func(err error) {
 			d.mu.Lock()
