@@ -125,7 +125,9 @@ type Problem struct {
 	// Code is such as invalid_json_line, duplicate_custom_id or a code of [jobs.Error].
 	Code string
 	// Param is the field at fault, as a JSON pointer into the line; may be empty.
-	Param   string
+	Param string
+	// Message may name a custom id, and tells nothing else of the line: problems are kept
+	// in plain.
 	Message string
 }
 
@@ -136,7 +138,7 @@ type Counts struct {
 	// Pending are not yet jobs, Live are.
 	Pending, Live                         int
 	Succeeded, Failed, Cancelled, Expired int
-	// Deduplicated are those that had the answer of an equal request.
+	// Deduplicated are those that succeeded with the answer of an equal request.
 	Deduplicated int
 }
 

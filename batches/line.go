@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers"
 )
 
@@ -73,13 +74,26 @@ type Answer struct {
 	Line
 	// Result is the endpoint's own body; only a succeeded line has one.
 	Result json.RawMessage
-	// Message goes with Code.
+	// Message goes with Code; empty for a line that has not failed as a job.
 	Message string
-	// Dropped says that the job had an answer that is gone.
-	Dropped    bool
-	Provider   string
-	Usage      providers.Usage
+	// Dropped says that the job had an answer that is gone: Code says why.
+	Dropped  bool
+	Provider string
+	Usage    providers.Usage
+	// FinishedAt is when the job ended; zero for a line that never was one, or whose job
+	// is gone.
 	FinishedAt time.Time
+	// Execution is that whose answer it is: a store that seals needs it.
+	Execution uuid.UUID
+}
+
+// Forget makes a what it is when what its job was answered is gone. Stores call it.
+func (a *Answer) Forget(why *jobs.Error) {
+	a.Result = nil
+	if a.State == LineSucceeded {
+		a.Dropped, a.Code = true, string(why.Code)
+	}
+	a.Message = why.Message
 }
 
 // Cause groups the lines of a batch that have ended without an answer.

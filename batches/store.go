@@ -15,6 +15,10 @@ import (
 var (
 	// ErrNotHeld: the batch is not, or no longer, the holder's.
 	ErrNotHeld = errors.New("the batch is held by another")
+	// ErrStatus: this cannot be done to a batch of that status.
+	ErrStatus = errors.New("the batch has another status")
+	// ErrJobGone is why an answer is gone whose job is: see [Answer.Forget].
+	ErrJobGone = &jobs.Error{Code: jobs.CodeNotFound, Message: "the job is no longer there"}
 	// ErrEnded: the batch has ended.
 	ErrEnded = &jobs.Error{Code: jobs.CodeConflict, Message: "the batch has ended"}
 	// ErrNotEnded: the batch has not.
@@ -33,7 +37,8 @@ const LeaseTime = 6 * time.Second
 // [jobs.ErrNotFound]; failure to reach the database is a *[jobs.Error] with code
 // [jobs.CodeStoreUnavailable].
 //
-// A batch's rows are removed when it is past the retention of jobs.
+// A batch that has ended is removed when it is past the retention of jobs: see
+// [jobs.ControlStore].
 type Store interface {
 	BatchStore
 	KeeperStore
@@ -56,11 +61,12 @@ type BatchStore interface {
 	CancelBatch(ctx context.Context, tenant string, id uuid.UUID, at time.Time) (Batch, error)
 	// RetryBatch makes all lines of a batch that has ended pending again that have failed
 	// or expired or were cancelled, in a new round, and the batch in progress until the
-	// given deadline; also Paused is false then. It returns how many lines. With none,
-	// and for a batch of [StatusFailed], nothing is changed. [ErrNotEnded].
+	// given deadline, or validating if not all its lines had been read; also Paused is
+	// false then. It returns how many lines. With none, and for a batch of [StatusFailed],
+	// nothing is changed. [ErrNotEnded].
 	RetryBatch(ctx context.Context, tenant string, id uuid.UUID, at, deadline time.Time) (Batch, int, error)
-	// DeleteBatch removes one that has ended, with its lines and the files of its answers;
-	// its jobs stay. [ErrNotEnded].
+	// DeleteBatch removes one that has ended, with its lines, which may take more
+	// transactions, and the files of its answers; its jobs stay. [ErrNotEnded].
 	DeleteBatch(ctx context.Context, tenant string, id uuid.UUID) error
 	// Answers lists lines of a batch that have ended, with what came of them.
 	Answers(ctx context.Context, q AnswerQuery) ([]Answer, error)
@@ -89,13 +95,15 @@ type KeeperStore interface {
 	// BeginBatch makes a batch that is validating in progress: all its lines have been
 	// read. One that is cancelling stays so.
 	BeginBatch(ctx context.Context, holder, batch uuid.UUID, at time.Time) (Batch, error)
-	// RejectBatch makes a batch that is validating failed, drops its lines, and tells e.
+	// RejectBatch makes a batch that is validating failed, drops its lines, which may take
+	// more transactions, and tells e; [ErrStatus] if it is not. Nobody holds it then.
 	RejectBatch(ctx context.Context, holder, batch uuid.UUID, problems []Problem, count int, at time.Time, e *delivery.Event) error
 
 	// PendingLines lists up to limit pending lines, in their order.
 	PendingLines(ctx context.Context, batch uuid.UUID, limit int) ([]Line, error)
 	// StartLines notes the jobs of lines that are pending: they are live then. Lines that
-	// are not pending any more are left alone.
+	// are not pending any more are left alone. [ErrStatus] unless the batch is in
+	// progress: nothing is noted then.
 	StartLines(ctx context.Context, holder, batch uuid.UUID, started []Started) error
 	// LiveLines lists up to limit lines that are live or withdrawn, after the nth.
 	LiveLines(ctx context.Context, batch uuid.UUID, after, limit int) ([]Line, error)
@@ -103,7 +111,8 @@ type KeeperStore interface {
 	// batch is paused.
 	WithdrawLines(ctx context.Context, holder, batch uuid.UUID, ns []int) error
 	// CollectLines notes what became of up to limit lines whose jobs have ended or are
-	// gone, and counts it: usage, cost and Seq too. A withdrawn line whose job was cancelled
+	// gone, and counts it: usage, cost and Seq too, of those it notes at once in the order
+	// in which their jobs ended. A withdrawn line whose job was cancelled
 	// is pending again, with the next Attempt; one whose job is gone has failed with
 	// code not_found. Rate is kept as it is given. It returns how many lines, and the
 	// batch as it is then.
@@ -111,10 +120,11 @@ type KeeperStore interface {
 	// EndLines ends up to limit pending lines as failed, cancelled or expired, with a code:
 	// those of only, or, if that is nil, the first. It returns how many.
 	EndLines(ctx context.Context, holder, batch uuid.UUID, as State, code string, only []int, limit int) (int, error)
-	// FinalizeBatch makes a batch in progress finalizing.
+	// FinalizeBatch makes a batch in progress finalizing; [ErrStatus] if it is neither.
 	FinalizeBatch(ctx context.Context, holder, batch uuid.UUID, at time.Time) error
 	// EndBatch ends a batch none of whose lines is pending, live or withdrawn, tells e, and
-	// gives its files the time at which they expire.
+	// gives its files the time at which they expire. [ErrStatus] if there are such lines.
+	// Nobody holds it then.
 	EndBatch(ctx context.Context, holder, batch uuid.UUID, as Status, at time.Time, e *delivery.Event) error
 }
 
@@ -129,9 +139,8 @@ type Repeat struct {
 
 // Started is a line and its job.
 type Started struct {
-	N            int
-	Job          uuid.UUID
-	Deduplicated bool
+	N   int
+	Job uuid.UUID
 }
 
 // Query selects batches of a tenant.

@@ -67,6 +67,9 @@ type Job struct {
 	User     string
 	// Webhook is told of the job's end, beside the tenant's endpoints.
 	Webhook Webhook
+	// Batch is the batch that the job is of; nil: of none. The end of a batch's job is
+	// an event as any other is, of which no deliveries are made.
+	Batch uuid.UUID
 	// Result is the endpoint's own body; only a succeeded job has one.
 	Result json.RawMessage
 	// Error says why a failed, cancelled or expired job has no result.

@@ -122,7 +122,7 @@ func TestAFingerprintIsOfAllFields(t *testing.T) {
 		"Priority": jobs.PriorityHigh, "Deadline": time.Now().Add(time.Hour), "Timeout": time.Minute,
 		"Metadata": map[string]string{"a": "b"}, "User": "u", "Sample": 3,
 		"OnUnavailable": new(jobs.OnUnavailableFail), "UseCase": jobs.DefaultUseCase,
-		"Webhook": "https://hooks.example.com/",
+		"Webhook": "https://hooks.example.com/", "Batch": uuid.New(),
 	}
 	prints := map[[32]byte]string{}
 	fingerprint := func(name string, change func(reflect.Value)) [32]byte {

@@ -183,8 +183,11 @@ func TestRetry(t *testing.T) {
 	s, _ := newService(t)
 	first := newJob(hello)
 	first.Metadata, first.User, first.Priority, first.Timeout = map[string]string{"k": "v"}, "u", jobs.PriorityHigh, time.Hour
-	first.Sample = 3
+	first.Sample, first.Batch = 3, uuid.New()
 	job := mustSubmit(t, s, first)
+	if job.Batch != first.Batch {
+		t.Errorf("batch: got %s, want %s", job.Batch, first.Batch)
+	}
 	if _, err := s.Retry(t.Context(), "acme", job.ID); !errors.Is(err, jobs.ErrNotEnded) {
 		t.Errorf("a live job: got %v, want a conflict", err)
 	}
@@ -202,6 +205,9 @@ func TestRetry(t *testing.T) {
 	if got.ID == job.ID || got.RequestHash != job.RequestHash || got.Metadata["k"] != "v" || got.User != "u" ||
 		got.Priority != jobs.PriorityHigh || got.Deadline.Sub(got.CreatedAt) != time.Hour || got.Status != jobs.StatusQueued {
 		t.Errorf("got %+v", got)
+	}
+	if got.Batch != uuid.Nil {
+		t.Error("a retry by hand is the batch's")
 	}
 	if got.Ephemeral {
 		t.Error("the retry of a job that is kept is ephemeral")

@@ -198,7 +198,7 @@ type ControlStore interface {
 // Submission is a validated job on its way into the store.
 type Submission struct {
 	// Job has ID, Tenant, Endpoint, Model, Priority, Deadline, CreatedAt,
-	// RequestHash, Metadata, User, UseCase, OnUnavailable and Ephemeral set.
+	// RequestHash, Metadata, User, UseCase, OnUnavailable, Ephemeral and Batch set.
 	Job     Job
 	Request Request
 	// Execution is the id of the execution to make, if one is made: a UUIDv7.
@@ -285,6 +285,8 @@ type JobQuery struct {
 	CreatedAfter  time.Time
 	CreatedBefore time.Time
 	Metadata      map[string]string
+	// Batch is the batch that the jobs are of; nil: of any, and of none.
+	Batch uuid.UUID
 	// Before is the id after which to go on, in the order of the list.
 	Before uuid.UUID
 	// Limit is at least 1.

@@ -73,6 +73,9 @@ type NewJob struct {
 	UseCase string
 	// Webhook is the URL that is told of the job's end; empty: none is.
 	Webhook string
+	// Batch is the batch that the job is of; nil: of none. The end of a batch's job is
+	// told to no endpoint.
+	Batch uuid.UUID
 	// IdempotencyKey is empty when the caller gave none; Fingerprint is the
 	// SHA-256 of the whole submission.
 	IdempotencyKey string
@@ -165,7 +168,7 @@ func (s *Service) submission(n NewJob, at time.Time) (Submission, error) {
 		Job: Job{
 			ID: newID(), Tenant: n.Tenant, Endpoint: c.request.Endpoint, Model: c.model, Priority: n.Priority,
 			Deadline: deadline, CreatedAt: at, RequestHash: hex.EncodeToString(c.hash[:]), Metadata: n.Metadata, User: n.User,
-			Ephemeral: n.Ephemeral, UseCase: c.useCase, OnUnavailable: c.route.OnUnavailable,
+			Ephemeral: n.Ephemeral, UseCase: c.useCase, OnUnavailable: c.route.OnUnavailable, Batch: n.Batch,
 		},
 		Request:   c.request,
 		Execution: newID(),

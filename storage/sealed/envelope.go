@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/penstock-dev/penstock/batches"
 	"github.com/penstock-dev/penstock/jobs"
 )
 
@@ -65,6 +66,11 @@ func resultOf(j jobs.Job, p purpose) place {
 		at.execution = j.AnswerOf
 	}
 	return at
+}
+
+// answeredBy is where what a line of a batch was answered belongs: see [resultOf].
+func answeredBy(tenant string, a batches.Answer, p purpose) place {
+	return place{tenant: tenant, purpose: p, execution: a.Execution}
 }
 
 // requestOf is where a request belongs.

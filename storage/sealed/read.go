@@ -54,11 +54,16 @@ func (s *Store) openError(ctx context.Context, j jobs.Job) (*jobs.JobError, erro
 	}
 	opened := *j.Error
 	var err error
-	opened.Message, err = s.openText(ctx, resultOf(j, message), opened.Message)
-	if why := refusal(err); why.Code != "" {
-		opened.Message, err = "the message cannot be told: "+why.Message, nil
-	}
+	opened.Message, err = s.openMessage(ctx, resultOf(j, message), opened.Message)
 	return &opened, err
+}
+
+func (s *Store) openMessage(ctx context.Context, p place, text string) (string, error) {
+	opened, err := s.openText(ctx, p, text)
+	if why := refusal(err); why.Code != "" {
+		return "the message cannot be told: " + why.Message, nil
+	}
+	return opened, err
 }
 
 // Request opens the request: see [jobs.ReadStore]. One that is gone is an

@@ -8,6 +8,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/penstock-dev/penstock/batches"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/storage/group"
 	"github.com/penstock-dev/penstock/webhooks/delivery"
@@ -61,6 +62,7 @@ func isCore(err error) bool {
 	for _, known := range []error{
 		jobs.ErrStale, jobs.ErrProlonged, ErrNewerSchema, ErrOlderSchema,
 		delivery.ErrTooMany, delivery.ErrChanged, delivery.ErrDisabled,
+		batches.ErrNotHeld, batches.ErrStatus,
 	} {
 		if errors.Is(err, known) {
 			return true

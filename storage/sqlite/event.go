@@ -9,7 +9,8 @@ import (
 	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
-// insertEvent tells of the job's end, and makes the deliveries of that.
+// insertEvent tells of the job's end, and makes the deliveries of that unless it is a
+// batch's.
 func insertEvent(ctx context.Context, t *statements, j jobs.Job) error {
 	event, err := delivery.NewEventID(j.FinishedAt)
 	if err != nil {
@@ -23,7 +24,7 @@ func insertEvent(ctx context.Context, t *statements, j jobs.Job) error {
 	}
 	_, err = t.exec(ctx, `INSERT INTO events (id, job_id, tenant, type, created_at) VALUES (?, ?, ?, ?, ?)`,
 		id(event), id(j.ID), f.Tenant, f.Type, micros(f.CreatedAt))
-	if err != nil {
+	if err != nil || j.Batch != uuid.Nil {
 		return err
 	}
 	return insertDeliveries(ctx, t, f)

@@ -89,7 +89,7 @@ func (e execution) endJob(ctx context.Context, t *statements, job uuid.UUID, how
 			answer_of = ?9, cached = ?9 IS NOT NULL, age = CASE WHEN ?9 IS NULL THEN 0 ELSE max(created_at - ?10, 0) END,
 			degraded = ?11
 		WHERE id = ?12 AND status = 'queued'
-		RETURNING metadata, webhook_url, webhook_endpoint`,
+		RETURNING metadata, webhook_url, webhook_endpoint, batch_id`,
 		string(how.status), how.at, e.tries, cmp.Or(stale.provider, e.provider), amount(how.cost),
 		how.failure.Code, how.failure.Message, e.startedAt, stale.execution, stale.finishedAt, how.degraded, id(job)), &told))
 	if err != nil {
@@ -112,11 +112,12 @@ func (e execution) endJob(ctx context.Context, t *statements, job uuid.UUID, how
 
 // scanTold reads what decides who is told of a job's end.
 func scanTold(row scanner, j *jobs.Job) error {
-	var metadata, endpoint []byte
-	if err := row.Scan(&metadata, &j.Webhook.URL, &endpoint); err != nil {
+	var metadata, endpoint, batch []byte
+	if err := row.Scan(&metadata, &j.Webhook.URL, &endpoint, &batch); err != nil {
 		return err
 	}
 	copy(j.Webhook.Endpoint[:], endpoint)
+	copy(j.Batch[:], batch)
 	return readMetadata(metadata, j)
 }
 

@@ -10,7 +10,10 @@ import (
 // running has crashed, and what it had only released is ready again.
 func (s *Store) heal(ctx context.Context) error {
 	_, err := change(ctx, s, "heal", func(ctx context.Context, t *statements) (reclaimed, error) {
-		for _, statement := range []string{`DELETE FROM workers`, `DELETE FROM leases`} {
+		for _, statement := range []string{
+			`DELETE FROM workers`, `DELETE FROM leases`,
+			`UPDATE batches INDEXED BY batches_live SET holder = NULL, held_until = 0 WHERE ended_at = 0`,
+		} {
 			if _, err := t.exec(ctx, statement); err != nil {
 				return reclaimed{}, err
 			}

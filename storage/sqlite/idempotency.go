@@ -3,6 +3,7 @@ package sqlite
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,9 +54,14 @@ func rememberKey(ctx context.Context, t *statements, sub jobs.Submission) error 
 	return err
 }
 
-// Maintain drops idempotency records past their time: see [jobs.ControlStore].
-// It does so in short transactions. SQLite needs no room made in advance.
+// Maintain drops idempotency records past their time, and lines of batches that are
+// removed: see [jobs.ControlStore]. It does so in short transactions. SQLite needs no room
+// made in advance.
 func (s *Store) Maintain(ctx context.Context, now time.Time) error {
+	return errors.Join(s.dropKeys(ctx, now), s.removeRest(ctx))
+}
+
+func (s *Store) dropKeys(ctx context.Context, now time.Time) error {
 	const atOnce = 1000
 	for {
 		dropped, err := change(ctx, s, "drop idempotency records",

@@ -28,7 +28,11 @@ func conditions(query jobs.JobQuery) (where []string, args []any) {
 	add := func(condition string, values ...any) {
 		where, args = append(where, condition), append(args, values...)
 	}
-	add(`j.tenant = ?`, query.Tenant)
+	if query.Batch == uuid.Nil {
+		add(`j.tenant = ?`, query.Tenant)
+	} else {
+		add(`j.batch_id = ? AND +j.tenant = ?`, id(query.Batch), query.Tenant) // the batch's index is the smaller one
+	}
 	switch query.Status {
 	case "":
 	case jobs.StatusQueued:

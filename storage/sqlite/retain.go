@@ -17,8 +17,8 @@ import (
 // writes come in between.
 const retainAtOnce = 100
 
-// expiredJob is a job that is past its retention.
-type expiredJob struct {
+// expired is a job or a batch that is past its retention.
+type expired struct {
 	id     uuid.UUID
 	tenant string
 }
@@ -27,7 +27,7 @@ type expiredJob struct {
 func (s *Store) Retain(ctx context.Context, r jobs.Retention, now time.Time) (int, error) {
 	var deleted int
 	for _, tenant := range slices.Sorted(maps.Keys(r.Tenants)) {
-		n, err := s.deleteBefore(ctx, tenant, now.Add(-r.Tenants[tenant]))
+		n, err := s.deletePast(ctx, tenant, now.Add(-r.Tenants[tenant]))
 		if deleted += n; err != nil {
 			return deleted, err
 		}
@@ -35,8 +35,16 @@ func (s *Store) Retain(ctx context.Context, r jobs.Retention, now time.Time) (in
 	if r.Default == 0 {
 		return deleted, nil
 	}
-	n, err := s.deleteBefore(ctx, "", now.Add(-r.Default))
+	n, err := s.deletePast(ctx, "", now.Add(-r.Default))
 	return deleted + n, err
+}
+
+// deletePast deletes batches and jobs, and returns how many jobs.
+func (s *Store) deletePast(ctx context.Context, tenant string, before time.Time) (int, error) {
+	if err := s.deleteBatchesBefore(ctx, tenant, before); err != nil {
+		return 0, err
+	}
+	return s.deleteBefore(ctx, tenant, before)
 }
 
 // deleteBefore deletes the ended jobs of a tenant, or of all for the empty one,
@@ -66,7 +74,7 @@ func (s *Store) deleteBefore(ctx context.Context, tenant string, before time.Tim
 	}
 }
 
-func (s *Store) endedBefore(ctx context.Context, tenant string, after uuid.UUID, before time.Time) ([]expiredJob, error) {
+func (s *Store) endedBefore(ctx context.Context, tenant string, after uuid.UUID, before time.Time) ([]expired, error) {
 	const ofAll = `
 		SELECT id, tenant FROM jobs WHERE id > ?1 AND id < ?2 AND status <> 'queued' ORDER BY id LIMIT +?3`
 	const ofOne = `
@@ -77,12 +85,12 @@ func (s *Store) endedBefore(ctx context.Context, tenant string, after uuid.UUID,
 		query, args = ofOne, append(args, tenant)
 	}
 	return read(ctx, s, "list what is past its retention",
-		func(ctx context.Context, q *statements) ([]expiredJob, error) {
-			return all(ctx, q, func(row scanner) (j expiredJob, err error) {
-				return j, row.Scan(&j.id, &j.tenant)
-			}, query, args...)
+		func(ctx context.Context, q *statements) ([]expired, error) {
+			return all(ctx, q, scanExpired, query, args...)
 		})
 }
+
+func scanExpired(row scanner) (e expired, err error) { return e, row.Scan(&e.id, &e.tenant) }
 
 // floorID returns the least id a UUIDv7 made at t can be.
 func floorID(t time.Time) uuid.UUID {

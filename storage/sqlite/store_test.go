@@ -100,3 +100,13 @@ func TestFiles(t *testing.T) {
 		return s
 	})
 }
+
+func TestBatches(t *testing.T) {
+	t.Parallel()
+	storagetest.RunBatches(t, func(t *testing.T) storagetest.BatchStore {
+		t.Helper()
+		s := openStore(t, Config{Path: newPath(t)})
+		t.Cleanup(func() { checkPlans(t, s) })
+		return s
+	})
+}
