@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -133,6 +134,40 @@ func (e *entries) resolve(model string) (Route, error) {
 		Message: "no route or model has this name; there are: " + strings.Join(e.names(), ", "),
 	}
 }
+
+// Model is something that a caller's model may name.
+type Model struct {
+	Name string
+	// Provider is that of a target; a route has none.
+	Provider string
+}
+
+// Models lists what callers may name and is known by name: routes, then the models of
+// providers and the targets of routes as provider/model. Others may be named as well:
+// see [Catalog.Resolve].
+func (c *Catalog) Models() []Model {
+	e := c.entries.Load()
+	var all []Model
+	targets := map[Target]bool{}
+	for _, name := range slices.Sorted(maps.Keys(e.routes)) {
+		all = append(all, Model{Name: name})
+		for _, t := range e.routes[name].Targets {
+			targets[t] = true
+		}
+	}
+	for provider, models := range e.models {
+		for _, m := range models {
+			targets[Target{Provider: provider, Model: m}] = true
+		}
+	}
+	for _, t := range slices.SortedFunc(maps.Keys(targets), func(a, b Target) int { return strings.Compare(a.String(), b.String()) }) {
+		all = append(all, Model{Name: t.String(), Provider: t.Provider})
+	}
+	return all
+}
+
+// Direct reports whether the route is that of a target which was named without one.
+func (r Route) Direct() bool { return len(r.Targets) == 1 && r.Name == r.Targets[0].String() }
 
 func (e *entries) direct(t Target) Route {
 	r := e.defaults

@@ -264,6 +264,20 @@ type Idempotency struct {
 	Key string
 	// Fingerprint is the SHA-256 of the whole submission.
 	Fingerprint [32]byte
+	// Within makes a record that is older count as absent, too; zero: none.
+	Within time.Duration
+	// Renew makes every record count as absent: the submission takes the key, unless
+	// one that was made later has it.
+	Renew bool
+}
+
+// Since returns from when on a record counts, for a submission made at the given time.
+func (i Idempotency) Since(at time.Time) time.Time {
+	window := IdempotencyWindow
+	if i.Within > 0 && i.Within < window {
+		window = i.Within
+	}
+	return at.Add(-window)
 }
 
 // Submitted is what became of a submission.

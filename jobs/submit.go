@@ -80,6 +80,9 @@ type NewJob struct {
 	// SHA-256 of the whole submission.
 	IdempotencyKey string
 	Fingerprint    [32]byte
+	// Within and Renew are those of [Idempotency].
+	Within time.Duration
+	Renew  bool
 }
 
 // Submit keeps the job and returns it as it is then: queued, attached to an
@@ -141,10 +144,10 @@ func (s *Service) revalidate(ctx context.Context, n NewJob, served Job, at time.
 // stays so under its key: its deadline may have passed since, its route may be
 // gone.
 func (s *Service) replay(ctx context.Context, n NewJob, at time.Time, invalid error) (Submitted, error) {
-	if n.IdempotencyKey == "" {
+	if n.IdempotencyKey == "" || n.Renew {
 		return Submitted{}, invalid
 	}
-	job, err := s.store.Replay(ctx, n.Tenant, Idempotency{Key: n.IdempotencyKey, Fingerprint: n.Fingerprint}, at)
+	job, err := s.store.Replay(ctx, n.Tenant, n.idempotency(), at)
 	if errors.Is(err, ErrNotFound) {
 		return Submitted{}, invalid
 	}
@@ -184,9 +187,13 @@ func (s *Service) submission(n NewJob, at time.Time) (Submission, error) {
 		sub.StaleIfError = n.MaxAge + n.StaleIfError
 	}
 	if n.IdempotencyKey != "" {
-		sub.Idempotency = &Idempotency{Key: n.IdempotencyKey, Fingerprint: n.Fingerprint}
+		sub.Idempotency = new(n.idempotency())
 	}
 	return sub, nil
+}
+
+func (n NewJob) idempotency() Idempotency {
+	return Idempotency{Key: n.IdempotencyKey, Fingerprint: n.Fingerprint, Within: n.Within, Renew: n.Renew}
 }
 
 func (b body) validate(endpoint string) error {

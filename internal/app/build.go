@@ -235,6 +235,7 @@ func (p *parts) buildAPI(c Config, client redis.UniversalClient, o *observed) (e
 	if p.serves {
 		cfg.Service, cfg.Follower = p.service, live.NewFollower(p.service, p.hub)
 		cfg.Webhooks = p.webhooks.service
+		cfg.Surfaces = p.surfaces(c.File.Surfaces, p.reloader.catalog)
 		cfg.Lanes = operated{
 			lanes: p.lanes, latencies: p.latencies.fleet,
 			targets: p.reloader.targets, pools: p.reloader.pools, limits: p.reloader.limits,

@@ -44,6 +44,8 @@ type File struct {
 	DataKeyAge time.Duration `yaml:"data_key_age"`
 	// Redaction is what is taken out of submissions; absent: nothing.
 	Redaction *RedactionConfig `yaml:"redaction"`
+	// Surfaces are APIs beside Penstock's own, for clients of others.
+	Surfaces SurfacesConfig `yaml:"surfaces"`
 	// Webhooks is where they may go, and how many at once.
 	Webhooks WebhooksConfig `yaml:"webhooks"`
 	// Tenants is what is particular to some, by name.

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 
+	"github.com/penstock-dev/penstock/internal/surface"
 	"github.com/penstock-dev/penstock/jobs"
 )
 
@@ -75,6 +76,8 @@ type Config struct {
 	// Webhooks serves /v1/webhook-endpoints and what belongs to it, which are not there
 	// without it.
 	Webhooks Webhooks
+	// Surfaces are APIs of other shapes; a worker has none.
+	Surfaces []surface.Surface
 	// Store must answer for /readyz to say ready.
 	Store Pinger
 	// Queue, when it does not answer, makes /readyz say degraded: jobs are
@@ -135,8 +138,8 @@ func New(cfg Config) (*API, error) {
 		return nil, err
 	}
 	a := &API{cfg: cfg, metrics: m, waiters: newWaiters(cfg.MaxWaiters), bodies: budget{limit: cfg.MaxBodies}}
-	a.echo = a.router()
-	return a, nil
+	a.echo, err = a.router()
+	return a, err
 }
 
 // ServeHTTP answers one request.
@@ -145,7 +148,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.echo.ServeHT
 // router joins the routes and what every request goes through, outermost
 // first: begin logs and counts whatever the others answered; answerErrors puts
 // what failed into words; recoverPanics makes a panic one more failure.
-func (a *API) router() *echo.Echo {
+func (a *API) router() (*echo.Echo, error) {
 	e := echo.New()
 	e.IPExtractor = echo.ExtractIPDirect()
 	e.Logger.SetOutput(io.Discard)
@@ -156,7 +159,12 @@ func (a *API) router() *echo.Echo {
 			e.Add(http.MethodHead, r.path, r.handler())
 		}
 	}
-	return e
+	for _, s := range a.cfg.Surfaces {
+		if err := a.mount(e, s); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
 }
 
 func (c *Config) complete() error {

@@ -26,7 +26,7 @@ func (a *API) readJSON(x *exchange, counted *share) ([]byte, error) {
 		return nil, err
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, jobs.Invalid("", "the body is empty; send a JSON object with the field request")
+		return nil, jobs.Invalid("", "the body is empty; send a JSON object")
 	}
 	return body, nil
 }
@@ -77,16 +77,21 @@ func (a *API) readBody(x *exchange, limit int64, counted *share) ([]byte, error)
 		_ = http.NewResponseController(x.Response().Writer).SetReadDeadline(time.Time{})
 		return body, nil
 	}
+	return nil, bodyError(err, limit, a.cfg.BodyTimeout)
+}
+
+// bodyError says what went wrong with reading a body.
+func bodyError(err error, limit int64, timeout time.Duration) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, tooLarge(limit)
+		return tooLarge(limit)
 	}
 	if errors.Is(err, errTooManyBodies) {
-		return nil, err
+		return err
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, jobs.Invalid("", "the body did not arrive within %s", a.cfg.BodyTimeout)
+		return jobs.Invalid("", "the body did not arrive within %s", timeout)
 	}
-	return nil, &jobs.Error{Code: jobs.CodeInvalidField, Message: "the body did not arrive whole", Err: err}
+	return &jobs.Error{Code: jobs.CodeInvalidField, Message: "the body did not arrive whole", Err: err}
 }
 
 func tooLarge(limit int64) error {

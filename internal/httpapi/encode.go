@@ -1,17 +1,16 @@
 package httpapi
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/penstock-dev/penstock/internal/surface"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers"
 )
@@ -167,7 +166,7 @@ func timeJSON(t time.Time) *time.Time {
 }
 
 func writeJSON(x *exchange, status int, v any) error {
-	body, err := marshal(v)
+	body, err := surface.Marshal(v)
 	if err != nil {
 		return err
 	}
@@ -177,7 +176,7 @@ func writeJSON(x *exchange, status int, v any) error {
 // writeTagged answers 200 with an entity tag, or 304 when the caller has that
 // very answer (RFC 9110, 13.1.2).
 func writeTagged(x *exchange, v any) error {
-	body, err := marshal(v)
+	body, err := surface.Marshal(v)
 	if err != nil {
 		return err
 	}
@@ -199,15 +198,4 @@ func matches(given []string, tag string) bool {
 		}
 	}
 	return false
-}
-
-// marshal leaves <, > and & as they are: an answer's text is not for HTML.
-func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, fmt.Errorf("encode answer: %w", err)
-	}
-	return b.Bytes(), nil
 }

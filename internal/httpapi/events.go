@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/penstock-dev/penstock/internal/surface"
 	"github.com/penstock-dev/penstock/jobs"
 )
 
@@ -233,7 +234,7 @@ func (s *eventStream) append(e jobs.StreamEvent) error {
 	case jobs.StreamDone:
 		data = encodeJob(e.Job)
 	}
-	line, err := marshal(data) // one line, whatever e.Data was
+	line, err := surface.Marshal(data) // one line, whatever e.Data was
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
+
+	"github.com/penstock-dev/penstock/internal/surface"
 )
 
 // exchange is one request and its answer, with what the log line tells of it.
@@ -24,6 +26,9 @@ type exchange struct {
 	job uuid.UUID
 	// webhook is the endpoint, the delivery or the replay asked for or made.
 	webhook uuid.UUID
+	// caller is set when a surface answers, and refuse then answers failures.
+	caller *surface.Caller
+	refuse func(http.ResponseWriter, *http.Request, error)
 	// failure is what went wrong, if anything did; code is that of the problem
 	// it was answered with.
 	failure error
@@ -87,6 +92,10 @@ func answerErrors(next echo.HandlerFunc) echo.HandlerFunc {
 		x.failure = err
 		if x.left(err) || x.Response().Committed {
 			x.aborted = true
+			return nil
+		}
+		if x.refuse != nil {
+			x.refuse(x.Response(), x.Request(), err)
 			return nil
 		}
 		p := problemOf(err, x.Request().Method)

@@ -1,12 +1,15 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
+
+	"github.com/penstock-dev/penstock/internal/surface"
 )
 
 // logLine tells of a request in one line. Of what the caller sent it has the
@@ -31,6 +34,10 @@ func (a *API) logLine(x *exchange) {
 	if x.webhook != uuid.Nil {
 		line = line.Stringer("webhook", x.webhook)
 	}
+	if c := x.caller; c != nil {
+		line = tellOf(line, c)
+		x.code, x.failure = string(c.Code), cmp.Or(x.failure, c.Failure)
+	}
 	if x.code != "" {
 		line = line.Str("code", x.code)
 	}
@@ -41,6 +48,19 @@ func (a *API) logLine(x *exchange) {
 		line = line.Bytes("stack", p.stack)
 	}
 	line.Msg("request")
+}
+
+// tellOf adds what a surface has found out.
+func tellOf(line *zerolog.Event, c *surface.Caller) *zerolog.Event {
+	for _, one := range []struct {
+		name string
+		id   uuid.UUID
+	}{{"job", c.Job}, {"batch", c.Batch}, {"file", c.File}} {
+		if one.id != uuid.Nil {
+			line = line.Stringer(one.name, one.id)
+		}
+	}
+	return line
 }
 
 // cause returns what went wrong on our side. What is wrong with the request is

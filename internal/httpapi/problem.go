@@ -1,16 +1,14 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/penstock-dev/penstock/internal/surface"
 	"github.com/penstock-dev/penstock/jobs"
 )
 
@@ -35,11 +33,11 @@ type fieldError struct {
 
 // Codes that only the HTTP side has.
 const (
-	codeBodyTooLarge     jobs.Code = "body_too_large"
-	codeMethodNotAllowed jobs.Code = "method_not_allowed"
-	codeRateLimited      jobs.Code = "rate_limited"
-	codeForbidden        jobs.Code = "forbidden"
-	codeInternal         jobs.Code = "internal"
+	codeBodyTooLarge     = surface.CodeBodyTooLarge
+	codeMethodNotAllowed = surface.CodeMethodNotAllowed
+	codeRateLimited      = surface.CodeRateLimited
+	codeForbidden        = surface.CodeForbidden
+	codeInternal         = surface.CodeInternal
 	// CodeLanesUnavailable says that nobody can tell how lanes are.
 	CodeLanesUnavailable jobs.Code = "lanes_unavailable"
 )
@@ -131,18 +129,13 @@ func joinedFields(err error) (all fieldErrors, ok bool) {
 
 // known returns the error with a code in err, or one that stands for it.
 func known(err error) *jobs.Error {
-	if e, ok := errors.AsType[*jobs.Error](err); ok {
-		return e
-	}
 	switch {
 	case errors.Is(err, echo.ErrNotFound):
 		return &jobs.Error{Code: jobs.CodeNotFound, Message: "there is nothing at this path; /openapi.yaml says what there is"}
 	case errors.Is(err, echo.ErrMethodNotAllowed):
 		return &jobs.Error{Code: codeMethodNotAllowed, Message: "this path does not take the method; see the header Allow"}
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return jobs.Unavailable(err)
 	default:
-		return &jobs.Error{Code: codeInternal, Err: err}
+		return surface.Known(err)
 	}
 }
 
@@ -190,8 +183,7 @@ func writeProblem(x *exchange, p problem) error {
 		return err
 	}
 	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
-		// Spread, so that those who were turned away do not come back together.
-		x.header().Set("Retry-After", strconv.Itoa(1+rand.IntN(5))) //nolint:gosec // nobody gains by guessing it
+		surface.SetRetryAfter(x.header())
 	}
 	return x.Blob(p.Status, "application/problem+json", append(body, '\n'))
 }

@@ -16,10 +16,13 @@ import (
 // Replay returns the job of a live idempotency record: see [jobs.SubmitStore].
 func (s *Store) Replay(ctx context.Context, tenant string, i jobs.Idempotency, at time.Time) (jobs.Job, error) {
 	const query = `SELECT fingerprint, job_id FROM idempotency WHERE key = $1 AND tenant = $2 AND created_at >= $3`
+	if i.Renew {
+		return jobs.Job{}, jobs.ErrNotFound
+	}
 	var fingerprint []byte
 	var first uuid.UUID
 	err := s.bounded(ctx, "look up an idempotency key", func(ctx context.Context) error {
-		row := s.pool.QueryRow(ctx, query, i.Key, tenant, at.Add(-jobs.IdempotencyWindow))
+		row := s.pool.QueryRow(ctx, query, i.Key, tenant, i.Since(at))
 		return notFound(row.Scan(&fingerprint, &first))
 	})
 	if err != nil {
@@ -79,7 +82,9 @@ func decideKey(m *submission, r keyRecord) (lapsed bool) {
 	switch {
 	case r.made:
 		return false
-	case !r.alive || m.Job.CreatedAt.Sub(r.createdAt) > jobs.IdempotencyWindow:
+	case m.Idempotency.Renew:
+		return !r.createdAt.After(m.Job.CreatedAt)
+	case !r.alive || r.createdAt.Before(m.Idempotency.Since(m.Job.CreatedAt)):
 		return true
 	case !bytes.Equal(r.fingerprint, m.Idempotency.Fingerprint[:]):
 		m.err = jobs.ErrIdempotencyMismatch

@@ -20,11 +20,14 @@ func (s *Store) Replay(ctx context.Context, tenant string, i jobs.Idempotency, a
 
 // replay returns the job of a live idempotency record or [jobs.ErrNotFound].
 func replay(ctx context.Context, t *statements, tenant string, i jobs.Idempotency, at time.Time) (jobs.Job, error) {
+	if i.Renew {
+		return jobs.Job{}, jobs.ErrNotFound
+	}
 	var fingerprint []byte
 	var first uuid.UUID
 	ok, err := found(t.row(ctx, `
 		SELECT fingerprint, job_id FROM idempotency WHERE key = ? AND tenant = ? AND created_at >= ?`,
-		i.Key, tenant, micros(at.Add(-jobs.IdempotencyWindow))).
+		i.Key, tenant, micros(i.Since(at))).
 		Scan(&fingerprint, &first))
 	if err != nil {
 		return jobs.Job{}, err
@@ -43,14 +46,18 @@ func replay(ctx context.Context, t *statements, tenant string, i jobs.Idempotenc
 }
 
 // rememberKey records the submission under its key, in place of a record that
-// counts as absent.
+// counts as absent; one that renews it not in place of one that was made later.
 func rememberKey(ctx context.Context, t *statements, sub jobs.Submission) error {
 	if sub.Idempotency == nil {
 		return nil
 	}
 	_, err := t.exec(ctx, `
-		INSERT OR REPLACE INTO idempotency (key, tenant, fingerprint, job_id, created_at) VALUES (?, ?, ?, ?, ?)`,
-		sub.Idempotency.Key, sub.Job.Tenant, sub.Idempotency.Fingerprint[:], id(sub.Job.ID), micros(sub.Job.CreatedAt))
+		INSERT INTO idempotency (key, tenant, fingerprint, job_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
+		ON CONFLICT (key, tenant) DO UPDATE
+		SET fingerprint = excluded.fingerprint, job_id = excluded.job_id, created_at = excluded.created_at
+		WHERE created_at <= excluded.created_at OR NOT ?6`,
+		sub.Idempotency.Key, sub.Job.Tenant, sub.Idempotency.Fingerprint[:], id(sub.Job.ID), micros(sub.Job.CreatedAt),
+		sub.Idempotency.Renew)
 	return err
 }
 

@@ -22,6 +22,9 @@ func idempotencyRules() []rule {
 		{"maintain keeps what counts", maintainKeeps},
 		{"a key can be looked up", keyIsFound},
 		{"a look-up finds what a submission would", lookUpAgrees},
+		{"a key stands for what was submitted of late", keyIsOfLate},
+		{"a renewed key is the latest submission's", keyIsRenewed},
+		{"a key is not renewed backwards", keyIsNotRenewedBackwards},
 	}
 }
 
@@ -29,6 +32,52 @@ func withKey(key, body string) edit {
 	return func(s *jobs.Submission) {
 		s.Idempotency = &jobs.Idempotency{Key: key, Fingerprint: sha256.Sum256([]byte(body))}
 	}
+}
+
+// within makes records that are older count as absent; withKey comes first.
+func within(age time.Duration) edit {
+	return func(s *jobs.Submission) { s.Idempotency.Within = age }
+}
+
+// renewing takes the key in any case; withKey comes first.
+func renewing(s *jobs.Submission) { s.Idempotency.Renew = true }
+
+func keyIsOfLate(f *fixture) {
+	first := f.submit("a", withKey("k", "one"))
+	edge := f.submit("a", withKey("k", "one"), within(time.Minute), withCreated(f.at(time.Minute)))
+	equal(f, edge.Job.ID, first.Job.ID, "job at the edge")
+	key := *f.submission("a", withKey("k", "one"), within(time.Minute)).Idempotency
+	_, err := f.store.Replay(f.t.Context(), tenant, key, f.at(time.Minute+time.Second))
+	f.mustBe(err, jobs.ErrNotFound, "look up what is older")
+	late := f.submit("a", withKey("k", "one"), within(time.Minute), withCreated(f.at(time.Minute+time.Second)), withoutDedupe)
+	equal(f, late.Replayed, false, "replayed beyond the edge")
+	again := f.submit("a", withKey("k", "one"), within(time.Minute), withCreated(f.at(2*time.Minute)))
+	equal(f, again.Job.ID, late.Job.ID, "job of the new record")
+}
+
+func keyIsRenewed(f *fixture) {
+	f.submit("a", withKey("k", "one"), withoutDedupe)
+	second := f.submit("a", withKey("k", "one"), renewing, withoutDedupe)
+	equal(f, second.Replayed, false, "the renewing one is replayed")
+	again := f.submit("a", withKey("k", "one"))
+	equal(f, again.Replayed, true, "replayed")
+	equal(f, again.Job.ID, second.Job.ID, "job of the record")
+	other := f.submit("b", withKey("k", "two"), renewing)
+	equal(f, other.Replayed, false, "another submission that renews")
+	equal(f, f.submit("b", withKey("k", "two")).Job.ID, other.Job.ID, "job of the other submission")
+	key := *f.submission("b", withKey("k", "two"), renewing).Idempotency
+	_, err := f.store.Replay(f.t.Context(), tenant, key, f.now)
+	f.mustBe(err, jobs.ErrNotFound, "look up in order to renew")
+}
+
+// Two processes may write in another order than they read the clock.
+func keyIsNotRenewedBackwards(f *fixture) {
+	latest := f.submit("a", withKey("k", "one"), renewing, withoutDedupe, withCreated(f.at(time.Second)))
+	before := f.submit("a", withKey("k", "one"), renewing, withoutDedupe)
+	equal(f, before.Replayed, false, "the one before is replayed")
+	f.live(before.Job.ID)
+	again := f.submit("a", withKey("k", "one"), withCreated(f.at(2*time.Second)))
+	equal(f, again.Job.ID, latest.Job.ID, "job of the record")
 }
 
 func replays(f *fixture) {

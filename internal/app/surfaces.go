@@ -1,0 +1,27 @@
+package app
+
+import (
+	"github.com/penstock-dev/penstock/internal/surface"
+	"github.com/penstock-dev/penstock/internal/surface/openai"
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/jobs/live"
+)
+
+// SurfacesConfig says which APIs there are beside Penstock's own.
+type SurfacesConfig struct {
+	// OpenAI is for clients of OpenAI's; absent: true.
+	OpenAI *bool `yaml:"openai"`
+	// Anthropic is for clients of Anthropic's; absent: true.
+	Anthropic *bool `yaml:"anthropic"`
+}
+
+func enabled(b *bool) bool { return b == nil || *b }
+
+// surfaces makes those that are switched on.
+func (p *parts) surfaces(c SurfacesConfig, catalog *jobs.Catalog) (all []surface.Surface) {
+	follower := live.NewFollower(p.service, p.hub)
+	if enabled(c.OpenAI) {
+		all = append(all, openai.New(openai.Config{Jobs: p.service, Follower: follower, Catalog: catalog}))
+	}
+	return all
+}

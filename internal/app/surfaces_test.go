@@ -1,0 +1,70 @@
+package app
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// post sends JSON, and returns the status and the body.
+func (s *stack) post(path, body string, headers ...string) (int, string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, "http://penstock"+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp.StatusCode, string(raw)
+}
+
+const chatRequest = `{"model":"default","messages":[{"role":"user","content":"hi"}]}`
+
+func TestAChatCompletionIsAJob(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := startStack(t, t.TempDir(), embeddedFile())
+		defer s.stop()
+		status, body := s.post("/v1/chat/completions", chatRequest)
+		var got struct{ Object string }
+		if err := json.Unmarshal([]byte(body), &got); err != nil || status != 200 || got.Object != "chat.completion" {
+			t.Errorf("got %d %s", status, body)
+		}
+		status, body = s.post("/v1/chat/completions", strings.Replace(chatRequest, "{", `{"stream":true,`, 1))
+		if status != 200 || !strings.HasSuffix(body, "data: [DONE]\n\n") || strings.Contains(body, "usage") {
+			t.Errorf("got %d %s", status, body)
+		}
+		if jobs := s.do(http.MethodGet, "/v1/jobs", "").Data; len(jobs) != 2 {
+			t.Errorf("%d jobs were made, want 2", len(jobs))
+		}
+	})
+}
+
+func TestSurfacesAreSwitchedOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		file := embeddedFile()
+		file.Surfaces = SurfacesConfig{OpenAI: new(false), Anthropic: new(false)}
+		s := startStack(t, t.TempDir(), file)
+		defer s.stop()
+		for _, path := range []string{"/v1/chat/completions", "/v1/messages"} {
+			if status, body := s.post(path, chatRequest); status != 404 || !strings.Contains(body, "about:blank") {
+				t.Errorf("%s: got %d %s, want a problem of Penstock's own", path, status, body)
+			}
+		}
+	})
+}

@@ -1,0 +1,96 @@
+package openai
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/penstock-dev/penstock/internal/surface"
+	"github.com/penstock-dev/penstock/jobs"
+)
+
+// answer makes a job of the request and stays until it has ended: with the endpoint's
+// own body, or the stream of it.
+func (s *Surface) answer(x *exchange, endpoint string) error {
+	ctx, leave, err := x.caller.Server.Wait()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	q, job, err := s.begin(x, endpoint)
+	if err != nil {
+		return err
+	}
+	if q.stream {
+		return s.streamChat(ctx, x, q, job)
+	}
+	if job, err = s.await(ctx, x, job); err != nil {
+		return err
+	}
+	if job.Status != jobs.StatusSucceeded || len(job.Result) == 0 {
+		return errorOfJob(job)
+	}
+	if err := surface.WriteRaw(x.w, http.StatusOK, job.Result); err != nil {
+		return x.broken(err)
+	}
+	s.delivered(x, job)
+	return nil
+}
+
+// begin reads the request and submits its job.
+func (s *Surface) begin(x *exchange, endpoint string) (request, jobs.Job, error) {
+	q, done, err := s.read(x, endpoint)
+	if err != nil {
+		return request{}, jobs.Job{}, err
+	}
+	defer done()
+	n := q.job(x.caller.Tenant)
+	n.Timeout = s.cfg.Timeout
+	job, err := s.submit(x, n)
+	q.body = nil // it is kept elsewhere now
+	return q, job, err
+}
+
+// late is how long after its deadline a job has ended at the latest, if the store is
+// there.
+const late = 15 * time.Second
+
+// await returns the job once it has ended. The client may leave meanwhile: the job goes
+// on, for the client's retry.
+func (s *Surface) await(ctx context.Context, x *exchange, job jobs.Job) (jobs.Job, error) {
+	if job.Status.Terminal() {
+		return job, nil
+	}
+	job, err := s.cfg.Jobs.Wait(ctx, job.Tenant, job.ID, time.Until(job.Deadline)+late)
+	switch {
+	case err != nil || job.Status.Terminal():
+		return job, err
+	case ctx.Err() == nil:
+		return job, jobs.Unavailable(context.DeadlineExceeded)
+	case x.left():
+		return job, context.Canceled
+	default:
+		return job, errStopping
+	}
+}
+
+// errStopping is answered by a process that stops: the client's retry finds the job by
+// way of another.
+var errStopping = &jobs.Error{Code: surface.CodeStopping, Message: "this process is about to stop; repeat the request"}
+
+// delivered notes that the caller has been given the answer. If that fails, it is kept
+// as if nobody had been.
+func (s *Surface) delivered(x *exchange, job jobs.Job) {
+	if !job.Ephemeral {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), s.cfg.StoreTimeout)
+	defer cancel()
+	x.caller.Failure = s.cfg.Jobs.Delivered(ctx, job)
+}
+
+// broken notes that the answer did not go out whole.
+func (x *exchange) broken(err error) error {
+	x.caller.Aborted, x.caller.Failure = true, err
+	return nil
+}
