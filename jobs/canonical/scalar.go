@@ -8,36 +8,33 @@ import (
 	"unicode/utf8"
 )
 
-// text writes a string, which begins here, and returns what it says.
-func (w *writer) text() (says []byte, err error) {
-	begin, from := len(w.out), w.at+1
+// text writes a string, which begins here. It reports whether that has no escapes.
+func (w *writer) text() (plain bool, err error) {
+	from := w.at + 1
 	w.out = append(w.out, '"')
-	plain := true
+	plain = true
 	for i := from; i < len(w.doc); {
 		switch c := w.doc[i]; {
 		case c == '"':
 			w.out = append(append(w.out, w.doc[from:i]...), '"')
 			w.at = i + 1
-			if plain {
-				return w.doc[from:i], nil
-			}
-			return decoded(w.out[begin:]), nil
+			return plain, nil
 		case c == '\\':
 			w.out = append(w.out, w.doc[from:i]...)
 			w.at, plain = i, false
 			if err := w.escape(); err != nil {
-				return nil, err
+				return false, err
 			}
 			i, from = w.at, w.at
 		case c < ' ':
 			w.at = i
-			return nil, w.syntax()
+			return false, w.syntax()
 		default:
 			i++
 		}
 	}
 	w.at = len(w.doc)
-	return nil, w.syntax()
+	return false, w.syntax()
 }
 
 // unescaped is what the letter after a backslash stands for.

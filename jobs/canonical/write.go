@@ -145,9 +145,13 @@ func (w *writer) member() error {
 	if w.space(); w.peek() != '"' {
 		return w.syntax()
 	}
-	var err error
-	if m.key, err = w.text(); err != nil {
+	begin := w.at
+	plain, err := w.text()
+	if err != nil {
 		return err
+	}
+	if m.key = w.doc[begin+1 : w.at-1]; !plain {
+		m.key = decoded(w.out[m.begin:])
 	}
 	w.path = append(w.path, step{key: m.key})
 	if w.space(); w.peek() != ':' {
