@@ -21,6 +21,11 @@ const (
 	JobCancelled = "job.cancelled"
 	JobExpired   = "job.expired"
 
+	BatchCompleted = "batch.completed"
+	BatchFailed    = "batch.failed"
+	BatchExpired   = "batch.expired"
+	BatchCancelled = "batch.cancelled"
+
 	EndpointFailing  = "endpoint.failing"
 	EndpointDisabled = "endpoint.disabled"
 	LaneOpened       = "lane.opened"
@@ -34,7 +39,8 @@ const (
 // Types lists the types of events that endpoints can ask for.
 func Types() []string {
 	return []string{
-		JobSucceeded, JobFailed, JobCancelled, JobExpired, EndpointFailing, EndpointDisabled, LaneOpened, LaneClosed,
+		JobSucceeded, JobFailed, JobCancelled, JobExpired,
+		BatchCompleted, BatchFailed, BatchExpired, BatchCancelled, EndpointFailing, EndpointDisabled, LaneOpened, LaneClosed,
 	}
 }
 
