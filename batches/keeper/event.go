@@ -13,11 +13,11 @@ import (
 
 // told is what an event tells of a batch, in the words of OpenAI's API.
 type told struct {
-	ID       string        `json:"id"`
-	Object   string        `json:"object"`
+	ID       string         `json:"id"`
+	Object   string         `json:"object"`
 	Status   batches.Status `json:"status"`
-	Endpoint string        `json:"endpoint"`
-	Input    string        `json:"input_file_id"`
+	Endpoint string         `json:"endpoint"`
+	Input    string         `json:"input_file_id"`
 	// Output and Errors are files that have something in them.
 	Output   *string           `json:"output_file_id"`
 	Errors   *string           `json:"error_file_id"`
@@ -37,6 +37,9 @@ func event(b batches.Batch) (*delivery.Event, error) {
 	id, err := delivery.NewEventID(b.EndedAt)
 	if err != nil {
 		return nil, err
+	}
+	if b.Metadata == nil {
+		b.Metadata = map[string]string{}
 	}
 	without := b.Counts.Failed + b.Counts.Cancelled + b.Counts.Expired
 	data, err := json.Marshal(told{

@@ -350,7 +350,7 @@ func (s *stage) answers(b batches.Batch) map[string]batches.Answer {
 
 // cut says whether a process is cut off from all others.
 type cut struct {
-	mu sync.Mutex
+	mu  sync.Mutex
 	is_ bool
 }
 
