@@ -16,7 +16,7 @@ demo: ## Run everything in one process on 80 real prompts and stay up (ONCE=1: e
 	go run ./cmd/demo $(if $(filter 1,$(ONCE)),-once)
 
 .PHONY: test
-test: ## Run every test, with race detector, on SQLite + miniredis and real Redis + Postgres
+test: ## Run every test, nearly all with race detector, on SQLite + miniredis and real Redis + Postgres
 	scripts/test.sh
 
 .PHONY: check
