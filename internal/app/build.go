@@ -96,7 +96,7 @@ func build(ctx context.Context, c Config, log zerolog.Logger) (p *parts, err err
 	if p.redact, err = p.redactor(c.File.Redaction); err != nil {
 		return nil, err
 	}
-	if err := p.buildFiles(c, stores.files); err != nil {
+	if err := p.buildFiles(ctx, c, stores, log); err != nil {
 		return nil, err
 	}
 	if err := p.buildCore(c, tasks, holder, o); err != nil {
@@ -112,7 +112,9 @@ func (p *parts) poolOf(t jobs.Target) string { return p.lanes.Of(t.String()).Poo
 type kept struct {
 	lanes    lane.Store
 	webhooks delivery.Store
-	files    sealed.Files
+	files    files.Store
+	// sealer seals what is kept elsewhere.
+	sealer *sealed.Store
 }
 
 // openStore opens the store, and returns what is kept in it beside jobs.
@@ -130,7 +132,7 @@ func (p *parts) openStore(ctx context.Context, c Config) (kept, error) {
 	if err == nil {
 		p.store = s
 		p.closers = append(p.closers, s.Close)
-		return kept{lanes: store, webhooks: s.Webhooks(store), files: s.Files(store)}, nil
+		return kept{lanes: store, webhooks: s.Webhooks(store), files: s.Files(store), sealer: s}, nil
 	}
 	_ = store.Close()
 	if errors.Is(err, sealed.ErrSecretMissing) {

@@ -62,6 +62,7 @@ routes:
 trust_tenant_header: true
 drain_timeout: 30s
 data_key_age: 720h
+files: {url: "s3://${REDACTOR}/files?region=eu-south-1", max_bytes: 1000}
 redaction:
   rules: [{pattern: "[a-z]+@example.org", replace: "[mail]"}]
   url: "https://${REDACTOR}/v1"
@@ -91,6 +92,9 @@ redaction:
 	}
 	if !c.File.TrustTenantHeader || c.File.DrainTimeout != 30*time.Second {
 		t.Errorf("got %+v", c.File)
+	}
+	if want := (FilesConfig{URL: "s3://redact.internal/files?region=eu-south-1", MaxBytes: 1000}); c.File.Files != want {
+		t.Errorf("files: got %+v, want %+v", c.File.Files, want)
 	}
 	if !c.LogConsole || c.LogLevel != zerolog.DebugLevel {
 		t.Errorf("log: got console %v, level %v", c.LogConsole, c.LogLevel)
@@ -240,6 +244,11 @@ func TestWrongConfigurationNamesTheKey(t *testing.T) {
 			"routes.r.mode", "active_passive",
 		},
 		{RoleEmbedded, nil, "providers: {a: {type: openai}}\ndata_key_age: 5m", "data_key_age", "1h"},
+		{RoleEmbedded, nil, "providers: {a: {type: openai}}\nfiles: {url: 'https://hunter2'}", "files.url", "s3://bucket"},
+		{RoleEmbedded, nil, "providers: {a: {type: openai}}\nfiles: {url: 's3://b?secret=hunter2'}", "files.url", "region or endpoint"},
+		{RoleEmbedded, nil, "providers: {a: {type: openai}}\nfiles: {url: 's3://${NOPE}'}", "files.url", "NOPE"},
+		{RoleEmbedded, nil, "providers: {a: {type: openai}}\nfiles: {max_bytes: -1}", "files.max_bytes", "-1"},
+		{RoleEmbedded, nil, "providers: {a: {type: openai}}\nfiles: {max_bytes: 0.5}", "PENSTOCK_CONFIG", "whole number"},
 		{RoleEmbedded, nil, "providers: {a: {type: openai}}\nredaction: {}", "redaction", "rules, url or both"},
 		{
 			RoleEmbedded, nil, "providers: {a: {type: openai}}\nredaction: {rules: [{pattern: a}, {pattern: 'b('}]}",

@@ -38,7 +38,7 @@ func readDocument(raw []byte, f *File) error {
 
 // whole are the keys whose values are whole numbers. The decoder takes 0.5 for 0,
 // which is no limit.
-var whole = []string{"bulk", "concurrency", "itpm", "live", "max_attempts", "max_tokens", "otpm", "rpm", "seed", "slow"}
+var whole = []string{"bulk", "concurrency", "itpm", "live", "max_attempts", "max_bytes", "max_tokens", "otpm", "rpm", "seed", "slow"}
 
 // wholeNumbers finds the first number that should be whole and is not.
 type wholeNumbers struct{ err error }

@@ -48,6 +48,8 @@ type File struct {
 	Surfaces SurfacesConfig `yaml:"surfaces"`
 	// Webhooks is where they may go, and how many at once.
 	Webhooks WebhooksConfig `yaml:"webhooks"`
+	// Files is where the bytes of files are.
+	Files FilesConfig `yaml:"files"`
 	// Tenants is what is particular to some, by name.
 	Tenants map[string]TenantConfig `yaml:"tenants"`
 }
@@ -217,6 +219,7 @@ func parseFile(raw []byte, getenv func(string) string) (File, error) {
 		mistakes = mistakes.with(f.Redaction.expand(getenv))
 	}
 	mistakes = mistakes.with(f.Webhooks.expand(getenv))
+	mistakes = mistakes.with(f.Files.expand(getenv))
 	for _, name := range slices.Sorted(maps.Keys(f.Tenants)) {
 		mistakes = mistakes.with(f.Tenants[name].expand(name, getenv))
 	}
@@ -301,6 +304,7 @@ func (f *File) validate() error {
 		mistakes = mistakes.with(f.Redaction.validate())
 	}
 	mistakes = mistakes.with(f.validateWebhooks())
+	mistakes = mistakes.with(f.Files.validate())
 	return mistakes.err()
 }
 

@@ -6,19 +6,79 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/penstock-dev/penstock/files"
+	"github.com/penstock-dev/penstock/files/bucket"
 	"github.com/penstock-dev/penstock/jobs"
 )
 
-// buildFiles makes what takes files in.
-func (p *parts) buildFiles(c Config, store files.Store) (err error) {
-	cfg := files.Config{Store: store, Retention: c.File.Retention}
+// FilesConfig is where the bytes of files are, and how many one may have.
+type FilesConfig struct {
+	// URL is a bucket, such as s3://bucket/prefix?region=eu-central-1, or with an endpoint
+	// such as &endpoint=https://minio.internal:9000; empty: the store keeps them.
+	URL string `yaml:"url"`
+	// MaxBytes is how many bytes a file may have; 0: 512 MiB.
+	MaxBytes int64 `yaml:"max_bytes"`
+}
+
+// expand puts in environment variables.
+func (c *FilesConfig) expand(getenv func(string) string) (err error) {
+	if c.URL, err = expand(c.URL, getenv); err != nil {
+		return wrong("files.url", "%v", err)
+	}
+	return nil
+}
+
+func (c *FilesConfig) validate() error {
+	if c.MaxBytes < 0 {
+		return wrong("files.max_bytes", "expected at least 1, got %d", c.MaxBytes)
+	}
+	if c.URL == "" {
+		return nil
+	}
+	if _, err := c.bucket(); err != nil {
+		return wrong("files.url", "%v", err)
+	}
+	return nil
+}
+
+func (c *FilesConfig) bucket() (*bucket.Bucket, error) {
+	at, err := bucket.Parse(c.URL)
+	if err != nil {
+		return nil, err
+	}
+	return bucket.Open(at)
+}
+
+// buildFiles makes what takes files in. A bucket that does not answer yet is no reason not
+// to start.
+func (p *parts) buildFiles(ctx context.Context, c Config, stores kept, log zerolog.Logger) (err error) {
+	cfg := files.Config{Store: stores.files, Retention: c.File.Retention, MaxBytes: c.File.Files.MaxBytes}
 	if p.redact != nil {
 		cfg.Redact = lineRedactor{p.redact}.redact
 	}
+	if c.File.Files.URL != "" {
+		b, err := c.File.Files.bucket()
+		if err != nil {
+			return wrong("files.url", "%v", err)
+		}
+		cfg.Bucket = stores.sealer.Bucket(b)
+		checkBucket(ctx, b, log)
+	}
 	p.files, err = files.NewService(cfg)
 	return err
+}
+
+// checkBucket says so when the bucket cannot be used now.
+func checkBucket(ctx context.Context, b *bucket.Bucket, log zerolog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := b.Check(ctx); err != nil {
+		log.Warn().Str("key", "files.url").Err(err).Msg("does not serve now: files cannot be uploaded or read until it does")
+	}
 }
 
 // lineRedactor redacts the lines of files for batches as it does submissions.
