@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs a command with what tests of webhook receivers need beside Go: Node (18 or
-# later) with npm, Python (3.9 or later), and the official verifiers for JavaScript,
-# as webhooks/delivery/testdata/javascript names them.
+# Runs a command with what tests of webhook receivers and of SDKs need beside Go: Node
+# (18 or later) with npm, Python (3.9 or later), the official verifiers for JavaScript,
+# as webhooks/delivery/testdata/javascript names them, and the SDKs of e2e/sdk.
 #
-#   scripts/with-languages.sh go test ./examples/... ./webhooks/...
+#   scripts/with-languages.sh go test ./examples/... ./webhooks/... ./e2e/sdk/...
 #
 # Programs come from this machine; those that are missing are installed (Debian, as
 # root), else this script fails and says what to do. The packages are installed
@@ -16,7 +16,6 @@ if [ $# -eq 0 ]; then
 fi
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-packages=$here/../webhooks/delivery/testdata/javascript
 
 has_node() { node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null; }
 
@@ -40,7 +39,7 @@ provide_programs() {
 
 # A copy of the lock file, made last, says which packages are there.
 provide_packages() {
-  local stamp=$packages/node_modules/.installed
+  local packages=$1 stamp=$1/node_modules/.installed
   cmp -s "$packages/package-lock.json" "$stamp" && return
 
   echo "penstock: installing npm packages for tests" >&2
@@ -49,5 +48,6 @@ provide_packages() {
 }
 
 provide_programs
-provide_packages
+provide_packages "$here/../webhooks/delivery/testdata/javascript"
+provide_packages "$here/../e2e/sdk"
 exec "$@"

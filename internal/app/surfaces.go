@@ -2,6 +2,7 @@ package app
 
 import (
 	"github.com/penstock-dev/penstock/internal/surface"
+	"github.com/penstock-dev/penstock/internal/surface/anthropic"
 	"github.com/penstock-dev/penstock/internal/surface/openai"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/jobs/live"
@@ -22,6 +23,9 @@ func (p *parts) surfaces(c SurfacesConfig, catalog *jobs.Catalog) (all []surface
 	follower := live.NewFollower(p.service, p.hub)
 	if enabled(c.OpenAI) {
 		all = append(all, openai.New(openai.Config{Jobs: p.service, Follower: follower, Catalog: catalog}))
+	}
+	if enabled(c.Anthropic) {
+		all = append(all, anthropic.New(anthropic.Config{Jobs: p.service, Follower: follower, InputTokens: roughInput}))
 	}
 	return all
 }

@@ -32,7 +32,7 @@ func TestNode(t *testing.T) {
 			})
 		})
 	}
-	for model, want := range map[string]int{"once": 2, "slow": 1, "status-500": 2} {
+	for model, want := range map[string]int{"once": 2, "slow": 1, "status-500": 1} {
 		if got := u.asked(model); got != want {
 			t.Errorf("the provider was asked %d times for %s, want %d", got, model, want)
 		}

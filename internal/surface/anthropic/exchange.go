@@ -43,12 +43,12 @@ func (x *exchange) left() bool { return x.r.Context().Err() != nil }
 
 // fail answers with err. To a client that left, nothing is said.
 func (x *exchange) fail(err error) {
-	e := surface.Known(err)
-	x.Code, x.Failure = e.Code, err
 	if x.left() {
 		x.Aborted = true
 		return
 	}
+	e := surface.Known(err)
+	x.Code, x.Failure = e.Code, err
 	x.refuse(failureOf(e))
 }
 
