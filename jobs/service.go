@@ -163,6 +163,12 @@ func (s *Service) Delete(ctx context.Context, tenant string, id uuid.UUID) error
 	return s.store.Delete(ctx, tenant, id)
 }
 
+// Request returns what the job was submitted with; [ErrDropped] when it is no longer
+// there.
+func (s *Service) Request(ctx context.Context, tenant string, id uuid.UUID) (Request, error) {
+	return s.store.Request(ctx, tenant, id)
+}
+
 // Calls lists the calls made for the job, oldest first.
 func (s *Service) Calls(ctx context.Context, tenant string, id uuid.UUID) ([]Call, error) {
 	return s.store.Calls(ctx, tenant, id)

@@ -68,3 +68,54 @@ func TestSurfacesAreSwitchedOff(t *testing.T) {
 		}
 	})
 }
+
+// get asks, and returns the status and the body.
+func (s *stack) get(path string) (int, string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://penstock"+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp.StatusCode, string(raw)
+}
+
+// A response in the background is streamed while it is made and when it is there, by
+// the same events.
+func TestAResponseIsAJob(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := startStack(t, t.TempDir(), embeddedFile())
+		defer s.stop()
+		const request = `{"model":"default","input":"hi","background":true,"metadata":{"a":"b"}`
+		status, body := s.post("/v1/responses", request+"}")
+		var got struct{ ID, Status string }
+		if err := json.Unmarshal([]byte(body), &got); err != nil || status != 200 || got.Status != "queued" {
+			t.Fatalf("got %d %s", status, body)
+		}
+		_, live := s.get("/v1/responses/" + got.ID + "?stream=true")
+		_, later := s.get("/v1/responses/" + got.ID + "?stream=true")
+		if live != later || !strings.Contains(live, "event: response.completed\n") || strings.Count(live, "output_text.delta") < 10 {
+			t.Errorf("live:\n%s\nlater:\n%s", live, later)
+		}
+		_, part := s.get("/v1/responses/" + got.ID + "?stream=true&starting_after=7")
+		if _, rest, _ := strings.Cut(live, `"sequence_number":7,`); !strings.HasSuffix(rest, part) || !strings.Contains(part, `"sequence_number":8,`) {
+			t.Errorf("after 7:\n%s", part)
+		}
+		if _, body = s.get("/v1/responses/" + got.ID); !strings.Contains(body, `"status":"completed"`) || !strings.Contains(body, got.ID) {
+			t.Errorf("got %s", body)
+		}
+		status, body = s.post("/v1/responses", request+`,"stream":true}`)
+		if status != 200 || strings.Count(body, "event: response.") != strings.Count(live, "event: response.") {
+			t.Errorf("got %d %s", status, body)
+		}
+	})
+}

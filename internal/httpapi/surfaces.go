@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -177,7 +178,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	switch {
 	case err == nil:
 		return n, nil
-	case err == io.EOF: //nolint:errorlint // readers give it as it is
+	case errors.Is(err, io.EOF):
 		_ = u.conn.SetReadDeadline(time.Time{}) // what follows may take longer
 		return n, err
 	default:

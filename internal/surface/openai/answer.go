@@ -33,7 +33,7 @@ func (s *Surface) answer(x *exchange, endpoint string) error {
 	if err := surface.WriteRaw(x.w, http.StatusOK, job.Result); err != nil {
 		return x.broken(err)
 	}
-	s.delivered(x, job)
+	s.delivered(ctx, x, job)
 	return nil
 }
 
@@ -80,11 +80,11 @@ var errStopping = &jobs.Error{Code: surface.CodeStopping, Message: "this process
 
 // delivered notes that the caller has been given the answer. If that fails, it is kept
 // as if nobody had been.
-func (s *Surface) delivered(x *exchange, job jobs.Job) {
+func (s *Surface) delivered(ctx context.Context, x *exchange, job jobs.Job) {
 	if !job.Ephemeral {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), s.cfg.StoreTimeout)
+	ctx, cancel := s.afterContext(ctx)
 	defer cancel()
 	x.caller.Failure = s.cfg.Jobs.Delivered(ctx, job)
 }

@@ -35,12 +35,12 @@ var errOtherAnswer = &apiError{
 
 // streamChat tells of the answer as it arrives.
 func (s *Surface) streamChat(ctx context.Context, x *exchange, q request, job jobs.Job) error {
-	stream, err := s.open(x, job)
+	stream, err := s.open(ctx, job)
 	if err != nil {
 		return err
 	}
 	defer stream.Close()
-	c := &chatStream{events: surface.NewEvents(x.w, x.caller.WriteTimeout), usage: q.includeUsage}
+	c := &chatStream{events: surface.NewEvents(x.w, x.caller.WriteTimeout), usage: q.includeUsage, told: told{}}
 	var last jobs.Job
 	err = stream.Run(ctx, jobs.StreamPosition{}, func(events ...jobs.StreamEvent) error {
 		for _, e := range events {
@@ -51,14 +51,14 @@ func (s *Surface) streamChat(ctx context.Context, x *exchange, q request, job jo
 		return c.tell(events)
 	})
 	if err == nil {
-		s.delivered(x, last)
+		s.delivered(ctx, x, last)
 		return nil
 	}
 	return s.endStream(ctx, x, job, c.events, err)
 }
 
-func (s *Surface) open(x *exchange, job jobs.Job) (jobs.Stream, error) {
-	ctx, cancel := s.storeContext(x)
+func (s *Surface) open(ctx context.Context, job jobs.Job) (jobs.Stream, error) {
+	ctx, cancel := s.storeContext(ctx)
 	defer cancel()
 	return s.cfg.Follower.Open(ctx, job.Tenant, job.ID)
 }
@@ -72,7 +72,7 @@ func (s *Surface) endStream(ctx context.Context, x *exchange, job jobs.Job, even
 	if !events.Begun() {
 		return err
 	}
-	s.abandon(x, job)
+	s.abandon(ctx, job)
 	if x.left() {
 		return x.broken(err)
 	}
@@ -90,8 +90,8 @@ func (s *Surface) endStream(ctx context.Context, x *exchange, job jobs.Job, even
 }
 
 // abandon cancels a job whose answer nobody reads.
-func (s *Surface) abandon(x *exchange, job jobs.Job) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), s.cfg.StoreTimeout)
+func (s *Surface) abandon(ctx context.Context, job jobs.Job) {
+	ctx, cancel := s.afterContext(ctx)
 	defer cancel()
 	_, _ = s.cfg.Jobs.Cancel(ctx, job.Tenant, job.ID) // at worst it is answered for nobody
 }

@@ -43,15 +43,12 @@ type toldChoice struct {
 
 func (t told) empty() bool { return len(t) == 0 }
 
-func (t *told) add(piece chunk) {
-	if *t == nil {
-		*t = told{}
-	}
+func (t told) add(piece chunk) {
 	for _, choice := range piece.Choices {
-		one := (*t)[choice.Index]
+		one := t[choice.Index]
 		if one == nil {
 			one = &toldChoice{calls: map[int]*strings.Builder{}}
-			(*t)[choice.Index] = one
+			t[choice.Index] = one
 		}
 		one.content.WriteString(textOf(choice.Delta.Content))
 		one.refusal.WriteString(choice.Delta.Refusal)

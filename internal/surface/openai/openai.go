@@ -24,6 +24,9 @@ type Jobs interface {
 	Wait(ctx context.Context, tenant string, id uuid.UUID, atMost time.Duration) (jobs.Job, error)
 	Cancel(ctx context.Context, tenant string, id uuid.UUID) (jobs.Job, error)
 	Delivered(ctx context.Context, job jobs.Job) error
+	Delete(ctx context.Context, tenant string, id uuid.UUID) error
+	Request(ctx context.Context, tenant string, id uuid.UUID) (jobs.Request, error)
+	Calls(ctx context.Context, tenant string, id uuid.UUID) ([]jobs.Call, error)
 }
 
 // Follower opens the streams of jobs.
@@ -89,6 +92,11 @@ func (s *Surface) routes() []route {
 		{"GET /v1/models/{id...}", s.model}, // ids have slashes
 		{"POST /v1/chat/completions", s.chat},
 		{"POST /v1/embeddings", s.embeddings},
+		{"POST /v1/responses", s.respond},
+		{"GET /v1/responses/{id}", s.response},
+		{"DELETE /v1/responses/{id}", s.deleteResponse},
+		{"POST /v1/responses/{id}/cancel", s.cancelResponse},
+		{"GET /v1/responses/{id}/input_items", s.inputItems},
 	}
 }
 
@@ -135,8 +143,13 @@ func (s *Surface) handler(handle func(*exchange) error) http.HandlerFunc {
 func (x *exchange) left() bool { return errors.Is(x.r.Context().Err(), context.Canceled) }
 
 // storeContext bounds one use of the service.
-func (s *Surface) storeContext(x *exchange) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(x.r.Context(), s.cfg.StoreTimeout)
+func (s *Surface) storeContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.cfg.StoreTimeout)
+}
+
+// afterContext bounds one that is made though the request may be over.
+func (s *Surface) afterContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return s.storeContext(context.WithoutCancel(ctx))
 }
 
 func (s *Surface) chat(x *exchange) error { return s.answer(x, providers.ChatCompletions) }

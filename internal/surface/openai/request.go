@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
@@ -49,6 +50,9 @@ func readRequest(endpoint string, body []byte) (request, error) {
 	if err != nil {
 		return request{}, jobs.Invalid("", "the body must be a JSON object")
 	}
+	if q.digest, err = digestOf(body); err != nil {
+		return request{}, err
+	}
 	var options struct {
 		IncludeUsage bool `json:"include_usage"`
 	}
@@ -70,13 +74,23 @@ func readRequest(endpoint string, body []byte) (request, error) {
 		}
 	}
 	q.includeUsage, q.dropped = options.IncludeUsage, !store
-	if endpoint == providers.Embeddings {
+	switch endpoint {
+	case providers.Embeddings:
 		q.stream = false // there is no such field, and it is the provider's to say so
-	}
-	if doc, err := canonical.JSON(body); err == nil { // else the submission is refused, with the reason
-		q.digest = sha256.Sum256(doc)
+	case providers.Responses:
+		q.body = fields.without(ours...).encode()
 	}
 	return q, nil
+}
+
+// digestOf names a body, however it is written. One that has no canonical form is
+// refused: it could be taken for another.
+func digestOf(body []byte) ([sha256.Size]byte, error) {
+	doc, err := canonical.JSON(body)
+	if e, ok := errors.AsType[*canonical.Error](err); ok {
+		return [sha256.Size]byte{}, jobs.Invalid(e.Pointer, "%s", e.Reason)
+	}
+	return sha256.Sum256(doc), err
 }
 
 // shared is how old the submission may be that the retry of an SDK repeats.
@@ -100,7 +114,7 @@ func (q request) job(tenant string) jobs.NewJob {
 // submit makes the job that q asks for, or finds that which it repeats. The latest
 // submission is the one that a retry repeats.
 func (s *Surface) submit(x *exchange, n jobs.NewJob) (jobs.Job, error) {
-	ctx, cancel := s.storeContext(x)
+	ctx, cancel := s.storeContext(x.r.Context())
 	defer cancel()
 	n.Renew = !isRetry(x)
 	done, err := s.cfg.Jobs.Submit(ctx, n)
