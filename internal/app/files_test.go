@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -76,6 +77,44 @@ func TestARedactedLineNamesTheSameModel(t *testing.T) {
 	}
 }
 
+// fileStack configures an embedded process.
+func fileStack(t *testing.T) Config {
+	t.Helper()
+	dir := t.TempDir()
+	c := Config{
+		Role: RoleEmbedded, Addr: "127.0.0.1:0", PublicURL: "http://penstock.test", DataDir: dir,
+		DatabaseURL: "sqlite://" + filepath.Join(dir, "penstock.db"), File: embeddedFile(),
+	}
+	c.File.fillDefaults()
+	return c
+}
+
+func buildFileStack(t *testing.T, c Config) *parts {
+	t.Helper()
+	p, err := build(t.Context(), c, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.close() })
+	return p
+}
+
+func uploadTo(t *testing.T, p *parts, content string) files.File {
+	t.Helper()
+	w, err := p.files.Create(t.Context(), files.New{Tenant: "acme", Name: "a", Purpose: files.PurposeBatch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, content); err != nil {
+		t.Fatal(err)
+	}
+	f, err := w.Commit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
 // Files go to the configured bucket, sealed, and come back from there; those in the store
 // come back all the same.
 func TestFilesGoToTheBucket(t *testing.T) {
@@ -87,43 +126,16 @@ func TestFilesGoToTheBucket(t *testing.T) {
 	}
 	server := httptest.NewServer(gofakes3.New(objects).Server())
 	t.Cleanup(server.Close)
-	dir := t.TempDir()
-	secrets := sealedtest.Config(t, 1).Secrets
-	begin := func(f FilesConfig) *parts {
-		c := Config{
-			Role: RoleEmbedded, Addr: "127.0.0.1:0", PublicURL: "http://penstock.test", DataDir: dir,
-			DatabaseURL: "sqlite://" + filepath.Join(dir, "penstock.db"), Secrets: secrets, File: embeddedFile(),
-		}
-		c.File.Files = f
-		c.File.fillDefaults()
-		p, err := build(t.Context(), c, zerolog.Nop())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
-	upload := func(p *parts, content string) files.File {
-		w, err := p.files.Create(t.Context(), files.New{Tenant: "acme", Name: "a", Purpose: files.PurposeBatch})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(w, content); err != nil {
-			t.Fatal(err)
-		}
-		f, err := w.Commit(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return f
-	}
-	p := begin(FilesConfig{})
-	before := upload(p, "before")
+	c := fileStack(t)
+	c.Secrets = sealedtest.Config(t, 1).Secrets
+	p := buildFileStack(t, c)
+	before := uploadTo(t, p, "before")
 	if err := p.close(); err != nil {
 		t.Fatal(err)
 	}
-	p = begin(FilesConfig{URL: "s3://penstock/files?endpoint=" + server.URL})
-	t.Cleanup(func() { _ = p.close() })
-	there := upload(p, "a secret question")
+	c.File.Files.URL = "s3://penstock/files?endpoint=" + server.URL
+	p = buildFileStack(t, c)
+	there := uploadTo(t, p, "a secret question")
 	for f, want := range map[files.File]string{before: "before", there: "a secret question"} {
 		if got, err := io.ReadAll(p.files.Open(t.Context(), "acme", f)); err != nil || string(got) != want {
 			t.Errorf("read: got %q, %v, want %q", got, err, want)
@@ -135,5 +147,38 @@ func TestFilesGoToTheBucket(t *testing.T) {
 	}
 	if kept, err := io.ReadAll(o.Contents); err != nil || bytes.Contains(kept, []byte("question")) {
 		t.Errorf("in the bucket: got %q, %v", kept, err)
+	}
+}
+
+// With a secret nothing of a file is in plain on the disk. Without one it is, which shows
+// that the test would find it.
+func TestFilesAreSealedAtRest(t *testing.T) {
+	t.Parallel()
+	const marker = "zq7marker"
+	for name, sealed := range map[string]bool{"sealed": true, "plain": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := fileStack(t)
+			if sealed {
+				c.Secrets = sealedtest.Config(t, 1).Secrets
+			}
+			p := buildFileStack(t, c)
+			uploadTo(t, p, strings.Repeat(marker+" question\n", 200_000))
+			kept, err := filepath.Glob(filepath.Join(c.DataDir, "*"))
+			if err != nil || len(kept) == 0 {
+				t.Fatalf("list files: %v, %v", kept, err)
+			}
+			var found int
+			for _, path := range kept {
+				raw, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				found += bytes.Count(raw, []byte(marker))
+			}
+			if sealed && found > 0 || !sealed && found < 200_000 {
+				t.Errorf("found the marker %d times", found)
+			}
+		})
 	}
 }
