@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"unicode/utf8"
 
@@ -18,14 +19,14 @@ type checker struct {
 	// request says what is wrong with a request, and takes its hash.
 	request func(jobs.NewJob) ([32]byte, error)
 	// panicked is told of a panic in it.
-	panicked func(line int, value any)
+	panicked func(value any, stack []byte)
 }
 
 // check returns what is kept of a line, or what is wrong with it.
 func (c *checker) check(r raw) (l batches.Line, problem *batches.Problem) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.panicked(r.n, v)
+			c.panicked(v, debug.Stack())
 			problem = wrong(r, batches.CodeUnchecked, "", "the line could not be checked")
 		}
 	}()

@@ -30,7 +30,7 @@ type Config struct {
 	// [jobs.Service.Check]. It is called from several goroutines.
 	Check func(jobs.NewJob) ([32]byte, error)
 	// Panicked is told of a panic in Check. It is a [batches.Problem] of the line.
-	Panicked func(line int, value any)
+	Panicked func(value any, stack []byte)
 }
 
 // Ingest reads one input. It is for one goroutine.
@@ -63,7 +63,7 @@ type Page struct {
 // it with [Ingest.Keep] first.
 func New(cfg Config) *Ingest {
 	if cfg.Panicked == nil {
-		cfg.Panicked = func(int, any) {}
+		cfg.Panicked = func(any, []byte) {}
 	}
 	return &Ingest{
 		reader:  newReader(cfg.Input, cfg.Batch.Read),

@@ -247,7 +247,7 @@ func TestReadingThatFails(t *testing.T) {
 // A line that something panics over is a problem of that line alone.
 func TestALineThatIsPoison(t *testing.T) {
 	t.Parallel()
-	var at []int
+	var values []any
 	i := ingest.New(ingest.Config{
 		Batch: batch(), Input: strings.NewReader(line("a") + "\n" + line("b") + "\n"),
 		Check: func(n jobs.NewJob) ([32]byte, error) {
@@ -256,14 +256,18 @@ func TestALineThatIsPoison(t *testing.T) {
 			}
 			return [32]byte{}, nil
 		},
-		Panicked: func(line int, _ any) { at = append(at, line) },
+		Panicked: func(value any, stack []byte) {
+			if len(stack) > 0 {
+				values = append(values, value)
+			}
+		},
 	})
 	if _, err := i.Next(); err != nil {
 		t.Fatal(err)
 	}
 	problems, count := i.Problems()
-	if count != 1 || problems[0].Line != 2 || problems[0].Code != batches.CodeUnchecked || !slices.Equal(at, []int{2}) {
-		t.Errorf("got %v, told of %v; want a problem of line 2", problems, at)
+	if count != 1 || problems[0].Line != 2 || problems[0].Code != batches.CodeUnchecked || !slices.Equal(values, []any{"poison"}) {
+		t.Errorf("got %v, told of %v; want a problem of line 2", problems, values)
 	}
 }
 

@@ -63,15 +63,19 @@ func (t *turn) read(ctx context.Context) error {
 	from := t.batch.Read.Bytes
 	in := ingest.New(ingest.Config{
 		Batch: t.batch, Input: io.NewSectionReader(input, from, size-from), Check: t.k.cfg.Jobs.Check,
-		Panicked: func(_ int, value any) { t.k.cfg.Observer.panicked(t.id, value, nil) },
+		Panicked: func(value any, stack []byte) { t.k.cfg.Observer.panicked(t.id, value, stack) },
 	})
 	if err := t.keptBefore(ctx, in); err != nil {
 		return err
 	}
-	if stopped, err := t.keep(ctx, in); err != nil || stopped {
+	stopped, err := t.keep(ctx, in)
+	if err != nil {
 		return err
 	}
 	t.change() // there is more to do
+	if stopped {
+		return nil
+	}
 	if problems, count := in.Problems(); count > 0 {
 		return t.reject(ctx, problems, count)
 	}
@@ -123,16 +127,27 @@ func (t *turn) keep(ctx context.Context, in *ingest.Ingest) (stopped bool, err e
 			return false, nil
 		case p.err != nil:
 			return false, p.err
-		case t.changed.Load():
-			return true, nil
-		case len(p.Lines) == 0:
-			continue // something is wrong: nothing more is kept
+		}
+		if stopped, err := t.isStopped(ctx); err != nil || stopped {
+			return stopped, err
+		}
+		if len(p.Lines) == 0 { // something is wrong: nothing more is kept
+			continue
 		}
 		if err := t.k.cfg.Store.AppendLines(ctx, t.k.cfg.Holder, t.id, p.From, p.To, p.Lines); err != nil {
 			return false, fmt.Errorf("keep lines: %w", err)
 		}
 		t.k.cfg.Observer.read(len(p.Lines))
 	}
+}
+
+// isStopped reports whether the batch was changed so that its input need not be read.
+func (t *turn) isStopped(ctx context.Context) (bool, error) {
+	if !t.changed.Swap(false) {
+		return false, nil
+	}
+	err := t.collect(ctx)
+	return t.batch.Status != batches.StatusValidating, err
 }
 
 // pages sends pages until there are no more, the error for that as the last, or ctx ends.

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -21,8 +22,9 @@ type Observer struct {
 	Ended func(b batches.Batch)
 	// Held is told how many batches this process holds: again and again.
 	Held func(n int)
-	// Panicked is told of a panic in the work on a batch. That goes on after a while.
-	Panicked func(batch uuid.UUID, value any, stack []byte)
+	// Panicked is told of a panic in the work on a batch, which goes on after a while: of
+	// its value's type alone, for the value may hold what a line does.
+	Panicked func(batch uuid.UUID, kind string, stack []byte)
 	// Error is told of what could not be done and is tried again: at once, then at most
 	// once a minute until it works again. It carries nothing of a line.
 	Error func(err error)
@@ -68,7 +70,7 @@ func (o Observer) held(n int) {
 
 func (o Observer) panicked(batch uuid.UUID, value any, stack []byte) {
 	if o.Panicked != nil {
-		o.Panicked(batch, value, stack)
+		o.Panicked(batch, fmt.Sprintf("%T", value), stack)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
+	"github.com/penstock-dev/penstock/batches"
 	"github.com/penstock-dev/penstock/files"
 	"github.com/penstock-dev/penstock/internal/embedredis"
 	"github.com/penstock-dev/penstock/internal/httpapi"
@@ -50,6 +51,7 @@ type parts struct {
 	reloader   *reloader
 	webhooks   webhooks
 	files      *files.Service
+	batches    batching
 	// redact is nil when all is kept as it was sent.
 	redact jobs.Redactor
 	// latencies are of the whole fleet's calls.
@@ -102,6 +104,9 @@ func build(ctx context.Context, c Config, log zerolog.Logger) (p *parts, err err
 	if err := p.buildCore(c, tasks, holder, o); err != nil {
 		return nil, err
 	}
+	if err := p.buildBatches(c, stores, holder, o); err != nil {
+		return nil, err
+	}
 	return p, p.buildAPI(c, client, o)
 }
 
@@ -113,6 +118,7 @@ type kept struct {
 	lanes    lane.Store
 	webhooks delivery.Store
 	files    files.Store
+	batches  batches.Store
 	// sealer seals what is kept elsewhere.
 	sealer *sealed.Store
 }
@@ -132,7 +138,11 @@ func (p *parts) openStore(ctx context.Context, c Config) (kept, error) {
 	if err == nil {
 		p.store = s
 		p.closers = append(p.closers, s.Close)
-		return kept{lanes: store, webhooks: s.Webhooks(store), files: s.Files(store), sealer: s}, nil
+		k := kept{lanes: store, webhooks: s.Webhooks(store), files: s.Files(store), sealer: s}
+		if b, ok := store.(batches.Store); ok {
+			k.batches = s.Batches(b)
+		}
+		return k, nil
 	}
 	_ = store.Close()
 	if errors.Is(err, sealed.ErrSecretMissing) {
@@ -257,6 +267,9 @@ func (f pinger) Ping(ctx context.Context) error { return f(ctx) }
 func (p *parts) stages(l net.Listener) [][]part {
 	serve := part{"api", func(ctx context.Context) error { return p.api.Serve(ctx, l) }}
 	dispatching := []part{{"dispatch", p.dispatcher.Run}}
+	if p.batches.keeper != nil {
+		dispatching = append(dispatching, part{"keeper", p.batches.keeper.Run})
+	}
 	rest := []part{{"control", p.controller.Run}, {"signals", p.listen}}
 	if p.serves {
 		rest = append(rest, part{"waiters", p.service.Run}, part{"hub", p.hub.Run})
@@ -285,6 +298,7 @@ func (p *parts) listen(ctx context.Context) error {
 			p.runner.Stop(s.Executions)
 		}
 		p.webhooks.hear(s)
+		p.batches.hear(s)
 	}, p.heard()...)
 }
 
@@ -292,7 +306,7 @@ func (p *parts) listen(ctx context.Context) error {
 func (p *parts) heard() []jobs.SignalKind {
 	all := []jobs.SignalKind{jobs.SignalReady, jobs.SignalStopped}
 	if p.webhooks.courier != nil {
-		all = append(all, jobs.SignalEnded, jobs.SignalWebhooks)
+		all = append(all, jobs.SignalEnded, jobs.SignalWebhooks, jobs.SignalBatches)
 	}
 	return all
 }
