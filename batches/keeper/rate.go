@@ -40,6 +40,6 @@ func (r *rate) add(n int, active bool, now time.Time) {
 	left := math.Exp(-passed / rateOver.Seconds())
 	r.lines, r.seconds = r.lines*left+float64(n), r.seconds*left+passed
 	if n > 0 || now.Sub(r.toldAt) >= tellEvery {
-		r.told, r.toldAt = math.Round(1000*r.lines/math.Max(r.seconds, restTime.Seconds()))/1000, now
+		r.told, r.toldAt = math.Round(1000*r.lines/math.Max(r.seconds, leastRest.Seconds()))/1000, now
 	}
 }

@@ -16,8 +16,13 @@ import (
 	"github.com/penstock-dev/penstock/jobs/backoff"
 )
 
-// restTime is the least time between two looks at the jobs of a batch.
-const restTime = 50 * time.Millisecond
+// A batch rests between two looks at its jobs: leastRest, and restEach longer for each of
+// them, which a look costs, but mostRest at most.
+const (
+	leastRest = 20 * time.Millisecond
+	restEach  = 200 * time.Microsecond
+	mostRest  = 250 * time.Millisecond
+)
 
 // trouble is how long a batch rests that could not be worked on.
 var trouble = backoff.Policy{Base: 200 * time.Millisecond, Cap: 30 * time.Second}
@@ -122,7 +127,7 @@ func (t *turn) rest(ctx context.Context) {
 	case <-t.wake:
 	}
 	if !t.changed.Load() { // jobs have ended: more will have in a moment
-		_ = backoff.Wait(ctx, restTime) // ends early only with ctx, which the caller looks at
+		_ = backoff.Wait(ctx, min(leastRest+time.Duration(t.batch.Counts.Live)*restEach, mostRest)) // ends early only with ctx, which the caller looks at
 	}
 }
 
