@@ -1,10 +1,12 @@
 package batches
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/penstock-dev/penstock/files"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers"
 )
@@ -65,6 +67,17 @@ type Batch struct {
 	CostUSD jobs.USD
 	// Rate is how many lines end a second, of late; zero: not known.
 	Rate float64
+}
+
+// Files are those that are made of its answers.
+func (b Batch) Files() []files.File {
+	file := func(id uuid.UUID, kind string) files.File {
+		return files.File{
+			ID: id, Tenant: b.Tenant, Purpose: files.PurposeBatchOutput, Name: fmt.Sprintf("batch_%x_%s.jsonl", b.ID[:], kind),
+			Status: files.StatusUploaded, Batch: b.ID, CreatedAt: b.CreatedAt,
+		}
+	}
+	return []files.File{file(b.Output, "output"), file(b.Errors, "error")}
 }
 
 // Policy is what the jobs of a batch have in common: see [jobs.NewJob].

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/penstock-dev/penstock/files"
+	"github.com/penstock-dev/penstock/batches"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers/lane"
 	"github.com/penstock-dev/penstock/storage/postgres"
@@ -23,6 +24,7 @@ type Store interface {
 	tenantkey.Store
 	lane.Store
 	delivery.Store
+	batches.Store
 	files.Store
 }
 

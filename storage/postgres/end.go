@@ -42,8 +42,8 @@ type liveJob struct {
 	// staleAfter is nil when no other execution's result may answer the job.
 	staleAfter *time.Time
 	ephemeral  bool
-	// webhook says that the job has one of its own.
-	webhook bool
+	// webhook says that the job has one of its own, batch that it is of one.
+	webhook, batch bool
 }
 
 // leastShare is how many jobs of an execution end in one transaction at least,
@@ -66,7 +66,7 @@ func (s *Store) lockStates(ctx context.Context, t *txn, ids []uuid.UUID) (map[uu
 		LEFT JOIN LATERAL (SELECT r.fence FROM results r WHERE r.execution_id = k.id OFFSET 0) r ON true
 		WHERE q.id IS NOT NULL OR r.fence IS NOT NULL`
 	const live = `
-		SELECT k.id, l.job_id, l.deadline, l.stale_after, l.ephemeral, l.webhook
+		SELECT k.id, l.job_id, l.deadline, l.stale_after, l.ephemeral, l.webhook, l.batch
 		FROM unnest($1::uuid[]) AS k (id)
 		CROSS JOIN LATERAL (
 			SELECT * FROM live_jobs l WHERE l.execution_id = k.id ORDER BY l.job_id LIMIT $2
@@ -83,7 +83,7 @@ func (s *Store) lockStates(ctx context.Context, t *txn, ids []uuid.UUID) (map[uu
 	t.each(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var j liveJob
-		if err := rows.Scan(&id, &j.id, &j.deadline, &j.staleAfter, &j.ephemeral, &j.webhook); err != nil {
+		if err := rows.Scan(&id, &j.id, &j.deadline, &j.staleAfter, &j.ephemeral, &j.webhook, &j.batch); err != nil {
 			return err
 		}
 		e := states[id]
@@ -145,7 +145,7 @@ func (e *ending) ends() []jobEnd {
 		end := jobEnd{
 			job: j.id, execution: e.id, tenant: e.tenant, status: e.status, err: e.err, at: e.at, startedAt: e.startedAt,
 			tries: e.allTries, provider: e.provider, usage: e.usage, pays: j.id == payer,
-			hash: e.hash, staleAfter: j.staleAfter, ephemeral: j.ephemeral, webhook: j.webhook,
+			hash: e.hash, staleAfter: j.staleAfter, ephemeral: j.ephemeral, webhook: j.webhook, batch: j.batch,
 			degraded: e.degraded && e.status == jobs.StatusSucceeded,
 		}
 		if e.expired(j) {

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/puddle/v2"
 
+	"github.com/penstock-dev/penstock/batches"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
@@ -41,6 +42,7 @@ func isCore(err error) bool {
 	}
 	for _, known := range []error{
 		jobs.ErrStale, jobs.ErrProlonged, delivery.ErrTooMany, delivery.ErrChanged, delivery.ErrDisabled, ErrNewerSchema, ErrOlderSchema,
+		batches.ErrNotHeld, batches.ErrStatus,
 	} {
 		if errors.Is(err, known) {
 			return true

@@ -22,7 +22,7 @@ const (
 		j.input_tokens, j.output_tokens, j.cached_tokens, j.reasoning_tokens, (j.cost_usd * 1000000000)::bigint,
 		j.metadata, j.end_user, j.error_code, j.error_message,
 		j.answer_of, j.ephemeral, j.dropped_at, j.on_unavailable, j.degraded, j.use_case,
-		j.webhook_url, j.webhook_endpoint,
+		j.webhook_url, j.webhook_endpoint, j.batch_id,
 		r.worker IS NOT NULL OR q.settling, q.visible_at < 'infinity' AND q.visible_at > $1, q.waiting_on,
 		q.tries, q.provider, q.started_at`
 	jobTables = `
@@ -123,6 +123,7 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 		dropped           *time.Time
 		webhookURL        *string
 		webhookEndpoint   *uuid.UUID
+		batch             *uuid.UUID
 		result            []byte
 	)
 	into := []any{
@@ -130,7 +131,7 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 		&started, &finished, &j.RequestHash, &j.Deduplicated, &j.Cached, &ageMicroseconds, &j.Tries, &j.Provider,
 		&u.input, &u.output, &u.cached, &u.reasoning, &cost, &metadata, &j.User, &code, &message,
 		&answerOf, &j.Ephemeral, &dropped, &j.OnUnavailable, &j.Degraded, &j.UseCase,
-		&webhookURL, &webhookEndpoint,
+		&webhookURL, &webhookEndpoint, &batch,
 		&l.running, &l.waiting, &l.waitingOn, &l.tries, &l.provider, &l.startedAt,
 	}
 	if withResult {
@@ -141,7 +142,7 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 	}
 	j.Age = time.Duration(ageMicroseconds) * time.Microsecond
 	j.StartedAt, j.FinishedAt = orZero(started), orZero(finished)
-	j.AnswerOf = orZero(answerOf)
+	j.AnswerOf, j.Batch = orZero(answerOf), orZero(batch)
 	j.Webhook = jobs.Webhook{URL: orZero(webhookURL), Endpoint: orZero(webhookEndpoint)}
 	j.CostUSD, j.Result = usdOf(cost), json.RawMessage(result)
 	u.fill(&j)

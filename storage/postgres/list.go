@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/penstock-dev/penstock/jobs"
@@ -51,7 +52,12 @@ func (c *conditions) add(term string, arg any) {
 // take are prepared each with the plan that suits it.
 func listQuery(q jobs.JobQuery, now time.Time) (sql string, args []any, err error) {
 	c := conditions{args: []any{now}}
-	c.add("j.tenant = $", q.Tenant)
+	if q.Batch == uuid.Nil {
+		c.add("j.tenant = $", q.Tenant)
+	} else {
+		c.add("j.batch_id = $", q.Batch)
+		c.add("j.tenant || '' = $", q.Tenant) // the tenant's index is not for this
+	}
 	if q.Before != [16]byte{} {
 		c.add("j.id < $", q.Before)
 	}

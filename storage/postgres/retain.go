@@ -26,6 +26,9 @@ const (
 // however much it was; what is only some tenants' is deleted row by row, and so
 // is all when the default is shorter than a week can be dropped after.
 func (s *Store) Retain(ctx context.Context, r jobs.Retention, now time.Time) (int, error) {
+	if err := s.retainBatches(ctx, r, now); err != nil {
+		return 0, err
+	}
 	var deleted int
 	before := map[string]time.Time{}
 	for tenant, keep := range r.Tenants {

@@ -159,3 +159,12 @@ func TestFiles(t *testing.T) {
 		return d.open(t, Config{})
 	})
 }
+
+func TestBatches(t *testing.T) {
+	t.Parallel()
+	d := newDatabases(t)
+	storagetest.RunBatches(t, func(t *testing.T) storagetest.BatchStore {
+		t.Helper()
+		return d.open(t, Config{})
+	})
+}

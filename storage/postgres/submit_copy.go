@@ -34,8 +34,8 @@ func copyResults(ctx context.Context, t *txn, all []*submission) (open []*submis
 		return nil, err
 	}
 	insertDrops(t, copied)
-	tell(t, copied, func(m *submission) (jobs.Event, bool) {
-		return eventOf(m.Job.Tenant, m.Job.ID, jobs.StatusSucceeded, m.Job.CreatedAt), hasWebhook(m.Job)
+	tell(t, copied, func(m *submission) (jobs.Event, audience) {
+		return eventOf(m.Job.Tenant, m.Job.ID, jobs.StatusSucceeded, m.Job.CreatedAt), audienceOf(hasWebhook(m.Job), m.Job.Batch != uuid.Nil)
 	})
 	return slices.DeleteFunc(slices.Clone(all), func(m *submission) bool { return slices.Contains(copied, m) }), nil
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,10 +40,11 @@ func (s *Store) Unlease(ctx context.Context, name string, holder uuid.UUID) erro
 // maxDropped is how many idempotency records one transaction drops.
 const maxDropped = 5000
 
-// Maintain drops idempotency records past their time and makes partitions for
-// the weeks to come. It is more than one transaction.
+// Maintain drops idempotency records past their time and lines of batches that are
+// removed, and makes partitions for the weeks to come. It is more than one transaction.
 func (s *Store) Maintain(ctx context.Context, now time.Time) error {
-	if err := s.dropKeys(ctx, now.Add(-jobs.IdempotencyWindow)); err != nil {
+	err := errors.Join(s.dropKeys(ctx, now.Add(-jobs.IdempotencyWindow)), s.removeRest(ctx))
+	if err != nil {
 		return err
 	}
 	return s.bounded(ctx, "make partitions", func(ctx context.Context) error {

@@ -1,6 +1,9 @@
 package postgres
 
-import "github.com/penstock-dev/penstock/jobs"
+import (
+	"github.com/penstock-dev/penstock/jobs"
+	"github.com/penstock-dev/penstock/providers"
+)
 
 // usage is token counts as columns: all are null when the provider reported
 // none.
@@ -24,14 +27,13 @@ func usageOfCall(c jobs.Call) usage {
 func (u *usage) into() []any { return []any{&u.input, &u.output, &u.cached, &u.reasoning} }
 
 // fill sets the usage of j.
-func (u *usage) fill(j *jobs.Job) {
-	c := jobs.Call{}
-	u.fillCall(&c)
-	j.Usage = c.Usage
-}
+func (u *usage) fill(j *jobs.Job) { j.Usage = u.tokens() }
 
-func (u *usage) fillCall(c *jobs.Call) {
-	c.Usage.Known = u.input != nil
-	c.Usage.InputTokens, c.Usage.OutputTokens = orZero(u.input), orZero(u.output)
-	c.Usage.CachedTokens, c.Usage.ReasoningTokens = orZero(u.cached), orZero(u.reasoning)
+func (u *usage) fillCall(c *jobs.Call) { c.Usage = u.tokens() }
+
+func (u *usage) tokens() providers.Usage {
+	return providers.Usage{
+		Known: u.input != nil, InputTokens: orZero(u.input), OutputTokens: orZero(u.output),
+		CachedTokens: orZero(u.cached), ReasoningTokens: orZero(u.reasoning),
+	}
 }

@@ -101,7 +101,7 @@ func BenchmarkDeliveries(b *testing.B) {
 		for len(events) > 0 {
 			timed("made", batch, func() {
 				must(s.write(ctx, "make", func(_ context.Context, t *txn) error {
-					tellEvents(t, toEndpoints, events[:batch])
+					tellEvents(t, toEndpoints, events[:batch], make([]bool, batch))
 					return nil
 				}))
 			})

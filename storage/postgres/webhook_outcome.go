@@ -9,23 +9,46 @@ import (
 	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
+// audience is who is told of the end of a job.
+type audience int
+
+const (
+	endpoints audience = iota
+	// ownToo are endpoints and the webhook that the job has itself.
+	ownToo
+	// nobody is told of the jobs of batches.
+	nobody
+)
+
+func audienceOf(ownWebhook, batch bool) audience {
+	switch {
+	case batch:
+		return nobody
+	case ownWebhook:
+		return ownToo
+	default:
+		return endpoints
+	}
+}
+
 // tell queues the events of jobs that have ended, and the deliveries of those. what
-// returns the event of an item, and whether its job has a webhook of its own.
+// returns the event of an item, and who is told of it.
 //
 // Whoever does so waits for no courier: endpoints are only read. A delivery to one that
 // is disabled or removed meanwhile is swept.
-func tell[T any](t *txn, items []T, what func(item T) (e jobs.Event, own bool)) {
+func tell[T any](t *txn, items []T, what func(item T) (e jobs.Event, to audience)) {
 	var all, withOwn []jobs.Event
-	for _, item := range items {
-		e, own := what(item)
-		all = append(all, e)
-		if own {
+	silent := make([]bool, len(items))
+	for i, item := range items {
+		e, to := what(item)
+		all, silent[i] = append(all, e), to == nobody
+		if to == ownToo {
 			withOwn = append(withOwn, e)
 		}
 	}
-	tellEvents(t, toEndpoints, all)
+	tellEvents(t, toEndpoints, all, silent)
 	if len(withOwn) > 0 {
-		tellEvents(t, toOwnWebhooks, withOwn)
+		tellEvents(t, toOwnWebhooks, withOwn, make([]bool, len(withOwn)))
 	}
 }
 
@@ -49,7 +72,9 @@ const toEndpoints = `told AS (
 		INSERT INTO events (id, job_id, tenant, type, created_at) SELECT id, job_id, tenant, type, at FROM v
 	), made AS MATERIALIZED (` + made + `, '' AS url
 		FROM v
-		CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints e WHERE e.tenant = v.tenant AND NOT e.per_job OFFSET 0) e` +
+		CROSS JOIN LATERAL (
+			SELECT * FROM webhook_endpoints e WHERE e.tenant = v.tenant AND NOT e.per_job AND NOT v.silent OFFSET 0
+		) e` +
 	idOfDelivery + `
 		WHERE (e.types = '{}' OR (
 				SELECT true FROM unnest(e.types) AS w (type)
@@ -66,13 +91,13 @@ const toOwnWebhooks = `made AS MATERIALIZED (` + made + `, j.webhook_url AS url
 		) e` + idOfDelivery + `
 	)`
 
-// tellEvents queues what query makes of the events. What goes to a disabled endpoint is
-// skipped.
-func tellEvents(t *txn, query string, events []jobs.Event) {
+// tellEvents queues what query makes of the events, of which some may be silent. What goes
+// to a disabled endpoint is skipped.
+func tellEvents(t *txn, query string, events []jobs.Event, silent []bool) {
 	t.exec(`
 		WITH v AS MATERIALIZED (
-			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[])
-				AS v (id, job_id, tenant, type, at)
+			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $7::boolean[])
+				AS v (id, job_id, tenant, type, at, silent)
 		), `+query+`, skipped AS (
 			INSERT INTO deliveries (id, tenant, endpoint_id, event_id, job_id, type, url, status, trigger, attempts, step, thin,
 				created_at, finished_at)
@@ -88,5 +113,5 @@ func tellEvents(t *txn, query string, events []jobs.Event) {
 		column(events, func(e jobs.Event) string { return e.Tenant }),
 		column(events, func(e jobs.Event) string { return e.Type }),
 		column(events, func(e jobs.Event) time.Time { return e.CreatedAt }),
-		delivery.DefaultSchedule[0].Microseconds())
+		delivery.DefaultSchedule[0].Microseconds(), silent)
 }

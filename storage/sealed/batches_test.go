@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/penstock-dev/penstock/batches"
+	"github.com/penstock-dev/penstock/files"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/storage/storagetest"
 	"github.com/penstock-dev/penstock/storage/tenantkey"
@@ -27,13 +28,15 @@ func TestBatches(t *testing.T) {
 			sealedHooks = delivery.Store
 			sealedLines = batches.Store
 			keys        = tenantkey.Store
+			inputs      = files.Store
 		)
 		return struct {
 			sealedJobs
 			keys
+			inputs
 			sealedHooks
 			sealedLines
-		}{r.store, r.below, r.store.Webhooks(r.below), r.store.Batches(r.below)}
+		}{r.store, r.below, r.below, r.store.Webhooks(r.below), r.store.Batches(r.below)}
 	})
 }
 
@@ -41,8 +44,10 @@ func TestBatches(t *testing.T) {
 func (r *rig) batch(list ...jobs.Job) uuid.UUID {
 	r.t.Helper()
 	ctx, id := r.t.Context(), func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+	input := files.File{ID: id(), Tenant: acme, Purpose: files.PurposeBatch, Status: files.StatusUploaded, CreatedAt: now()}
+	r.must(r.below.CreateFile(ctx, input))
 	b := batches.Batch{
-		ID: id(), Tenant: acme, Input: id(), Output: id(), Errors: id(), CreatedAt: now(), Deadline: now().Add(time.Hour),
+		ID: id(), Tenant: acme, Input: input.ID, Output: id(), Errors: id(), CreatedAt: now(), Deadline: now().Add(time.Hour),
 	}
 	_, _, err := r.below.CreateBatch(ctx, b, batches.Repeat{})
 	r.must(err)

@@ -26,6 +26,14 @@ func (s *Store) CreateBatch(
 		if before, ok, err := repeated(ctx, t, b, repeat); err != nil || ok {
 			return creation{as: before, replayed: true}, err
 		}
+		if err := hasInput(ctx, t, b); err != nil {
+			return creation{}, err
+		}
+		for _, f := range b.Files() {
+			if err := insertFile(ctx, t, f); err != nil {
+				return creation{}, err
+			}
+		}
 		if err := insertBatch(ctx, t, b, repeat); err != nil {
 			return creation{}, err
 		}
@@ -132,7 +140,7 @@ func (s *Store) RetryBatch(
 		if err != nil || n == 0 {
 			return retried{batch: b}, err
 		}
-		if err := resumeBatch(ctx, t, batch, deadline); err != nil {
+		if err := resumeBatch(ctx, t, b, at, deadline); err != nil {
 			return retried{}, err
 		}
 		b, err = batchOf(ctx, t, tenant, batch)
@@ -143,11 +151,17 @@ func (s *Store) RetryBatch(
 
 // resumeBatch lets a batch that has ended go on where it was: one that was cancelled
 // before all its lines were read is read on.
-func resumeBatch(ctx context.Context, t *statements, batch uuid.UUID, deadline time.Time) error {
+func resumeBatch(ctx context.Context, t *statements, b batches.Batch, at, deadline time.Time) error {
+	for _, f := range b.Files() {
+		f.CreatedAt = at
+		if err := restoreFile(ctx, t, f); err != nil {
+			return err
+		}
+	}
 	_, err := t.exec(ctx, `
 		UPDATE batches SET status = CASE started_at WHEN 0 THEN 'validating' ELSE 'in_progress' END, paused = 0, deadline = ?,
 			finalizing_at = 0, cancelling_at = 0, ended_at = 0,
 			pending = failed + cancelled + expired, failed = 0, cancelled = 0, expired = 0, rate = 0
-		WHERE id = ?`, micros(deadline), id(batch))
+		WHERE id = ?`, micros(deadline), id(b.ID))
 	return err
 }

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"slices"
 
@@ -10,34 +9,6 @@ import (
 	"github.com/penstock-dev/penstock/batches"
 	"github.com/penstock-dev/penstock/jobs"
 )
-
-// outcome is what became of a line that was in a state.
-type outcome struct {
-	n     int
-	state batches.State
-	// status is that of its job, empty when that is gone.
-	status jobs.Status
-	code   string
-	shared bool
-	usage  usage
-	cost   int64
-	// at is in microseconds.
-	at int64
-}
-
-// becomes returns what the line is then, and why it has no answer.
-func (o outcome) becomes() (batches.State, string) {
-	switch {
-	case o.status == "":
-		return batches.LineFailed, string(jobs.CodeNotFound)
-	case o.state == batches.LineWithdrawn && o.status == jobs.StatusCancelled:
-		return batches.LinePending, ""
-	case o.status == jobs.StatusSucceeded:
-		return batches.LineSucceeded, ""
-	default:
-		return batches.State(o.status), o.code
-	}
-}
 
 // outcomes lists live lines whose jobs have ended, or are gone.
 const outcomes = `
@@ -50,13 +21,18 @@ const outcomes = `
 	WHERE l.batch_id = ? AND l.state IN ('live', 'withdrawn') AND coalesce(j.status, '') <> 'queued'
 	ORDER BY l.n LIMIT +?`
 
-func outcomesOf(ctx context.Context, q *statements, batch uuid.UUID, limit int) ([]outcome, error) {
-	list, err := all(ctx, q, func(row scanner) (o outcome, err error) {
-		return o, row.Scan(&o.n, &o.state, &o.status, &o.code, &o.shared,
-			&o.usage.input, &o.usage.output, &o.usage.cached, &o.usage.reasoning, &o.cost, &o.at)
+func outcomesOf(ctx context.Context, q *statements, batch uuid.UUID, limit int) ([]batches.Outcome, error) {
+	return all(ctx, q, func(row scanner) (o batches.Outcome, err error) {
+		var status jobs.Status
+		var code string
+		var tokens usage
+		var at int64
+		err = row.Scan(&o.N, &o.Was, &status, &code, &o.Shared,
+			&tokens.input, &tokens.output, &tokens.cached, &tokens.reasoning, &o.CostUSD, &at)
+		o.Usage, o.At = tokens.tokens(), when(at)
+		o.Become(status, code)
+		return o, err
 	}, outcomes, id(batch), limit)
-	slices.SortStableFunc(list, func(a, b outcome) int { return cmp.Compare(a.at, b.at) })
-	return list, err
 }
 
 // CollectLines notes what became of lines: see [batches.KeeperStore]. Most looks find
@@ -109,9 +85,9 @@ func (s *Store) EndLines(
 		if err != nil {
 			return 0, err
 		}
-		list := make([]outcome, len(ns))
+		list := make([]batches.Outcome, len(ns))
 		for i, n := range ns {
-			list[i] = outcome{n: n, state: batches.LinePending, status: jobs.Status(as), code: code}
+			list[i] = batches.Outcome{N: n, Was: batches.LinePending, Now: as, Code: code}
 		}
 		return len(list), endLines(ctx, t, &b, list)
 	})
@@ -140,71 +116,37 @@ func pendingAmong(ctx context.Context, t *statements, batch uuid.UUID, only []in
 
 func scanNumber(row scanner) (n int, err error) { return n, row.Scan(&n) }
 
-// endLines writes what lines become, in their order, and counts it.
-func endLines(ctx context.Context, t *statements, b *batches.Batch, list []outcome) error {
+// endLines writes what lines become, and counts it in the batch.
+func endLines(ctx context.Context, t *statements, b *batches.Batch, list []batches.Outcome) error {
 	var seq int64
 	if err := t.row(ctx, `SELECT seq FROM batches WHERE id = ?`, id(b.ID)).Scan(&seq); err != nil {
 		return err
 	}
+	seq = b.Take(list, seq)
 	for _, o := range list {
-		state, code := o.becomes()
-		var err error
-		if state == batches.LinePending {
-			_, err = t.exec(ctx, `
-				UPDATE batch_lines SET state = 'pending', attempt = attempt + 1, job_id = NULL WHERE batch_id = ? AND n = ?`,
-				id(b.ID), o.n)
-		} else {
-			seq++
-			_, err = t.exec(ctx, `UPDATE batch_lines SET state = ?, code = ?, seq = ? WHERE batch_id = ? AND n = ?`,
-				string(state), code, seq, id(b.ID), o.n)
-		}
-		if err != nil {
+		if err := writeOutcome(ctx, t, b.ID, o); err != nil {
 			return err
 		}
-		o.count(b, state)
 	}
-	tokens := usageOf(b.Usage)
+	c, tokens := b.Counts, usageOf(b.Usage)
 	_, err := t.exec(ctx, `
 		UPDATE batches SET pending = ?, live = ?, succeeded = ?, failed = ?, cancelled = ?, expired = ?, deduplicated = ?,
 			input_tokens = ?, output_tokens = ?, cached_tokens = ?, reasoning_tokens = ?, cost_usd = ?, rate = ?, seq = ?
 		WHERE id = ?`,
-		b.Counts.Pending, b.Counts.Live, b.Counts.Succeeded, b.Counts.Failed, b.Counts.Cancelled, b.Counts.Expired,
-		b.Counts.Deduplicated, tokens.input, tokens.output, tokens.cached, tokens.reasoning, int64(b.CostUSD), b.Rate, seq,
-		id(b.ID))
+		c.Pending, c.Live, c.Succeeded, c.Failed, c.Cancelled, c.Expired, c.Deduplicated,
+		tokens.input, tokens.output, tokens.cached, tokens.reasoning, int64(b.CostUSD), b.Rate, seq, id(b.ID))
 	return err
 }
 
-// count notes in the batch that the line has become so.
-func (o outcome) count(b *batches.Batch, state batches.State) {
-	*countOf(&b.Counts, o.state)--
-	*countOf(&b.Counts, state)++
-	if state == batches.LineSucceeded && o.shared {
-		b.Counts.Deduplicated++
+// writeOutcome writes what a line becomes. One that is pending again is so as its next
+// attempt.
+func writeOutcome(ctx context.Context, t *statements, batch uuid.UUID, o batches.Outcome) error {
+	statement := `UPDATE batch_lines SET state = ?, code = ?, seq = ? WHERE batch_id = ? AND n = ?`
+	if o.Now == batches.LinePending {
+		statement = `
+			UPDATE batch_lines SET state = ?, code = ?, seq = ?, attempt = attempt + 1, job_id = NULL
+			WHERE batch_id = ? AND n = ?`
 	}
-	b.CostUSD += jobs.USD(o.cost)
-	if u := o.usage.tokens(); u.Known {
-		b.Usage.Known = true
-		b.Usage.InputTokens += u.InputTokens
-		b.Usage.OutputTokens += u.OutputTokens
-		b.Usage.CachedTokens += u.CachedTokens
-		b.Usage.ReasoningTokens += u.ReasoningTokens
-	}
-}
-
-// countOf returns the count that a line of a state is in.
-func countOf(c *batches.Counts, state batches.State) *int {
-	switch state {
-	case batches.LinePending:
-		return &c.Pending
-	case batches.LineSucceeded:
-		return &c.Succeeded
-	case batches.LineFailed:
-		return &c.Failed
-	case batches.LineCancelled:
-		return &c.Cancelled
-	case batches.LineExpired:
-		return &c.Expired
-	default: // live, or withdrawn
-		return &c.Live
-	}
+	_, err := t.exec(ctx, statement, string(o.Now), o.Code, o.Seq, id(batch), o.N)
+	return err
 }

@@ -97,7 +97,10 @@ func endBatch(
 ) error {
 	_, err := t.exec(ctx, `UPDATE batches SET status = ?, ended_at = ?, holder = NULL, held_until = 0 WHERE id = ?`,
 		string(as), micros(at), id(b.ID))
-	if err != nil || e == nil {
+	if err != nil {
+		return err
+	}
+	if err := expireFiles(ctx, t, b, at); err != nil || e == nil {
 		return err
 	}
 	return tell(ctx, t, *e)

@@ -24,6 +24,9 @@ func (s *Store) DeleteBatch(ctx context.Context, tenant string, batch uuid.UUID)
 		if !b.Status.Terminal() {
 			return struct{}{}, batches.ErrNotEnded
 		}
+		if err := removeFilesOf(ctx, t, b); err != nil {
+			return struct{}{}, err
+		}
 		if err := removeLater(ctx, t, batch); err != nil {
 			return struct{}{}, err
 		}
@@ -44,21 +47,22 @@ func removeLater(ctx context.Context, t *statements, batch uuid.UUID) error {
 
 // removeLines removes the lines of a batch, and then the note that they are to be.
 func (s *Store) removeLines(ctx context.Context, batch uuid.UUID) error {
-	for {
-		n, err := change(ctx, s, "remove lines", func(ctx context.Context, t *statements) (int64, error) {
-			n, err := t.exec(ctx, `
-				DELETE FROM batch_lines WHERE batch_id = ?1 AND n IN (
-					SELECT n FROM batch_lines WHERE batch_id = ?1 ORDER BY n LIMIT +?2)`, id(batch), removedAtOnce)
-			if err != nil || n == removedAtOnce {
-				return n, err
-			}
-			_, err = t.exec(ctx, `DELETE FROM batch_removals WHERE batch_id = ?`, id(batch))
-			return n, err
+	last, err := read(ctx, s, "see how many lines are to be removed", func(ctx context.Context, q *statements) (n int, err error) {
+		return n, q.row(ctx, `SELECT coalesce(max(n), 0) FROM batch_lines WHERE batch_id = ?`, id(batch)).Scan(&n)
+	})
+	for after := 0; err == nil && after < last; after += removedAtOnce {
+		_, err = change(ctx, s, "remove lines", func(ctx context.Context, t *statements) (int64, error) {
+			return t.exec(ctx, `DELETE FROM batch_lines WHERE batch_id = ? AND n > ? AND n <= ?`,
+				id(batch), after, after+removedAtOnce)
 		})
-		if err != nil || n < removedAtOnce {
-			return err
-		}
 	}
+	if err != nil {
+		return err
+	}
+	_, err = change(ctx, s, "note that lines are removed", func(ctx context.Context, t *statements) (int64, error) {
+		return t.exec(ctx, `DELETE FROM batch_removals WHERE batch_id = ?`, id(batch))
+	})
+	return err
 }
 
 // removeRest removes the lines that an interrupted removal left.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/penstock-dev/penstock/batches"
+	"github.com/penstock-dev/penstock/files"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/webhooks/delivery"
@@ -19,6 +20,7 @@ import (
 // BatchStore keeps jobs, batches of them, and what is told of both.
 type BatchStore interface {
 	WebhookStore
+	files.Store
 	batches.Store
 }
 
@@ -42,6 +44,7 @@ func RunBatches(t *testing.T, open func(t *testing.T) BatchStore) {
 		{"collect", collectRules()},
 		{"end", batchEndRules()},
 		{"retry", batchRetryRules()},
+		{"file", batchFileRules()},
 		{"answer", answerRules()},
 		{"job", batchJobRules()},
 		{"removal", batchRemovalRules()},
@@ -53,7 +56,8 @@ func RunBatches(t *testing.T, open func(t *testing.T) BatchStore) {
 					t.Parallel()
 					s := open(t)
 					hooks := &hookFixture{fixture: newFixture(t, s), keys: s, hooks: s}
-					r.check(&batchFixture{hookFixture: hooks, batches: s, holder: newID(t)})
+					inputs := &fileFixture{fixture: hooks.fixture, files: s}
+					r.check(&batchFixture{hookFixture: hooks, inputs: inputs, batches: s, holder: newID(t)})
 				})
 			}
 		})
@@ -63,6 +67,7 @@ func RunBatches(t *testing.T, open func(t *testing.T) BatchStore) {
 type batchFixture struct {
 	*hookFixture
 
+	inputs  *fileFixture
 	batches batches.Store
 	// holder is the keeper, unless a rule has several.
 	holder uuid.UUID
@@ -70,17 +75,18 @@ type batchFixture struct {
 
 type batchEdit func(b *batches.Batch)
 
-// newBatch returns a batch with an hour to go.
+// newBatch returns a batch with an hour to go, whose input is there.
 func (f *batchFixture) newBatch(edits ...batchEdit) batches.Batch {
 	f.t.Helper()
 	b := batches.Batch{
 		ID: newID(f.t), Tenant: tenant, Endpoint: providers.ChatCompletions,
-		Input: newID(f.t), Output: newID(f.t), Errors: newID(f.t), Status: batches.StatusValidating,
+		Output: newID(f.t), Errors: newID(f.t), Status: batches.StatusValidating,
 		Window: "1h", CreatedAt: f.now, Deadline: f.at(time.Hour),
 	}
 	for _, edit := range edits {
 		edit(&b)
 	}
+	b.Input = f.inputs.upload("lines", ownedBy(b.Tenant)).ID
 	return b
 }
 

@@ -52,6 +52,7 @@ CREATE TABLE batches (
 
 CREATE INDEX batches_list ON batches (tenant, id DESC);
 CREATE INDEX batches_live ON batches (id) WHERE ended_at = 0;
+CREATE INDEX batches_input ON batches (input_file) WHERE ended_at = 0;
 CREATE INDEX batches_repeat ON batches (tenant, repeat_key, id DESC) WHERE repeat_key > '';
 
 -- A line is at so many bytes in the input. seq is its place among those that have ended.
