@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/penstock-dev/penstock/files"
 	"github.com/penstock-dev/penstock/batches"
+	"github.com/penstock-dev/penstock/files"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers/lane"
 	"github.com/penstock-dev/penstock/storage/postgres"
@@ -18,14 +18,15 @@ import (
 	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
-// Store keeps jobs, the keys of their tenants, what lanes must not lose, webhooks and files.
+// Store keeps jobs, the keys of their tenants, what lanes must not lose, webhooks, files and
+// batches.
 type Store interface {
 	jobs.Store
 	tenantkey.Store
 	lane.Store
 	delivery.Store
-	batches.Store
 	files.Store
+	batches.Store
 }
 
 // Option changes how a store is opened.
