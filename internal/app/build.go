@@ -138,11 +138,9 @@ func (p *parts) openStore(ctx context.Context, c Config) (kept, error) {
 	if err == nil {
 		p.store = s
 		p.closers = append(p.closers, s.Close)
-		k := kept{lanes: store, webhooks: s.Webhooks(store), files: s.Files(store), sealer: s}
-		if b, ok := store.(batches.Store); ok {
-			k.batches = s.Batches(b)
-		}
-		return k, nil
+		return kept{
+			lanes: store, webhooks: s.Webhooks(store), files: s.Files(store), batches: s.Batches(store), sealer: s,
+		}, nil
 	}
 	_ = store.Close()
 	if errors.Is(err, sealed.ErrSecretMissing) {
