@@ -50,29 +50,11 @@ func (c *Client) Events(ctx context.Context, id uuid.UUID) iter.Seq2[Event, erro
 func (c *Client) EventsAfter(ctx context.Context, id uuid.UUID, after string) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		f := &follower{client: c, job: id, after: after}
-		for n := 0; ; n++ {
-			asked := time.Now()
-			err := f.follow(ctx, yield)
-			if errors.Is(err, errOver) {
-				return
-			}
-			if f.heard {
-				n, f.heard = 0, false
-			}
-			if n == c.retries || !(request{}).repeatable(err) {
-				yield(Event{}, err)
-				return
-			}
-			if ended := pause(ctx, max(delay(n, err), time.Until(asked.Add(time.Second)))); ended != nil {
-				yield(Event{}, fmt.Errorf("client: follow a job: %w", ended))
-				return
-			}
+		if err := c.persist(ctx, func() (bool, error) { return f.follow(ctx, yield) }); err != nil {
+			yield(Event{}, err)
 		}
 	}
 }
-
-// errOver says that nothing more is to be yielded.
-var errOver = errors.New("over")
 
 // silence is after how much of it a connection is taken for dead: the API sends a comment
 // every 15 s.
@@ -84,16 +66,14 @@ type follower struct {
 	job    uuid.UUID
 	// after is the id of the last event seen.
 	after string
-	// heard says that the last connection told something.
-	heard bool
 }
 
-// follow reads one connection. It returns errOver after done, or when nobody wants more;
-// else why it ended.
-func (f *follower) follow(ctx context.Context, yield func(Event, error) bool) error {
+// follow reads one connection, and reports whether it told anything. It returns nil after
+// done, or when nobody wants more; else why it ended.
+func (f *follower) follow(ctx context.Context, yield func(Event, error) bool) (heard bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watchdog := time.AfterFunc(silence, func() { cancel(errors.New("client: the stream fell silent")) })
+	watchdog := time.AfterFunc(silence, func() { cancel(errors.New("the stream fell silent")) })
 	defer watchdog.Stop()
 	r := request{method: http.MethodGet, path: jobPath(f.job, "/events"), header: http.Header{}}
 	if f.after != "" {
@@ -101,26 +81,25 @@ func (f *follower) follow(ctx context.Context, yield func(Event, error) bool) er
 	}
 	resp, err := f.client.try(ctx, r)
 	if err != nil {
-		return cut(ctx, err)
+		return false, cut(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	lines := newEventReader(resp.Body, func() { watchdog.Reset(silence) })
 	for {
 		raw, err := lines.next()
 		if err != nil {
-			return cut(ctx, err)
+			return heard, cut(ctx, err)
 		}
-		f.heard = true
+		heard = true
 		event, err := raw.event()
 		if err != nil {
-			yield(Event{}, err)
-			return errOver
+			return heard, err
 		}
 		if event.ID != "" {
 			f.after = event.ID
 		}
 		if !yield(event, nil) || event.Type == EventDone {
-			return errOver
+			return heard, nil
 		}
 	}
 }
@@ -148,7 +127,7 @@ func (r rawEvent) event() (Event, error) {
 	case EventRestart:
 	}
 	if err != nil {
-		return Event{}, fmt.Errorf("client: understand an event %s: %w", r.name, err)
+		return Event{}, finalError{fmt.Errorf("client: understand an event %s: %w", r.name, err)}
 	}
 	return e, nil
 }

@@ -51,7 +51,7 @@ func (c *Client) Cancel(ctx context.Context, id uuid.UUID) (job Job, err error) 
 // Retry asks again what a job that has ended asked: it returns a new job. When its answer
 // is lost it is not repeated by itself, for that might make two.
 func (c *Client) Retry(ctx context.Context, id uuid.UUID) (job Job, err error) {
-	return job, c.ask(ctx, request{method: http.MethodPost, path: jobPath(id, "/retry"), once: true}, &job)
+	return job, c.ask(ctx, request{method: http.MethodPost, path: jobPath(id, "/retry"), repeat: undone}, &job)
 }
 
 // Delete removes a job that has ended, with its data. One that is not there is a

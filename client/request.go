@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -31,12 +32,23 @@ type request struct {
 	method, path string
 	query        url.Values
 	header       http.Header
-	// body is JSON; nil: none.
-	body []byte
-	// once says that it may have been done although its answer was lost, and that doing it
-	// again would be another thing.
-	once bool
+	// body is JSON; nil: none, or what stream writes.
+	body   []byte
+	stream func(w io.Writer) error
+	repeat repetition
 }
+
+// repetition says when asking again does no harm.
+type repetition int
+
+const (
+	// always: it changes nothing, has a key, or may be done twice.
+	always repetition = iota
+	// undone: only when it was surely not done, for doing it again would be another thing.
+	undone
+	// never: what it says can be said once.
+	never
+)
 
 // ask makes a request and decodes its answer into the given value, if there is one.
 func (c *Client) ask(ctx context.Context, r request, into any) error {
@@ -67,7 +79,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 			return resp, nil
 		}
 		wait := delay(n, err)
-		if n == c.retries || wait > patience || !r.repeatable(err) {
+		if n == c.retries || wait > patience || !r.repeat.helps(err) {
 			return nil, err
 		}
 		if ended := pause(ctx, wait); ended != nil {
@@ -78,16 +90,18 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 
 // try makes a request once.
 func (c *Client) try(ctx context.Context, r request) (*http.Response, error) {
+	body, ended := r.open()
+	defer ended()
 	to := *c.base
 	to.Path += r.path
 	to.RawQuery = r.query.Encode()
-	req, err := http.NewRequestWithContext(ctx, r.method, to.String(), bytes.NewReader(r.body))
+	req, err := http.NewRequestWithContext(ctx, r.method, to.String(), body)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
 	maps.Copy(req.Header, c.header)
 	maps.Copy(req.Header, r.header)
-	if r.body != nil {
+	if r.body != nil || r.stream != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := c.http.Do(req)
@@ -101,9 +115,38 @@ func (c *Client) try(ctx context.Context, r request) (*http.Response, error) {
 	return resp, nil
 }
 
-// repeatable reports whether asking again may help, and does no harm.
-func (r request) repeatable(err error) bool {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+// open returns the body. ended must be called once there is an answer: nothing is written
+// any more then.
+func (r request) open() (body io.Reader, ended func()) {
+	if r.stream == nil {
+		return bytes.NewReader(r.body), func() {}
+	}
+	from, to := io.Pipe()
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		w := bufio.NewWriterSize(to, 64<<10)
+		err := r.stream(w)
+		if err == nil {
+			err = w.Flush()
+		}
+		_ = to.CloseWithError(err) // nil is the end
+	}()
+	return from, func() {
+		_ = from.Close()
+		<-written
+	}
+}
+
+// finalError is one that asking again would not help.
+type finalError struct{ error }
+
+func (f finalError) Unwrap() error { return f.error }
+
+// helps reports whether asking again may help, and does no harm.
+func (r repetition) helps(err error) bool {
+	_, final := errors.AsType[finalError](err)
+	if r == never || final || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
@@ -111,13 +154,35 @@ func (r request) repeatable(err error) bool {
 		case http.StatusTooManyRequests:
 			return true // nothing was done
 		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-			return !r.once
+			return r == always
 		default:
 			return false
 		}
 	}
 	_, distrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	return !r.once && !distrusted
+	return r == always && !distrusted
+}
+
+// persist connects until that returns nil, or there is no point in connecting again. What
+// was heard makes up for failures before it.
+func (c *Client) persist(ctx context.Context, connect func() (heard bool, err error)) error {
+	for n := 0; ; n++ {
+		asked := time.Now()
+		heard, err := connect()
+		if err == nil {
+			return nil
+		}
+		if heard {
+			n = 0
+		}
+		wait := max(delay(n, err), time.Until(asked.Add(time.Second)))
+		if n == c.retries || wait > patience || !always.helps(err) {
+			return err
+		}
+		if ended := pause(ctx, wait); ended != nil {
+			return fmt.Errorf("client: %w before this was asked again: %w", ended, err)
+		}
+	}
 }
 
 // delay is how long to wait before the nth repetition, from 0 on: what the API said, and
