@@ -20,6 +20,9 @@ type batching struct {
 
 // buildBatches makes what takes batches in, and what runs them.
 func (p *parts) buildBatches(c Config, stores kept, holder uuid.UUID, o *observed) (err error) {
+	if stores.batches == nil {
+		return nil
+	}
 	if c.Role.serves() {
 		p.batches.service = batches.NewService(stores.batches, p.signals, p.service.CheckPolicy)
 	}

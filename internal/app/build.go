@@ -138,9 +138,11 @@ func (p *parts) openStore(ctx context.Context, c Config) (kept, error) {
 	if err == nil {
 		p.store = s
 		p.closers = append(p.closers, s.Close)
-		return kept{
-			lanes: store, webhooks: s.Webhooks(store), files: s.Files(store), batches: s.Batches(store), sealer: s,
-		}, nil
+		k := kept{lanes: store, webhooks: s.Webhooks(store), files: s.Files(store), sealer: s}
+		if b, ok := store.(batches.Store); ok {
+			k.batches = s.Batches(b)
+		}
+		return k, nil
 	}
 	_ = store.Close()
 	if errors.Is(err, sealed.ErrSecretMissing) {
@@ -245,6 +247,9 @@ func (p *parts) buildAPI(c Config, client redis.UniversalClient, o *observed) (e
 	if p.serves {
 		cfg.Service, cfg.Follower = p.service, live.NewFollower(p.service, p.hub)
 		cfg.Webhooks = p.webhooks.service
+		if p.batches.service != nil {
+			cfg.Batches, cfg.Files = p.batches.service, p.files
+		}
 		cfg.Surfaces = p.surfaces(c.File.Surfaces, p.reloader.catalog)
 		cfg.Lanes = operated{
 			lanes: p.lanes, latencies: p.latencies.fleet,

@@ -161,6 +161,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 	maps.Copy(seen, reloadAnswers(t))
 	maps.Copy(seen, laneAnswers(t))
 	maps.Copy(seen, webhookAnswers(t))
+	maps.Copy(seen, batchAnswers(t))
 	// Only a panic gets these to fail, which is the same for all: see TestPanic.
 	for _, op := range []string{"health", "ready", "metrics", "document"} {
 		seen[op+" 500"] = true

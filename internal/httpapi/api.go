@@ -76,6 +76,9 @@ type Config struct {
 	// Webhooks serves /v1/webhook-endpoints and what belongs to it, which are not there
 	// without it.
 	Webhooks Webhooks
+	// Batches serves /v1/job-batches, whose requests Files keeps; not there without both.
+	Batches Batches
+	Files   Files
 	// Surfaces are APIs of other shapes; a worker has none.
 	Surfaces []surface.Surface
 	// Store must answer for /readyz to say ready.

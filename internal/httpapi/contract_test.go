@@ -20,6 +20,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/google/uuid"
 
+	"github.com/penstock-dev/penstock/files"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
@@ -36,7 +37,10 @@ type contract struct {
 	seen map[string]bool
 }
 
-func init() { openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.FileBodyDecoder) }
+func init() {
+	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.FileBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("application/jsonl", openapi3filter.FileBodyDecoder)
+}
 
 // loadDocument is done once: it compiles much.
 var loadDocument = sync.OnceValues(func() (*openapi3.T, error) {
@@ -172,7 +176,7 @@ func TestDocumentIsValid(t *testing.T) {
 
 func TestDocumentHasTheRoutesThatThereAre(t *testing.T) {
 	t.Parallel()
-	h := start(t, Config{Lanes: &operator{}, Webhooks: &hooks{}})
+	h := start(t, Config{Lanes: &operator{}, Webhooks: &hooks{}, Batches: &batching{}, Files: (*files.Service)(nil)})
 	served := map[string]bool{}
 	for _, r := range h.api.routes() {
 		served[r.method+" "+strings.ReplaceAll(r.path, ":id", "{id}")] = true

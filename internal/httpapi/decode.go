@@ -89,6 +89,11 @@ func (d *decoder) object(pointer string, raw json.RawMessage, known map[string]f
 		d.fail(pointer, "must be a JSON object")
 		return
 	}
+	d.members(pointer, values, known)
+}
+
+// members reads the fields of an object, in the order of their names.
+func (d *decoder) members(pointer string, values map[string]json.RawMessage, known map[string]field) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		at := pointer + canonical.Pointer(name)
 		read, ok := known[name]

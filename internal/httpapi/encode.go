@@ -45,6 +45,7 @@ type jobJSON struct {
 	Store        bool              `json:"store"`
 	Unavailable  string            `json:"on_unavailable"`
 	Degraded     bool              `json:"degraded"`
+	Batch        *uuid.UUID        `json:"batch_id"`
 	Result       json.RawMessage   `json:"result"`
 	Error        *errorJSON        `json:"error"`
 }
@@ -74,7 +75,7 @@ func encodeJob(j jobs.Job) jobJSON {
 		CreatedAt: j.CreatedAt.UTC(), StartedAt: timeJSON(j.StartedAt), FinishedAt: timeJSON(j.FinishedAt),
 		RequestHash: j.RequestHash, Deduplicated: j.Deduplicated, Cached: j.Cached, Tries: j.Tries,
 		Provider: orNull(j.Provider), Usage: encodeUsage(j.Usage), CostUSD: j.CostUSD,
-		Metadata: j.Metadata, UseCase: orNull(j.UseCase), Store: !j.Ephemeral, Unavailable: j.OnUnavailable.String(), Degraded: j.Degraded, Result: j.Result,
+		Metadata: j.Metadata, UseCase: orNull(j.UseCase), Store: !j.Ephemeral, Unavailable: j.OnUnavailable.String(), Degraded: j.Degraded, Batch: orNull(j.Batch), Result: j.Result,
 	}
 	if out.Metadata == nil {
 		out.Metadata = map[string]string{}

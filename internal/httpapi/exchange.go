@@ -24,6 +24,8 @@ type exchange struct {
 	tenant string
 	// job is the one asked for or made; zero when there is none.
 	job uuid.UUID
+	// batch is the one asked for or made.
+	batch uuid.UUID
 	// webhook is the endpoint, the delivery or the replay asked for or made.
 	webhook uuid.UUID
 	// caller is set when a surface answers, and refuse then answers failures.

@@ -39,25 +39,25 @@ func TestJobJSON(t *testing.T) {
 			`"position":null,"eta":null,"endpoint":"/v1/chat/completions","model":"default","priority":"normal",` +
 			`"deadline":"2030-02-01T12:00:00Z","created_at":"2030-01-31T12:00:00Z","started_at":null,"finished_at":null,` +
 			`"request_hash":"` + someHash + `","deduplicated":false,"cached":false,"age":null,"tries":0,"provider":null,` +
-			`"usage":null,"cost_usd":null,"metadata":{},"webhook":null,"use_case":null,"store":true,"on_unavailable":"wait","degraded":false,"result":null,"error":null}`},
+			`"usage":null,"cost_usd":null,"metadata":{},"webhook":null,"use_case":null,"store":true,"on_unavailable":"wait","degraded":false,"batch_id":null,"result":null,"error":null}`},
 		"succeeded": {job, `{"id":"0199f1a2-7c3e-7d4b-9a51-3f0c8e6b2d17","object":"job","status":"succeeded","waiting_on":null,` +
 			`"position":null,"eta":null,"endpoint":"/v1/chat/completions","model":"default","priority":"high",` +
 			`"deadline":"2030-02-01T12:00:00Z","created_at":"2030-01-31T12:00:00.123456Z",` +
 			`"started_at":"2030-01-31T12:00:00.05Z","finished_at":"2030-01-31T12:00:02Z",` +
 			`"request_hash":"` + someHash + `","deduplicated":true,"cached":false,"age":null,"tries":2,"provider":"openai",` +
 			`"usage":{"input_tokens":12,"output_tokens":9,"cached_tokens":3,"reasoning_tokens":1},"cost_usd":0.001,` +
-			`"metadata":{"order":"<1842>"},"webhook":{"url":"https://example.com/?a&b"},"use_case":"chat","store":true,"on_unavailable":"degrade","degraded":true,"result":{"object":"chat.completion","text":"a < b & c"},"error":null}`},
+			`"metadata":{"order":"<1842>"},"webhook":{"url":"https://example.com/?a&b"},"use_case":"chat","store":true,"on_unavailable":"degrade","degraded":true,"batch_id":null,"result":{"object":"chat.completion","text":"a < b & c"},"error":null}`},
 		"failed": {failed, `{"id":"0199f1a2-7c3e-7d4b-9a51-3f0c8e6b2d17","object":"job","status":"failed","waiting_on":null,` +
 			`"position":null,"eta":null,"endpoint":"/v1/chat/completions","model":"default","priority":"normal",` +
 			`"deadline":"2030-02-01T12:00:00Z","created_at":"2030-01-31T12:00:00Z","started_at":null,` +
 			`"finished_at":"2030-01-31T13:00:00Z","request_hash":"` + someHash + `","deduplicated":false,"cached":false,` +
-			`"age":null,"tries":0,"provider":null,"usage":null,"cost_usd":null,"metadata":{},"webhook":null,"use_case":null,"store":true,"on_unavailable":"wait","degraded":false,"result":null,` +
+			`"age":null,"tries":0,"provider":null,"usage":null,"cost_usd":null,"metadata":{},"webhook":null,"use_case":null,"store":true,"on_unavailable":"wait","degraded":false,"batch_id":null,"result":null,` +
 			`"error":{"code":"server_error","message":"the provider answered 500"}}`},
 		"waiting": {waiting, `{"id":"0199f1a2-7c3e-7d4b-9a51-3f0c8e6b2d17","object":"job","status":"queued","waiting_on":"fairness",` +
 			`"position":17,"eta":"2030-01-31T12:01:30Z","endpoint":"/v1/chat/completions","model":"default","priority":"low",` +
 			`"deadline":"2030-02-01T12:00:00Z","created_at":"2030-01-31T12:00:00Z","started_at":null,"finished_at":null,` +
 			`"request_hash":"` + someHash + `","deduplicated":false,"cached":false,"age":null,"tries":0,"provider":null,` +
-			`"usage":null,"cost_usd":null,"metadata":{},"webhook":null,"use_case":null,"store":true,"on_unavailable":"wait","degraded":false,"result":null,"error":null}`},
+			`"usage":null,"cost_usd":null,"metadata":{},"webhook":null,"use_case":null,"store":true,"on_unavailable":"wait","degraded":false,"batch_id":null,"result":null,"error":null}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -31,6 +31,9 @@ func (a *API) logLine(x *exchange) {
 	if x.job != uuid.Nil {
 		line = line.Stringer("job", x.job)
 	}
+	if x.batch != uuid.Nil {
+		line = line.Stringer("batch", x.batch)
+	}
 	if x.webhook != uuid.Nil {
 		line = line.Stringer("webhook", x.webhook)
 	}

@@ -40,6 +40,7 @@ func jobQuery(x *exchange) (jobs.JobQuery, error) {
 		Status:        jobs.Status(q.oneOf("status", "queued", "running", "succeeded", "failed", "cancelled", "expired")),
 		Priority:      q.priority(),
 		Model:         q.text("model"),
+		Batch:         q.id("batch_id"),
 		CreatedAfter:  q.time("created_after"),
 		CreatedBefore: q.time("created_before"),
 		Metadata:      q.metadata(),
@@ -148,6 +149,19 @@ func (q *query) time(name string) time.Time {
 		q.fault(name, "must be a time as in RFC 3339, such as 2030-01-31T12:00:00Z")
 	}
 	return t.UTC()
+}
+
+// id takes a parameter that is an id of ours.
+func (q *query) id(name string) uuid.UUID {
+	value, ok := q.take(name)
+	if !ok {
+		return uuid.Nil
+	}
+	id, err := uuid.Parse(value)
+	if err != nil || len(value) != len(id.String()) || id == uuid.Nil {
+		q.fault(name, "must be the id of one")
+	}
+	return id
 }
 
 func (q *query) duration(name string) time.Duration {

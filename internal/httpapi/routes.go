@@ -43,6 +43,9 @@ func (a *API) routes() []route {
 	if a.cfg.Webhooks != nil {
 		all = append(all, a.webhookRoutes()...)
 	}
+	if a.cfg.Batches != nil && a.cfg.Files != nil {
+		all = append(all, a.batchRoutes()...)
+	}
 	if a.cfg.Follower != nil {
 		all = append(all, route{http.MethodGet, "/v1/jobs/:id/events", a.tenanted(a.events)})
 	}
