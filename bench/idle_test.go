@@ -60,11 +60,15 @@ type latencies []time.Duration
 
 func (l latencies) report(b *testing.B, percentiles ...int) {
 	b.Helper()
-	slices.Sort(l)
 	for _, p := range percentiles {
-		d := l[(len(l)-1)*p/100]
-		b.ReportMetric(float64(d.Microseconds())/1000, fmt.Sprintf("p%d-ms", p))
+		b.ReportMetric(l.at(p), fmt.Sprintf("p%d-ms", p))
 	}
+}
+
+// at returns a percentile in milliseconds. It sorts l.
+func (l latencies) at(percentile int) float64 {
+	slices.Sort(l)
+	return float64(l[(len(l)-1)*percentile/100].Microseconds()) / 1000
 }
 
 // idle waits a while of no particular length, so that what comes next meets a
