@@ -16,6 +16,9 @@ import (
 // deleteDeliveries queues the deletion of what was sent of jobs, or is to be. The job is
 // locked by whoever calls: nobody makes anything of it pending meanwhile. What is pending
 // is locked first, so that whoever keeps a body of it has done so.
+//
+// The statement does not say that ids are not below [oldestDelivery], though that would
+// spare the weeks before: of a week that was empty when it was planned it would read all.
 func deleteDeliveries(t *txn, jobs []uuid.UUID) {
 	if len(jobs) == 0 {
 		return
@@ -26,7 +29,7 @@ func deleteDeliveries(t *txn, jobs []uuid.UUID) {
 		WITH unsent AS (
 			DELETE FROM pending_deliveries WHERE job_id = ANY ($1::uuid[]) RETURNING id
 		), sent AS (
-			DELETE FROM deliveries WHERE job_id = ANY ($1) AND id >= $2 RETURNING id
+			DELETE FROM deliveries WHERE job_id = ANY ($1) RETURNING id
 		), gone AS MATERIALIZED (
 			SELECT id FROM unsent UNION ALL SELECT id FROM sent
 		), bodies AS (
@@ -34,7 +37,7 @@ func deleteDeliveries(t *txn, jobs []uuid.UUID) {
 		)
 		DELETE FROM delivery_attempts WHERE delivery_id = ANY (ARRAY (SELECT id FROM gone))`
 	t.exec(lock, jobs)
-	t.exec(forget, jobs, oldestDelivery(jobs))
+	t.exec(forget, jobs)
 }
 
 // oldestDelivery returns the least id of a delivery of the jobs. An event is not older
