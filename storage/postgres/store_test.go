@@ -10,7 +10,6 @@ import (
 
 	"github.com/penstock-dev/penstock/internal/testenv"
 	"github.com/penstock-dev/penstock/jobs"
-	"github.com/penstock-dev/penstock/storage/sealed/sealedtest"
 	"github.com/penstock-dev/penstock/storage/storagetest"
 )
 
@@ -94,22 +93,6 @@ func TestStore(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) jobs.Store {
 		t.Helper()
 		return d.open(t, Config{})
-	})
-}
-
-// A sealed store is a store.
-func TestSealedStore(t *testing.T) {
-	t.Parallel()
-	d := newDatabases(t)
-	storagetest.Run(t, func(t *testing.T) jobs.Store {
-		t.Helper()
-		return sealedtest.Open(t, d.open(t, Config{}))
-	})
-	storagetest.RunInterrupted(t, func(t *testing.T, chunk int) jobs.Store {
-		t.Helper()
-		s := d.open(t, Config{ChunkSize: chunk})
-		s.interrupt = errors.New("the process died")
-		return sealedtest.Open(t, s)
 	})
 }
 

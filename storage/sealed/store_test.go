@@ -13,17 +13,7 @@ import (
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/storage/sealed"
 	"github.com/penstock-dev/penstock/storage/sealed/sealedtest"
-	"github.com/penstock-dev/penstock/storage/storagetest"
 )
-
-// A sealed store is a store. Package postgres tries it on Postgres.
-func TestStore(t *testing.T) {
-	t.Parallel()
-	storagetest.Run(t, func(t *testing.T) jobs.Store {
-		t.Helper()
-		return newRig(t, 1).store
-	})
-}
 
 // Nothing of a request, an answer, a partial answer or an error's message can be
 // read below the sealed store; above it all is as it was.

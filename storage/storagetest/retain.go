@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -111,11 +112,20 @@ func retainStale(f *fixture) {
 
 func retainMany(f *fixture) {
 	const many = 1100
-	for i := range many {
-		j := f.submit("a", madeAt(f.at(-50*day)), withoutDedupe).Job
-		if i%2 == 0 {
-			f.cancel(j.ID)
+	functions := make([]func(), many)
+	for i := range functions {
+		s := f.submission("a", madeAt(f.at(-50*day)), withoutDedupe)
+		functions[i] = func() {
+			_, err := f.store.Submit(f.t.Context(), s)
+			f.check(err, "submit")
+			if i%2 == 0 {
+				_, _, err = f.store.Cancel(f.t.Context(), tenant, s.Job.ID, f.at(time.Minute))
+				f.check(err, "cancel")
+			}
 		}
+	}
+	for chunk := range slices.Chunk(functions, 200) {
+		atOnce(chunk...)
 	}
 	e := f.expire(f.now)
 	equal(f, f.retain(jobs.Retention{Default: 30 * day}), many/2+len(e.Ended), "deleted")

@@ -50,13 +50,18 @@ func RunWebhooks(t *testing.T, open func(t *testing.T) WebhookStore) {
 	} {
 		t.Run(theme.name, func(t *testing.T) {
 			t.Parallel()
-			for _, r := range theme.rules {
-				t.Run(r.name, func(t *testing.T) {
-					t.Parallel()
-					s := open(t)
-					r.check(&hookFixture{fixture: newFixture(t, s), keys: s, hooks: s})
-				})
-			}
+			runHookRules(t, theme.rules, open)
+		})
+	}
+}
+
+func runHookRules(t *testing.T, rules []hookRule, open func(t *testing.T) WebhookStore) {
+	t.Helper()
+	for _, r := range rules {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t)
+			r.check(&hookFixture{fixture: newFixture(t, s), keys: s, hooks: s})
 		})
 	}
 }

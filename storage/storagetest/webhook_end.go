@@ -25,7 +25,6 @@ func endRules() []hookRule {
 		{"an endpoint made later is not told of what was before", endBeforeEndpoint},
 		{"ids of deliveries follow from event and endpoint", endHasID},
 		{"what is deleted with its job is not sent", endOfDeleted},
-		{"an end that is kept tells many at once", endTellsMany},
 	}
 	for _, way := range ends() {
 		rules = append(rules, hookRule{
@@ -304,23 +303,4 @@ func (f *hookFixture) lateFor(d delivery.Delivery) delivery.Record {
 		Attempt: delivery.Attempt{Verdict: delivery.Delivered, Status: 200}, Delivery: d.ID, Endpoint: d.Endpoint, Tenant: d.Tenant,
 		N: 1, Trigger: delivery.TriggerEvent, At: f.now, Status: delivery.StatusDelivered,
 	}
-}
-
-func endTellsMany(f *hookFixture) {
-	const many = 2500 // more than one transaction ends
-	e := f.endpoint()
-	f.crowd(many)
-	seen := map[uuid.UUID]bool{}
-	for q := (delivery.Query{Tenant: tenant, Endpoint: e.ID, Limit: 1000}); ; {
-		list, err := f.hooks.Deliveries(f.t.Context(), q)
-		f.must(err, "list deliveries")
-		if len(list) == 0 {
-			break
-		}
-		for _, d := range list {
-			seen[d.Job] = true
-		}
-		q.Before = list[len(list)-1].ID
-	}
-	equal(f.fixture, len(seen), many, "jobs that were told of")
 }

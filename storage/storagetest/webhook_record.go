@@ -198,10 +198,7 @@ func thinIsKept(f *hookFixture) {
 func manyAreRecorded(f *hookFixture) {
 	const many = 300
 	e, other := f.endpoint(), f.endpoint(others)
-	for range many {
-		f.submit("a")
-	}
-	f.finish(f.success(f.claim(f.release(f.now), f.worker()), f.at(time.Minute)))
+	f.crowd(many)
 	theirs := f.told(other, time.Minute)
 	var records []delivery.Record
 	for _, d := range f.deliveries(e) {

@@ -16,7 +16,6 @@ func replayRules() []hookRule {
 		{"a replay is kept, and makes its deliveries due anew", replayQueues},
 		{"a replay tells how far it is, and finishes", replayFinishes},
 		{"a replay of nothing finishes", replayOfNothing},
-		{"however many there are, few are pending at a time", replayOfMany},
 		{"a cancelled replay puts back what was not sent", replayIsCancelled},
 		{"what is on its way when a replay is cancelled", replayCancelledOnItsWay},
 		{"a replay that has ended stays as it is", replayEndedStays},
@@ -172,40 +171,6 @@ func (f *hookFixture) crowd(many int) {
 		atOnce(chunk...)
 	}
 	equal(f.fixture, len(f.finish(f.success(w, f.at(time.Minute)))), many, "ended")
-}
-
-func replayOfMany(f *hookFixture) {
-	const many = 6_000
-	e := f.endpoint(disabled)
-	f.crowd(many)
-	f.update(e, func(e *delivery.Endpoint) { e.Disabled = "" })
-	r := f.replay(e, nil)
-	equal(f.fixture, r.Total, many, "total")
-	sent, last := map[uuid.UUID]bool{}, uuid.Nil
-	for pending := 0; len(sent) < many; {
-		pending += f.sweep(f.at(time.Hour))
-		if pending == 0 || pending > delivery.MaxReplayPending {
-			f.t.Fatalf("pending when %d are sent: got %d, want some and at most %d", len(sent), pending, delivery.MaxReplayPending)
-		}
-		var records []delivery.Record
-		for _, d := range f.due(e.ID, f.at(time.Hour)) {
-			if sent[d.ID] || d.ID.String() < last.String() {
-				f.t.Fatalf("due: got %s twice or after %s, want each once, oldest first", d.ID, last)
-			}
-			sent[d.ID], last = true, d.ID
-			records = append(records, delivery.Record{
-				Attempt: delivery.Attempt{Verdict: delivery.Delivered, Status: 200}, Delivery: d.ID, Endpoint: e.ID, Tenant: tenant,
-				N: 1, Trigger: d.Trigger, At: f.at(time.Hour), Status: delivery.StatusDelivered,
-			})
-		}
-		f.record(records...)
-		pending -= len(records)
-	}
-	f.sweep(f.at(2 * time.Hour))
-	got := f.replayNow(r)
-	want := r
-	want.Status, want.Queued, want.Delivered, want.FinishedAt = delivery.ReplayFinished, many, many, f.at(2*time.Hour)
-	f.same(got, want, "replay")
 }
 
 func replayIsCancelled(f *hookFixture) {
