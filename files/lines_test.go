@@ -82,3 +82,18 @@ func TestRedactedBytesCount(t *testing.T) {
 	r.mustBe(err, &jobs.Error{Code: files.CodeTooLarge}, "120 bytes")
 	w.Abort()
 }
+
+// However little is left of them, so many bytes are not read.
+func TestBytesCountAsTheyAreSent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *files.Config) {
+		c.MaxBytes = 100
+		c.Redact = func(context.Context, string, []byte) ([]byte, error) { return nil, nil }
+	})
+	w := r.create()
+	_, err := w.Write([]byte(strings.Repeat("a", 98) + "\nb"))
+	r.must(err)
+	_, err = w.Write([]byte("c"))
+	r.mustBe(err, &jobs.Error{Code: files.CodeTooLarge}, "101 bytes of which one is left")
+	w.Abort()
+}
