@@ -111,10 +111,25 @@ func filesQuery(q files.Query, now time.Time) (sql string, args []any) {
 	return fmt.Sprintf(`SELECT %s FROM files WHERE %s%s LIMIT $%d`, fileColumns, strings.Join(c.terms, " AND "), order, len(args)), args
 }
 
-// DeleteFile removes a file: see [files.Catalog].
+// DeleteFile removes a file: see [files.Catalog]. Once the file is locked no batch of it is
+// made; the statement after that sees those that were.
 func (s *Store) DeleteFile(ctx context.Context, tenant string, id uuid.UUID) error {
-	return s.changeFile(ctx, "delete a file",
-		`UPDATE files SET status = 'removed' WHERE id = $1 AND tenant = $2 AND status <> 'removed'`, id, tenant)
+	return s.write(ctx, "delete a file", func(ctx context.Context, t *txn) error {
+		var there, inUse int
+		t.count(&there, `SELECT FROM files WHERE id = $1 AND tenant = $2 AND status <> 'removed' FOR UPDATE`, id, tenant)
+		t.count(&inUse, `SELECT FROM batches WHERE reads = $1 LIMIT 1`, id)
+		if err := t.flush(ctx); err != nil {
+			return err
+		}
+		switch {
+		case there == 0:
+			return files.ErrNotFound
+		case inUse > 0:
+			return files.ErrInUse
+		}
+		t.exec(`UPDATE files SET status = 'removed' WHERE id = $1`, id)
+		return nil
+	})
 }
 
 // PutChunk keeps a chunk: see [files.Chunks]. The lock keeps a sweep from removing the

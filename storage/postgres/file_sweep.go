@@ -2,9 +2,9 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,35 +32,52 @@ func (s *Store) SweepFiles(ctx context.Context, w files.Sweep) (inBucket []uuid.
 	return inBucket, more || len(inBucket) == w.Limit, err
 }
 
-// goneKind selects files that are to go.
+// goneKind selects files that are to go, in an order.
 type goneKind struct {
-	where string
-	args  []any
+	where, order string
+	args         []any
 }
 
 func goneKinds(w files.Sweep) []goneKind {
 	kinds := []goneKind{
-		{`expires_at <= $1 AND status <> 'removed' ORDER BY expires_at`, []any{w.Now}},
-		{`id < $1 AND status = 'uploading' ORDER BY id`, []any{floorID(w.Abandoned)}},
+		{`f.expires_at <= $1 AND f.status <> 'removed'`, `f.expires_at`, []any{w.Now}},
+		{`f.id < $1 AND f.status = 'uploading'`, `f.id`, []any{floorID(w.Abandoned)}},
 	}
 	older := func(keep time.Duration) uuid.UUID { return floorID(w.Now.Add(-keep)) }
 	for _, tenant := range slices.Sorted(maps.Keys(w.Retention.Tenants)) {
 		kinds = append(kinds, goneKind{
-			`tenant = $1 AND id < $2 AND status = 'uploaded' ORDER BY id`, []any{tenant, older(w.Retention.Tenants[tenant])},
+			`f.tenant = $1 AND f.id < $2 AND f.status = 'uploaded'`, `f.id`, []any{tenant, older(w.Retention.Tenants[tenant])},
 		})
 	}
 	if w.Retention.Default > 0 {
-		kinds = append(kinds, goneKind{`id < $1 AND status = 'uploaded' ORDER BY id`, []any{older(w.Retention.Default)}})
+		kinds = append(kinds, goneKind{`f.id < $1 AND f.status = 'uploaded'`, `f.id`, []any{older(w.Retention.Default)}})
 	}
 	return kinds
 }
 
-// removeFiles removes up to limit files of a kind. It returns how many.
+// isFree says of a file f that no batch that has not ended reads it, or answers in it.
+const isFree = `NOT EXISTS (SELECT FROM batches b WHERE b.reads = f.id)
+	AND NOT EXISTS (SELECT FROM batches b WHERE b.open = f.batch_id)`
+
+// removeFiles removes up to limit files of a kind that no batch needs. It returns of how
+// many it thought so: once they are locked it looks again.
 func (s *Store) removeFiles(ctx context.Context, kind goneKind, limit int) (int, error) {
-	args := append(slices.Clone(kind.args), limit)
-	return s.sweepSome(ctx, `
-		UPDATE files SET status = 'removed' WHERE id = ANY (ARRAY (
-			SELECT id FROM files WHERE `+kind.where+` LIMIT $`+strconv.Itoa(len(args))+` FOR UPDATE SKIP LOCKED))`, args...)
+	var ids []uuid.UUID
+	err := s.write(ctx, "remove files", func(ctx context.Context, t *txn) error {
+		ids = nil
+		t.each(appendID(&ids), kind.query(), append(slices.Clone(kind.args), limit)...)
+		if err := t.flush(ctx); err != nil {
+			return err
+		}
+		t.exec(`UPDATE files f SET status = 'removed' WHERE f.id = ANY ($1::uuid[]) AND `+isFree, ids)
+		return nil
+	})
+	return len(ids), err
+}
+
+func (k goneKind) query() string {
+	return fmt.Sprintf(`SELECT f.id FROM files f WHERE %s AND %s ORDER BY %s LIMIT $%d FOR UPDATE OF f SKIP LOCKED`,
+		k.where, isFree, k.order, len(k.args)+1)
 }
 
 // dropChunks drops the chunks of removed files that are in the store, and up to limit of

@@ -110,9 +110,23 @@ func filesQuery(q files.Query, now time.Time) (text string, args []any) {
 
 // DeleteFile removes a file: see [files.Catalog].
 func (s *Store) DeleteFile(ctx context.Context, tenant string, file uuid.UUID) error {
-	return s.changeFile(ctx, "delete a file",
-		`UPDATE files SET status = 'removed' WHERE id = ? AND tenant = ? AND status <> 'removed'`, id(file), tenant)
+	_, err := change(ctx, s, "delete a file", func(ctx context.Context, t *statements) (struct{}, error) {
+		n, err := t.exec(ctx, `
+			UPDATE files SET status = 'removed' WHERE id = ? AND tenant = ? AND status <> 'removed' AND NOT `+isInput, id(file), tenant)
+		if err != nil || n == 1 {
+			return struct{}{}, err
+		}
+		there, err := exists(ctx, t, `SELECT 1 FROM files WHERE id = ? AND tenant = ? AND status <> 'removed'`, id(file), tenant)
+		if err == nil && there {
+			err = files.ErrInUse
+		}
+		return struct{}{}, orNotThere(err)
+	})
+	return err
 }
+
+// isInput says of a file that a batch that has not ended reads it.
+const isInput = `EXISTS (SELECT 1 FROM batches b WHERE b.input_file = files.id AND b.ended_at = 0)`
 
 // PutChunk keeps a chunk: see [files.Chunks].
 func (s *Store) PutChunk(ctx context.Context, c files.Chunk) error {

@@ -34,34 +34,37 @@ func (s *Store) SweepFiles(ctx context.Context, w files.Sweep) (inBucket []uuid.
 	return inBucket, more || len(inBucket) == w.Limit, err
 }
 
-// goneKind selects files that are to go.
+// goneKind selects files that are to go, in an order.
 type goneKind struct {
-	where string
-	args  []any
+	where, order string
+	args         []any
 }
 
 func goneKinds(w files.Sweep) []goneKind {
 	kinds := []goneKind{
-		{`expires_at > 0 AND expires_at <= ? AND status <> 'removed' ORDER BY expires_at`, []any{micros(w.Now)}},
-		{`id < ? AND status = 'uploading' ORDER BY id`, []any{id(floorID(w.Abandoned))}},
+		{`expires_at > 0 AND expires_at <= ? AND status <> 'removed'`, `expires_at`, []any{micros(w.Now)}},
+		{`id < ? AND status = 'uploading'`, `id`, []any{id(floorID(w.Abandoned))}},
 	}
 	older := func(keep time.Duration) []byte { return id(floorID(w.Now.Add(-keep))) }
 	for _, tenant := range slices.Sorted(maps.Keys(w.Retention.Tenants)) {
 		kinds = append(kinds, goneKind{
-			`tenant = ? AND id < ? AND status = 'uploaded' ORDER BY id`, []any{tenant, older(w.Retention.Tenants[tenant])},
+			`tenant = ? AND id < ? AND status = 'uploaded'`, `id`, []any{tenant, older(w.Retention.Tenants[tenant])},
 		})
 	}
 	if w.Retention.Default > 0 {
-		kinds = append(kinds, goneKind{`id < ? AND status = 'uploaded' ORDER BY id`, []any{older(w.Retention.Default)}})
+		kinds = append(kinds, goneKind{`id < ? AND status = 'uploaded'`, `id`, []any{older(w.Retention.Default)}})
 	}
 	return kinds
 }
 
-// removeFiles removes up to limit files of a kind. It returns how many.
+// removeFiles removes up to limit files of a kind that no batch needs. It returns how many.
 func (s *Store) removeFiles(ctx context.Context, kind goneKind, limit int) (int, error) {
+	const isAnswer = `EXISTS (SELECT 1 FROM batches b WHERE b.id = files.batch_id AND b.ended_at = 0)`
 	return change(ctx, s, "remove files", func(ctx context.Context, t *statements) (int, error) {
-		n, err := t.exec(ctx, `UPDATE files SET status = 'removed' WHERE id IN (SELECT id FROM files WHERE `+kind.where+` LIMIT +?)`,
-			append(kind.args, limit)...)
+		n, err := t.exec(ctx, `
+			UPDATE files SET status = 'removed' WHERE id IN (
+				SELECT id FROM files WHERE `+kind.where+` AND NOT `+isInput+` AND NOT `+isAnswer+`
+				ORDER BY `+kind.order+` LIMIT +?)`, append(kind.args, limit)...)
 		return int(n), err
 	})
 }

@@ -45,6 +45,7 @@ func RunBatches(t *testing.T, open func(t *testing.T) BatchStore) {
 		{"end", batchEndRules()},
 		{"retry", batchRetryRules()},
 		{"file", batchFileRules()},
+		{"input", batchInputRules()},
 		{"answer", answerRules()},
 		{"job", batchJobRules()},
 		{"removal", batchRemovalRules()},
