@@ -4,17 +4,16 @@
 # for the webhook receivers. Arguments replace the packages, and all is run with
 # the race detector: scripts/test.sh -run TestSubmit ./jobs/...
 #
-# Without arguments there are three passes:
+# Without arguments these are run:
 #
-#   1. Without the race detector: packages that have tests in files marked
-#      `//go:build !race`, which are hours of virtual time (the longest in a short
-#      form), thousands of rows and megabytes, and would take minutes with it; and
-#      tests of other processes, in which there is nothing for it to watch.
-#   2. With it, on one processor each: packages with bubbles of testing/synctest.
-#      When two threads run the timers of one bubble the race detector itself
-#      crashes now and then (https://go.dev/issue/78156); with one processor there
-#      are no two. Packages run side by side, so that no processor is idle.
-#   3. With it: all others.
+#   - Tests of other processes, without the race detector, which would have nothing
+#     to watch in them. They wait most of the time: all else is run beside them.
+#   - Tests in files marked `//go:build !race`, without it: hours of virtual time
+#     (the longest in a short form), thousands of rows and megabytes, which would
+#     take minutes with it.
+#   - All others with it. Those of packages with bubbles of testing/synctest have one
+#     processor each: the race detector itself crashes now and then when two threads
+#     run the timers of one bubble (https://go.dev/issue/78156).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -34,32 +33,41 @@ export PENSTOCK_TEST_FSYNC=${PENSTOCK_TEST_FSYNC:-off}
 unwatched='-race=false -d=checkptr=0'
 race=(-race "-gcflags=modernc.org/...=$unwatched" "-gcflags=github.com/yuin/gopher-lua/...=$unwatched")
 
-# make check vets.
-run() { scripts/with-servers.sh scripts/with-languages.sh go test -vet=off "$@"; }
+# make check vets. Many tests wait, for servers or for a time to pass: a few more
+# than there are processors are run at a time.
+gotest=(scripts/with-servers.sh scripts/with-languages.sh go test -vet=off -parallel 4)
 
 if [ $# -gt 0 ]; then
-  run "${race[@]}" -cpu 1 "$@"
-  exit
+  exec "${gotest[@]}" "${race[@]}" -cpu 1 "$@"
 fi
-
-# Tests wait for servers, and for time to pass: one package more than there are
-# processors is run at a time.
-together=(-p "$(($(getconf _NPROCESSORS_ONLN) + 1))")
 
 module=$(go list -m)
 processes=$(printf '%s\n' "$module"/e2e "$module"/e2e/promises)
-unraced=$(grep -rlE --include='*_test.go' '^//go:build !race' . | xargs -n1 dirname | sed "s|^\.|$module|" | sort -u)
 bubbles=$(go list -race -test -f '{{range .Deps}}{{if eq . "testing/synctest"}}{{$.ImportPath}}{{"\n"}}{{end}}{{end}}' ./... |
   sed -n 's/\.test$//p')
 others=$(go list -race ./... | grep -vxF -e "$processes" -e "$bubbles")
+unraced=$(grep -rlE --include='*_test.go' '^//go:build !race' .)
+names=$(grep -hoE '^func Test[A-Za-z0-9_]+' $unraced | sed 's/^func //' | paste -sd '|')
+together=(-p "$(($(getconf _NPROCESSORS_ONLN) + 1))")
 
-# Names of packages have no spaces.
+# What is missing is installed once, before two want it.
+scripts/with-servers.sh scripts/with-languages.sh true
+beside=$(mktemp)
+# shellcheck disable=SC2086 # names of packages and files have no spaces
+"${gotest[@]}" $processes >"$beside" 2>&1 &
+child=$!
+trap 'kill "$child" 2>/dev/null && wait "$child" || true; rm -f "$beside"' EXIT
+
 # shellcheck disable=SC2086
 {
-  echo "== without the race detector"
-  run "${together[@]}" -short $processes $unraced
-  echo "== with it, on one processor each"
-  run "${together[@]}" "${race[@]}" -cpu 1 $bubbles
+  echo "== without the race detector: $(wc -w <<<"$unraced") files"
+  "${gotest[@]}" "${together[@]}" -short -run "^($names)\$" $(xargs -n1 dirname <<<"$unraced" | sort -u)
   echo "== with it"
-  run "${together[@]}" "${race[@]}" $others
+  "${gotest[@]}" "${together[@]}" "${race[@]}" -cpu 1 $bubbles
+  "${gotest[@]}" "${together[@]}" "${race[@]}" $others
 }
+echo "== other processes"
+code=0
+wait "$child" || code=$?
+cat "$beside"
+exit "$code"
