@@ -9,11 +9,14 @@ package anthropic
 import (
 	"cmp"
 	"context"
+	"iter"
 	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/penstock-dev/penstock/batches"
+	"github.com/penstock-dev/penstock/files"
 	"github.com/penstock-dev/penstock/internal/surface"
 	"github.com/penstock-dev/penstock/jobs"
 )
@@ -30,12 +33,39 @@ type Follower interface {
 	Open(ctx context.Context, tenant string, id uuid.UUID) (jobs.Stream, error)
 }
 
-var _ Jobs = (*jobs.Service)(nil)
+// Batches is what the surface needs of [batches.Service].
+type Batches interface {
+	Create(ctx context.Context, n batches.New) (b batches.Batch, replayed bool, err error)
+	Batch(ctx context.Context, tenant string, id uuid.UUID) (batches.Batch, error)
+	List(ctx context.Context, q batches.Query) (page []batches.Batch, more bool, err error)
+	Cancel(ctx context.Context, tenant string, id uuid.UUID) (batches.Batch, error)
+	Delete(ctx context.Context, tenant string, id uuid.UUID) error
+	Answers(ctx context.Context, q batches.AnswerQuery) iter.Seq2[batches.Answer, error]
+}
+
+// Files is what the surface needs of [files.Service].
+type Files interface {
+	Create(ctx context.Context, n files.New) (*files.Writer, error)
+	File(ctx context.Context, tenant string, id uuid.UUID) (files.File, error)
+	Delete(ctx context.Context, tenant string, id uuid.UUID) error
+	Open(ctx context.Context, tenant string, f files.File) *files.Reader
+}
+
+var (
+	_ Jobs    = (*jobs.Service)(nil)
+	_ Batches = (*batches.Service)(nil)
+	_ Files   = (*files.Service)(nil)
+)
 
 // Config says what a [Surface] stands on.
 type Config struct {
 	Jobs     Jobs
 	Follower Follower
+	// Batches and Files serve message batches, which are not there without them.
+	Batches Batches
+	Files   Files
+	// PublicURL is where callers reach the surface; empty: where each just did.
+	PublicURL string
 	// InputTokens estimates the input of a request for an endpoint.
 	InputTokens func(endpoint string, body []byte) int64
 	// Timeout is how long a caller may wait for an answer in one request, which is the
@@ -63,7 +93,19 @@ func New(cfg Config) *Surface {
 	s := &Surface{cfg: cfg, mux: http.NewServeMux()}
 	s.route("POST /v1/messages", s.createMessage)
 	s.route("POST /v1/messages/count_tokens", s.countTokens)
+	if cfg.Batches != nil && cfg.Files != nil {
+		s.routeBatches()
+	}
 	return s
+}
+
+func (s *Surface) routeBatches() {
+	s.route("POST /v1/messages/batches", s.createBatch)
+	s.route("GET /v1/messages/batches", s.listBatches)
+	s.route("GET /v1/messages/batches/{id}", s.getBatch)
+	s.route("DELETE /v1/messages/batches/{id}", s.deleteBatch)
+	s.route("POST /v1/messages/batches/{id}/cancel", s.cancelBatch)
+	s.route("GET /v1/messages/batches/{id}/results", s.batchResults)
 }
 
 // Routes implements [surface.Surface].

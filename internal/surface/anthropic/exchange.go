@@ -33,11 +33,6 @@ func (x *exchange) storeContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(x.r.Context(), x.storeTimeout)
 }
 
-// afterwards is storeContext for what is done although the client may have left.
-func (x *exchange) afterwards() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(x.r.Context()), x.storeTimeout)
-}
-
 // left reports whether the client has closed its connection.
 func (x *exchange) left() bool { return x.r.Context().Err() != nil }
 

@@ -14,7 +14,7 @@ import (
 // run cannot take its place: the stream ends, and the job with it, for nobody could have
 // what it brings.
 func (s *Surface) stream(ctx context.Context, x *exchange, job jobs.Job) error {
-	feed, err := s.open(x, job)
+	feed, err := s.open(ctx, x, job)
 	if err != nil {
 		return err
 	}
@@ -26,13 +26,13 @@ func (s *Surface) stream(ctx context.Context, x *exchange, job jobs.Job) error {
 	}
 	err = v.close(err)
 	if v.teller.started && !v.ended {
-		s.abandon(x, job)
+		s.abandon(ctx, x, job)
 	}
 	return err
 }
 
-func (s *Surface) open(x *exchange, job jobs.Job) (jobs.Stream, error) {
-	ctx, cancel := x.storeContext()
+func (s *Surface) open(ctx context.Context, x *exchange, job jobs.Job) (jobs.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.StoreTimeout)
 	defer cancel()
 	return s.cfg.Follower.Open(ctx, x.Tenant, job.ID)
 }
@@ -53,8 +53,8 @@ func (v *viewer) close(err error) error {
 }
 
 // abandon ends a job whose answer nobody waits for any more.
-func (s *Surface) abandon(x *exchange, job jobs.Job) {
-	ctx, cancel := x.afterwards()
+func (s *Surface) abandon(ctx context.Context, x *exchange, job jobs.Job) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.StoreTimeout)
 	defer cancel()
 	if _, err := s.cfg.Jobs.Cancel(ctx, x.Tenant, job.ID); err != nil {
 		x.Failure = err // it ends at its deadline
