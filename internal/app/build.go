@@ -250,7 +250,7 @@ func (p *parts) buildAPI(c Config, client redis.UniversalClient, o *observed) (e
 		if p.batches.service != nil {
 			cfg.Batches, cfg.Files = p.batches.service, p.files
 		}
-		cfg.Surfaces = p.surfaces(c.File.Surfaces, p.reloader.catalog)
+		cfg.Surfaces = p.surfaces(c, p.reloader.catalog)
 		cfg.Lanes = operated{
 			lanes: p.lanes, latencies: p.latencies.fleet,
 			targets: p.reloader.targets, pools: p.reloader.pools, limits: p.reloader.limits,

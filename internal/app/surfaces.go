@@ -19,13 +19,20 @@ type SurfacesConfig struct {
 func enabled(b *bool) bool { return b == nil || *b }
 
 // surfaces makes those that are switched on.
-func (p *parts) surfaces(c SurfacesConfig, catalog *jobs.Catalog) (all []surface.Surface) {
+func (p *parts) surfaces(c Config, catalog *jobs.Catalog) (all []surface.Surface) {
 	follower := live.NewFollower(p.service, p.hub)
-	if enabled(c.OpenAI) {
+	if enabled(c.File.Surfaces.OpenAI) {
 		all = append(all, openai.New(openai.Config{Jobs: p.service, Follower: follower, Catalog: catalog}))
 	}
-	if enabled(c.Anthropic) {
-		all = append(all, anthropic.New(anthropic.Config{Jobs: p.service, Follower: follower, InputTokens: roughInput}))
+	if enabled(c.File.Surfaces.Anthropic) {
+		cfg := anthropic.Config{Jobs: p.service, Follower: follower, InputTokens: roughInput}
+		if !c.publicByDefault {
+			cfg.PublicURL = c.PublicURL
+		}
+		if p.batches.service != nil {
+			cfg.Batches, cfg.Files = p.batches.service, p.files
+		}
+		all = append(all, anthropic.New(cfg))
 	}
 	return all
 }

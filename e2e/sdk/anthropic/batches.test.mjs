@@ -32,6 +32,7 @@ test('a batch from its creation to its deletion', async () => {
   assert.equal(created.type, 'message_batch');
   assert.equal(created.processing_status, 'in_progress');
   assert.equal(created.results_url, null);
+  assert.equal(created.request_counts.processing, 3);
   assert.ok(new Date(created.expires_at) > new Date(created.created_at));
 
   const batch = await ended(created.id);
@@ -81,7 +82,7 @@ test('a batch that is no good', async () => {
   const batch = await ended(id);
   assert.equal(batch.request_counts.errored, 2);
   const all = await results(id);
-  assert.match(all.bad.error.error.message, /no-such-model/);
+  assert.match(all.bad.error.error.message, /^params.model: no route or model/);
   assert.match(all.good.error.error.message, /not run/);
 });
 

@@ -62,7 +62,7 @@ for (const model of ['openai-tools/tools', 'claude-tools/tools']) {
       model, max_tokens: 64, tools,
       messages: [
         { role: 'user', content: 'call both' },
-        { role: 'assistant', content: message.content.map(({ type, id, name, input, text }) => (type === 'text' ? { type, text } : { type, id, name, input })) },
+        { role: 'assistant', content: message.content },
         { role: 'user', content: calls.map((call) => ({ type: 'tool_result', tool_use_id: call.id, content: 'sunny' })) },
       ],
     });

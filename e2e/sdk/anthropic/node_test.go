@@ -25,13 +25,16 @@ func start(t *testing.T) (*sdktest.Stack, *upstream) {
 func TestNode(t *testing.T) {
 	t.Parallel()
 	s, u := start(t)
-	for _, program := range []string{"messages.test.mjs"} {
-		t.Run(program, func(t *testing.T) {
-			sdktest.Node(t, program, map[string]string{
-				"BASE_URL": s.URL, "CUT_URL": sdktest.CutOnce(t, s.URL, http.MethodPost),
+	t.Run("SDK", func(t *testing.T) {
+		for _, program := range []string{"messages.test.mjs", "batches.test.mjs"} {
+			t.Run(program, func(t *testing.T) {
+				t.Parallel()
+				sdktest.Node(t, program, map[string]string{
+					"BASE_URL": s.URL, "CUT_URL": sdktest.CutOnce(t, s.URL, http.MethodPost),
+				})
 			})
-		})
-	}
+		}
+	})
 	for model, want := range map[string]int{"once": 2, "slow": 1, "status-500": 1} {
 		if got := u.asked(model); got != want {
 			t.Errorf("the provider was asked %d times for %s, want %d", got, model, want)

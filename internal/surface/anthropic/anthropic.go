@@ -128,4 +128,6 @@ func (s *Surface) route(pattern string, handle func(*exchange) error) {
 }
 
 // Refuse implements [surface.Surface].
-func (s *Surface) Refuse(w http.ResponseWriter, r *http.Request, err error) { newExchange(w, r).fail(err) }
+func (s *Surface) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	newExchange(w, r).fail(err)
+}

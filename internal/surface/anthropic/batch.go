@@ -63,11 +63,13 @@ func statusOf(s batches.Status) string {
 // countsOf counts the requests. Of a batch that failed none was run: all are errors.
 func countsOf(b batches.Batch) countsJSON {
 	c := b.Counts
+	made, _ := strconv.Atoi(b.Metadata[requestsKey]) // made elsewhere it has none
+	total := max(c.Total, made)
 	if b.Status == batches.StatusFailed {
-		return countsJSON{Errored: max(c.Total, b.Read.Lines)}
+		return countsJSON{Errored: max(total, b.ProblemCount)}
 	}
 	return countsJSON{
-		Processing: c.Total - c.Ended(), Succeeded: c.Succeeded, Errored: c.Failed, Canceled: c.Cancelled, Expired: c.Expired,
+		Processing: total - c.Ended(), Succeeded: c.Succeeded, Errored: c.Failed, Canceled: c.Cancelled, Expired: c.Expired,
 	}
 }
 

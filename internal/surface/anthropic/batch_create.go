@@ -6,6 +6,7 @@ import (
 	"hash"
 	"io"
 	"net/http"
+	"strconv"
 
 	"github.com/google/uuid"
 
@@ -22,12 +23,12 @@ const spoolName = "message_batch.jsonl"
 // are read: if one is no good, the batch ends with none of them run.
 func (s *Surface) createBatch(x *exchange) error {
 	sum := sha256.New()
-	input, err := s.spool(x, sum)
+	input, count, err := s.spool(x, sum)
 	if err != nil {
 		return err
 	}
 	x.File = input
-	b, replayed, err := s.begun(x, input, sum)
+	b, replayed, err := s.begun(x, input, count, sum)
 	if err != nil || replayed {
 		s.discard(x.r.Context(), batches.Batch{Tenant: x.Tenant, Input: input})
 	}
@@ -39,21 +40,21 @@ func (s *Surface) createBatch(x *exchange) error {
 	return nil
 }
 
-// spool keeps the requests in a file. sum is told all that arrives.
-func (s *Surface) spool(x *exchange, sum hash.Hash) (uuid.UUID, error) {
+// spool keeps the requests in a file, and counts them. sum is told all that arrives.
+func (s *Surface) spool(x *exchange, sum hash.Hash) (input uuid.UUID, count int, err error) {
 	ctx := x.r.Context()
 	file, err := s.cfg.Files.Create(ctx, files.New{Tenant: x.Tenant, Name: spoolName, Purpose: files.PurposeBatch})
 	if err != nil {
-		return uuid.Nil, err
+		return uuid.Nil, 0, err
 	}
 	defer file.Abort()
 	body := io.TeeReader(x.Server.Upload(maxBatchBody), sum)
 	lines := batches.NewLineWriter(file, providers.Messages)
 	if err := newRequests(body).readAll(lines.Write); err != nil {
-		return uuid.Nil, err
+		return uuid.Nil, 0, err
 	}
 	kept, err := file.Commit(ctx)
-	return kept.ID, err
+	return kept.ID, lines.Lines(), err
 }
 
 // maxBatchBody is how many bytes a new batch may have.
@@ -62,8 +63,12 @@ const maxBatchBody = batches.MaxBytes
 // batchKey begins the names of submissions that SDKs may repeat by themselves.
 const batchKey = "penstock message batch "
 
+// requestsKey is where the metadata of a batch says how many requests it was made of: they
+// are counted from the beginning, and also if none is run.
+const requestsKey = "requests"
+
 // begun makes the batch, or finds that which an SDK's retry repeats.
-func (s *Surface) begun(x *exchange, input uuid.UUID, sum hash.Hash) (b batches.Batch, replayed bool, err error) {
+func (s *Surface) begun(x *exchange, input uuid.UUID, count int, sum hash.Hash) (b batches.Batch, replayed bool, err error) {
 	repeat := batches.Repeat{Key: batchKey + hex.EncodeToString(sum.Sum(nil)), Fingerprint: [sha256.Size]byte(sum.Sum(nil))}
 	if x.isRetry() {
 		repeat.Within = shared
@@ -72,5 +77,6 @@ func (s *Surface) begun(x *exchange, input uuid.UUID, sum hash.Hash) (b batches.
 	defer cancel()
 	return s.cfg.Batches.Create(ctx, batches.New{
 		Tenant: x.Tenant, Endpoint: providers.Messages, Input: input, Window: batches.DefaultWindow, Repeat: repeat,
+		Metadata: map[string]string{requestsKey: strconv.Itoa(count)},
 	})
 }

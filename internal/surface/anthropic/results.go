@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -138,9 +139,13 @@ func rejected(n int, wrong map[int]batches.Problem, b batches.Batch) result {
 	return errored(jobs.CodeInvalidField, message)
 }
 
+// fieldMessage names the field of a line as that of the request it was made of.
 func fieldMessage(p batches.Problem) string {
 	if p.Param == "" {
 		return p.Message
+	}
+	if rest, ok := strings.CutPrefix(p.Param, "/body"); ok {
+		return fieldOf("/params"+rest) + ": " + p.Message
 	}
 	return fieldOf(p.Param) + ": " + p.Message
 }

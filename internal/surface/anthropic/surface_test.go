@@ -137,7 +137,9 @@ const (
 	piece1   = `{"id":"1","model":"m","choices":[{"index":0,"delta":{"content":"hel"}}]}`
 )
 
-func succeeded() jobs.Job { return jobs.Job{Status: jobs.StatusSucceeded, Result: json.RawMessage(message)} }
+func succeeded() jobs.Job {
+	return jobs.Job{Status: jobs.StatusSucceeded, Result: json.RawMessage(message)}
+}
 
 func failed(code string) jobs.Job {
 	return jobs.Job{Status: jobs.StatusFailed, Error: &jobs.JobError{Code: code, Message: "it did not work"}}
