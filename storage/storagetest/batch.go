@@ -49,6 +49,7 @@ func RunBatches(t *testing.T, open func(t *testing.T) BatchStore) {
 		{"answer", answerRules()},
 		{"job", batchJobRules()},
 		{"removal", batchRemovalRules()},
+		{"race", batchRaceRules()},
 	} {
 		t.Run(theme.name, func(t *testing.T) {
 			t.Parallel()
