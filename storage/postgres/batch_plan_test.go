@@ -94,6 +94,30 @@ func TestPlansHoldForAHeapOfLines(t *testing.T) {
 	}
 }
 
+// Whatever is done with a batch, it reads what it needs of the lines of others: the plans
+// that are kept were made when there were none, and that was known.
+func TestNothingReadsTheHeap(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Config{MaxConns: 1, Timeout: 5 * time.Minute})
+	admin := prepared{t: t, s: s}
+	for range 7 { // more often than a plan is made anew
+		runBatch(t, s)
+	}
+	admin.run("DELETE FROM batch_lines")
+	admin.run("VACUUM ANALYZE batch_lines")
+	admin.run("ALTER TABLE batch_lines SET (autovacuum_enabled = off)")
+	runBatch(t, s)
+	heap(t, s, 20_000)
+
+	before := readRows(t, s)
+	runBatch(t, s)
+	for table, n := range readRows(t, s) {
+		if read := n - before[table]; read > 500 {
+			t.Errorf("%s: one of everything read %d rows of a batch of 20,000 lines, want at most 500", table, read)
+		}
+	}
+}
+
 // runBatch does one of each thing that is done with batches.
 func runBatch(t *testing.T, s *Store) {
 	t.Helper()

@@ -241,17 +241,16 @@ func TestNothingReadsTheBacklog(t *testing.T) {
 	for range 7 { // more often than a plan is made anew
 		everything(t, s)
 	}
-	for _, table := range append(partitioned(), "queue", "releases", "live_jobs", "idempotency", "pending_deliveries", "batch_lines") {
+	for _, table := range append(partitioned(), "queue", "releases", "live_jobs", "idempotency", "pending_deliveries") {
 		admin.run("DELETE FROM " + table)
 	}
 	admin.run("VACUUM ANALYZE")
 	everything(t, s)
 	admin.run(`ALTER TABLE queue SET (autovacuum_enabled = off); ALTER TABLE live_jobs SET (autovacuum_enabled = off);
-		ALTER TABLE pending_deliveries SET (autovacuum_enabled = off); ALTER TABLE batch_lines SET (autovacuum_enabled = off)`)
+		ALTER TABLE pending_deliveries SET (autovacuum_enabled = off)`)
 	everything(t, s)
 	backlog(t, s, prefix, 50_000)
 	pile(t, s, newEndpoint(t, s, func(e *delivery.Endpoint) { e.Tenant = "other" }), prefix, 50_000)
-	heap(t, s, 20_000)
 
 	before := readRows(t, s)
 	everything(t, s)
@@ -294,7 +293,6 @@ func everything(t *testing.T, s *Store) {
 		}
 	}
 	deliver(t, s)
-	runBatch(t, s)
 	name := uuid.NewString()
 	submit := func(hash string) jobs.Job {
 		t.Helper()
