@@ -1,8 +1,8 @@
 // Command demo shows Penstock at work: it starts the whole system in this
 // process, submits the prompts of examples/prompts.jsonl through the public
 // API, collects the answers by polling, is told of them by webhook as well, and
-// prints what became of them. Then it
-// stays up to be tried by hand, or with -once exits: 0 only if all succeeded.
+// prints what became of them. Then it runs a batch of 500, some of whose calls fail,
+// and stays up to be tried by hand, or with -once exits: 0 only if all succeeded.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -55,13 +56,17 @@ func environment(ctx context.Context, once bool) (getenv func(string) string, cl
 	} else {
 		l.Close()
 	}
-	cleanUp = func() {}
+	dir, err := os.MkdirTemp("", "penstock-demo-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a folder for the demo: %w", err)
+	}
+	cleanUp = func() { os.RemoveAll(dir) }
 	if once {
-		dir, err := os.MkdirTemp("", "penstock-demo-")
-		if err != nil {
-			return nil, nil, fmt.Errorf("make a folder for the demo: %w", err)
-		}
-		vars["PENSTOCK_DATA_DIR"], cleanUp = dir, func() { os.RemoveAll(dir) }
+		vars["PENSTOCK_DATA_DIR"] = dir
+	}
+	if vars["PENSTOCK_CONFIG"], err = configure(dir); err != nil {
+		cleanUp()
+		return nil, nil, err
 	}
 	return func(name string) string {
 		if v := os.Getenv(name); v != "" {
@@ -69,6 +74,25 @@ func environment(ctx context.Context, once bool) (getenv func(string) string, cl
 		}
 		return vars[name]
 	}, cleanUp, nil
+}
+
+// configure writes a configuration with a provider that fails now and then.
+func configure(dir string) (path string, err error) {
+	path, faults := filepath.Join(dir, "penstock.yaml"), filepath.Join(dir, "faults.json")
+	err = errors.Join(os.WriteFile(faults, []byte(flakyFaults), 0o600), os.WriteFile(path, fmt.Appendf(nil, flaky, faults), 0o600))
+	if err != nil {
+		return "", fmt.Errorf("write the configuration of the demo: %w", err)
+	}
+	return path, nil
+}
+
+// batchModel is the model of the batch: that which fails now and then, unless the
+// configuration is the caller's own.
+func batchModel() string {
+	if os.Getenv("PENSTOCK_CONFIG") != "" {
+		return "default"
+	}
+	return "flaky"
 }
 
 // show has the prompts answered. Without once it returns when ctx ends.
@@ -90,6 +114,9 @@ func show(ctx context.Context, base string, once bool, out io.Writer) error {
 	}
 	printTable(out, jobs)
 	if err := hooks.tell(ctx, jobs, out); err != nil {
+		return err
+	}
+	if err := answerBatch(ctx, base, batchModel(), out); err != nil {
 		return err
 	}
 	if !once {
