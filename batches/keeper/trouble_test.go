@@ -85,6 +85,26 @@ func TestAKillWhileReading(t *testing.T) {
 	})
 }
 
+// Whoever goes on with reading knows the ids of the lines before.
+func TestAnIdThatWasThereBeforeAKill(t *testing.T) {
+	bubble(t, 50, func(t *testing.T, s *stage) {
+		s.keep(func(c *keeper.Config, dead *cut) {
+			at := &counting{dead: dead}
+			at.left.Store(2)
+			c.Store = dyingStore{cutStore{s.store, dead}, at}
+		})
+		all := long(100)
+		all[99] = line("c0", "m", "the same id")
+		b := s.create(all)
+		s.until(b, "read in part", func(b batches.Batch) bool { return b.Read.Lines > 20 })
+		s.keep()
+		b = s.ended(b)
+		if b.Status != batches.StatusFailed || len(b.Problems) != 1 || b.Problems[0].Line != 100 || b.Problems[0].Code != batches.CodeDuplicateCustomID {
+			t.Errorf("got %s with the problems %+v", b.Status, b.Problems)
+		}
+	})
+}
+
 // Of two processes one is killed when it has made some lines jobs and not noted it: the
 // other makes no job twice.
 func TestAKillWhileFeeding(t *testing.T) {
