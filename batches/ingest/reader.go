@@ -89,7 +89,7 @@ func (r *reader) read() (raw, error) {
 		r.next.Bytes += int64(len(part))
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
-			l.keep(r, part)
+			r.keep(&l, part)
 			continue
 		case err != nil && !errors.Is(err, io.EOF):
 			return raw{}, err
@@ -98,7 +98,7 @@ func (r *reader) read() (raw, error) {
 		}
 		r.next.Lines++
 		if l.text = part; len(r.long) > 0 || l.flaw != "" {
-			l.keep(r, part)
+			r.keep(&l, part)
 			l.text = r.long
 		}
 		return l.trimmed(), nil
@@ -106,7 +106,7 @@ func (r *reader) read() (raw, error) {
 }
 
 // keep adds a part to a line that is longer than what is read at once.
-func (l *raw) keep(r *reader, part []byte) {
+func (r *reader) keep(l *raw, part []byte) {
 	if l.flaw != "" {
 		return
 	}

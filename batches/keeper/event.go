@@ -57,8 +57,8 @@ func event(b batches.Batch) (*delivery.Event, error) {
 	}, nil
 }
 
-func fileIf(any bool, id uuid.UUID) *string {
-	if !any {
+func fileIf(some bool, id uuid.UUID) *string {
+	if !some {
 		return nil
 	}
 	return new(named("file-", id))

@@ -19,17 +19,18 @@ import (
 )
 
 // bubble runs a test in virtual time, on a stage.
-func bubble(t *testing.T, places int, test func(t *testing.T, s *stage)) {
+func bubble(t *testing.T, places int, test func(s *stage)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		t.Helper()
-		test(t, newStage(t, places))
+		test(newStage(t, places))
 	})
 }
 
 func TestABatchRuns(t *testing.T) {
-	bubble(t, 20, func(t *testing.T, s *stage) {
+	bubble(t, 20, func(s *stage) {
+		t := s.t
 		s.endpoint()
 		s.keep()
 		b := s.create(lines(200, "m"))
@@ -86,7 +87,10 @@ func (s *stage) toldOnce(b batches.Batch, eventType, with string) {
 	if len(due) != 1 || due[0].Type != eventType {
 		s.t.Fatalf("told of %d events, the first %+v; want one, %s", len(due), due, eventType)
 	}
-	var said struct{ ID, Object string }
+	var said struct {
+		ID     string `json:"id"`
+		Object string `json:"object"`
+	}
 	if err := json.Unmarshal(due[0].Data, &said); err != nil || said.ID != "batch_"+strings.ReplaceAll(b.ID.String(), "-", "") ||
 		said.Object != "batch" || !strings.Contains(string(due[0].Data), with) {
 		s.t.Errorf("the event tells %s (%v), want %s", due[0].Data, err, with)
@@ -94,7 +98,8 @@ func (s *stage) toldOnce(b batches.Batch, eventType, with string) {
 }
 
 func TestABatchWithABadLineFailsAndRunsNothing(t *testing.T) {
-	bubble(t, 5, func(t *testing.T, s *stage) {
+	bubble(t, 5, func(s *stage) {
+		t := s.t
 		s.endpoint()
 		s.keep()
 		all := lines(50, "m")
@@ -123,7 +128,8 @@ func one(prompt string, try, n int) int {
 // Every line ends with an answer or a last reason, and a retry runs only those again that
 // have none.
 func TestTransientErrorsAndRetry(t *testing.T) {
-	bubble(t, 20, func(t *testing.T, s *stage) {
+	bubble(t, 20, func(s *stage) {
+		t := s.t
 		s.answer = func(prompt string, n int) error {
 			if one(prompt, n, 10) < 3 {
 				return overloaded
@@ -182,7 +188,8 @@ func btoi(b bool) int {
 
 // Nothing starts 2 s after a batch was cancelled; what had an answer has it still.
 func TestCancel(t *testing.T) {
-	bubble(t, 10, func(t *testing.T, s *stage) {
+	bubble(t, 10, func(s *stage) {
+		t := s.t
 		s.took = 3 * time.Second
 		s.keep()
 		b := s.create(lines(300, "m"))
@@ -227,7 +234,8 @@ func (s *stage) nothingBegan(from, to time.Time) {
 
 // A batch that is cancelled before its lines were read has those that were.
 func TestCancelWhileReading(t *testing.T) {
-	bubble(t, 10, func(t *testing.T, s *stage) {
+	bubble(t, 10, func(s *stage) {
+		t := s.t
 		b := s.create(lines(20, "m"))
 		_, err := s.batches.Cancel(t.Context(), "acme", b.ID)
 		s.must(err)
@@ -241,7 +249,8 @@ func TestCancelWhileReading(t *testing.T) {
 // While a batch is paused nothing of it begins, but for what is on its way to a worker;
 // then all of it does, once.
 func TestPauseAndResume(t *testing.T) {
-	bubble(t, 10, func(t *testing.T, s *stage) {
+	bubble(t, 10, func(s *stage) {
+		t := s.t
 		s.took = 3 * time.Second
 		s.keep()
 		b := s.create(lines(150, "m"))
@@ -271,7 +280,8 @@ func TestPauseAndResume(t *testing.T) {
 }
 
 func TestTheDeadline(t *testing.T) {
-	bubble(t, 5, func(t *testing.T, s *stage) {
+	bubble(t, 5, func(s *stage) {
+		t := s.t
 		s.endpoint()
 		s.took = 2 * time.Second
 		s.keep()
@@ -299,7 +309,8 @@ func TestTheDeadline(t *testing.T) {
 // Equal requests of a batch are asked once, whether the first is under way or has ended
 // when the next comes; not if the batch would not have it so.
 func TestEqualRequestsRunOnce(t *testing.T) {
-	bubble(t, 5, func(t *testing.T, s *stage) {
+	bubble(t, 5, func(s *stage) {
+		t := s.t
 		s.keep()
 		var all []string
 		for i := range 120 {
@@ -323,7 +334,8 @@ func TestEqualRequestsRunOnce(t *testing.T) {
 }
 
 func TestConcurrencyIsBounded(t *testing.T) {
-	bubble(t, 50, func(t *testing.T, s *stage) {
+	bubble(t, 50, func(s *stage) {
+		t := s.t
 		s.keep()
 		b := s.create(lines(100, "m"), func(n *batches.New) { n.Policy.Concurrency = 7 })
 		for !s.look(b).Status.Terminal() {
@@ -340,7 +352,8 @@ func TestConcurrencyIsBounded(t *testing.T) {
 
 // A lost signal costs no more than a look.
 func TestWithoutSignals(t *testing.T) {
-	bubble(t, 20, func(t *testing.T, s *stage) {
+	bubble(t, 20, func(s *stage) {
+		t := s.t
 		s.queue.Lose()
 		b := s.create(lines(40, "m"))
 		k := s.keepDeaf()
@@ -354,7 +367,8 @@ func TestWithoutSignals(t *testing.T) {
 
 // Batches that are larger, or that cannot be worked on, do not hold up others.
 func TestABatchDoesNotHoldUpOthers(t *testing.T) {
-	bubble(t, 40, func(t *testing.T, s *stage) {
+	bubble(t, 40, func(s *stage) {
+		t := s.t
 		s.keep()
 		for i := range 10 {
 			big := make([]string, 150)
@@ -373,7 +387,8 @@ func TestABatchDoesNotHoldUpOthers(t *testing.T) {
 
 // Tenants have batches of their own, and the API is told so.
 func TestOthersBatches(t *testing.T) {
-	bubble(t, 5, func(t *testing.T, s *stage) {
+	bubble(t, 5, func(s *stage) {
+		t := s.t
 		b := s.create(lines(1, "m"))
 		ctx := context.Background()
 		_, err := s.batches.Batch(ctx, "other", b.ID)

@@ -124,7 +124,9 @@ func (s *stage) start(catalog *jobs.Catalog, places int) {
 // Call implements [providers.Provider].
 func (s *stage) Call(ctx context.Context, req providers.Request, _ func(providers.Chunk)) (providers.Response, error) {
 	var body struct {
-		Messages []struct{ Content string }
+		Messages []struct {
+			Content string `json:"content"`
+		} `json:"messages"`
 	}
 	if err := json.Unmarshal(req.Body, &body); err != nil {
 		return providers.Response{}, err
@@ -152,10 +154,7 @@ func (s *stage) Call(ctx context.Context, req providers.Request, _ func(provider
 	}, err
 }
 
-var (
-	overloaded = &providers.Error{Class: providers.Overloaded, HTTPStatus: 503, Message: "busy"}
-	badRequest = &providers.Error{Class: providers.BadRequest, HTTPStatus: 400, Message: "no"}
-)
+var overloaded = &providers.Error{Class: providers.Overloaded, HTTPStatus: 503, Message: "busy"}
 
 func (s *stage) note(what func()) {
 	s.mu.Lock()
@@ -314,7 +313,7 @@ func (s *stage) answers(b batches.Batch) map[string]batches.Answer {
 	var by map[string]batches.Answer
 	for _, asFinished := range []bool{true, false} {
 		by = make(map[string]batches.Answer)
-		var c batches.Counts
+		states := make(map[batches.State]int)
 		last := int64(0)
 		for a, err := range s.batches.Answers(s.t.Context(), batches.AnswerQuery{Tenant: "acme", Batch: b.ID, AsFinished: asFinished, Limit: 7}) {
 			s.must(err)
@@ -326,21 +325,15 @@ func (s *stage) answers(b batches.Batch) map[string]batches.Answer {
 				s.t.Fatalf("line %d, %s, is told of twice, or after %d", a.N, a.CustomID, last)
 			}
 			by[a.CustomID], last = a, at
-			switch a.State {
-			case batches.LineSucceeded:
-				c.Succeeded++
-			case batches.LineFailed:
-				c.Failed++
-			case batches.LineCancelled:
-				c.Cancelled++
-			case batches.LineExpired:
-				c.Expired++
-			}
+			states[a.State]++
 			if (a.State == batches.LineSucceeded) != (len(a.Result) > 0) {
 				s.t.Errorf("line %d is %s and has the result %q", a.N, a.State, a.Result)
 			}
 		}
-		c.Total, c.Deduplicated = len(by), b.Counts.Deduplicated
+		c := batches.Counts{
+			Total: len(by), Succeeded: states[batches.LineSucceeded], Failed: states[batches.LineFailed],
+			Cancelled: states[batches.LineCancelled], Expired: states[batches.LineExpired], Deduplicated: b.Counts.Deduplicated,
+		}
 		if b.Status.Terminal() && c != b.Counts {
 			s.t.Errorf("the answers make %+v, the batch counts %+v", c, b.Counts)
 		}
@@ -351,7 +344,7 @@ func (s *stage) answers(b batches.Batch) map[string]batches.Answer {
 // cut says whether a process is cut off from all others.
 type cut struct {
 	mu  sync.Mutex
-	is_ bool
+	off bool
 }
 
 var errCut = jobs.Unavailable(errors.New("cut off"))
@@ -359,11 +352,11 @@ var errCut = jobs.Unavailable(errors.New("cut off"))
 func (c *cut) set(is bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.is_ = is
+	c.off = is
 }
 
 func (c *cut) is() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.is_
+	return c.off
 }

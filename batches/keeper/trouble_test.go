@@ -65,7 +65,8 @@ func long(n int) []string {
 // Of two processes one is killed while it reads the input: the other goes on where it
 // was.
 func TestAKillWhileReading(t *testing.T) {
-	bubble(t, 50, func(t *testing.T, s *stage) {
+	bubble(t, 50, func(s *stage) {
+		t := s.t
 		s.keep(func(c *keeper.Config, dead *cut) {
 			at := &counting{dead: dead}
 			at.left.Store(2)
@@ -87,7 +88,8 @@ func TestAKillWhileReading(t *testing.T) {
 
 // Whoever goes on with reading knows the ids of the lines before.
 func TestAnIdThatWasThereBeforeAKill(t *testing.T) {
-	bubble(t, 50, func(t *testing.T, s *stage) {
+	bubble(t, 50, func(s *stage) {
+		t := s.t
 		s.keep(func(c *keeper.Config, dead *cut) {
 			at := &counting{dead: dead}
 			at.left.Store(2)
@@ -108,9 +110,11 @@ func TestAnIdThatWasThereBeforeAKill(t *testing.T) {
 // Of two processes one is killed when it has made some lines jobs and not noted it: the
 // other makes no job twice.
 func TestAKillWhileFeeding(t *testing.T) {
+	t.Parallel()
 	for _, after := range []int64{1, 64, 150} {
 		t.Run(fmt.Sprint(after), func(t *testing.T) {
-			bubble(t, 20, func(t *testing.T, s *stage) {
+			bubble(t, 20, func(s *stage) {
+				t := s.t
 				first := s.keep(func(c *keeper.Config, dead *cut) {
 					at := &counting{dead: dead}
 					at.left.Store(after)
@@ -138,7 +142,8 @@ func TestAKillWhileFeeding(t *testing.T) {
 // A job that was made for a line by a process that died before it could note that does
 // not run when the batch is cancelled.
 func TestAStrayJobIsCancelledWithItsBatch(t *testing.T) {
-	bubble(t, 1, func(t *testing.T, s *stage) {
+	bubble(t, 1, func(s *stage) {
+		t := s.t
 		s.took = time.Minute
 		busy, err := s.jobs.Submit(t.Context(), s.look(s.create(lines(1, "m"))).Job([]byte(`{"model":"m","messages":[{"role":"user","content":"busy"}]}`)))
 		s.must(err)
@@ -169,7 +174,8 @@ func TestAStrayJobIsCancelledWithItsBatch(t *testing.T) {
 
 // While the store is away nothing is lost, and then all goes on.
 func TestTheStoreIsAway(t *testing.T) {
-	bubble(t, 20, func(t *testing.T, s *stage) {
+	bubble(t, 20, func(s *stage) {
+		t := s.t
 		k := s.keep()
 		b := s.create(lines(150, "m"), func(n *batches.New) { n.Policy.Concurrency = 30 })
 		for _, lasts := range []time.Duration{2 * time.Second, 20 * time.Second} {
@@ -192,7 +198,8 @@ func TestTheStoreIsAway(t *testing.T) {
 // What keeps a batch from being worked on, a panic or a file that cannot be read, is that
 // batch's own matter.
 func TestAPoisonedBatch(t *testing.T) {
-	bubble(t, 20, func(t *testing.T, s *stage) {
+	bubble(t, 20, func(s *stage) {
+		t := s.t
 		var panics atomic.Int64
 		s.keep(func(c *keeper.Config, dead *cut) {
 			c.Jobs = poisoned{cutJobs{s.jobs, dead}}
@@ -250,7 +257,8 @@ func (j poisoned) Submit(ctx context.Context, n jobs.NewJob) (jobs.Submitted, er
 // A line that was good when it was read and is refused when it is to be a job has failed,
 // and so has one that can be read no more; the others run.
 func TestLinesThatAreRefusedLater(t *testing.T) {
-	bubble(t, 20, func(t *testing.T, s *stage) {
+	bubble(t, 20, func(s *stage) {
+		t := s.t
 		var reads atomic.Int64
 		s.keep(func(c *keeper.Config, dead *cut) {
 			c.Jobs = refusing{cutJobs{s.jobs, dead}}
@@ -284,7 +292,8 @@ func (j refusing) Submit(ctx context.Context, n jobs.NewJob) (jobs.Submitted, er
 // Of an input that cannot be read for a while nothing is refused; it is when its time is
 // over.
 func TestAnInputThatIsAway(t *testing.T) {
-	bubble(t, 20, func(t *testing.T, s *stage) {
+	bubble(t, 20, func(s *stage) {
+		t := s.t
 		back := time.Now().Add(time.Minute)
 		s.keep(func(c *keeper.Config, _ *cut) {
 			c.Observer.Error = nil
