@@ -89,11 +89,16 @@ func (n New) validate() error {
 	case n.Name == "" || len(n.Name) > MaxName || !utf8.ValidString(n.Name) || strings.ContainsRune(n.Name, 0):
 		return jobs.Invalid("/file", "expected a file name of 1 to %d bytes of UTF-8", MaxName)
 	case n.ExpiresAfter < 0:
-		return jobs.Invalid("/expires_after", "expected a time in the future")
+		return errExpired
 	default:
 		return nil
 	}
 }
+
+var errExpired = jobs.Invalid("/expires_after", "expected a time in the future")
+
+// MaxBytes is how many bytes a file may have.
+func (s *Service) MaxBytes() int64 { return s.cfg.MaxBytes }
 
 // Create begins an upload. The caller commits or aborts it; ctx is that of all writes. With
 // too many uploads under way it is an *[jobs.Error] with code [CodeTooMany].

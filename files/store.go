@@ -31,9 +31,9 @@ type Store interface {
 type Catalog interface {
 	// CreateFile keeps f: one that is [StatusUploading], or that has a Batch.
 	CreateFile(ctx context.Context, f File) error
-	// FinishFile says that all bytes of an upload are kept: it is [StatusUploaded] then.
-	// Repeating it is harmless.
-	FinishFile(ctx context.Context, tenant string, id uuid.UUID, bytes int64) error
+	// FinishFile says that all bytes of an upload are kept: it is [StatusUploaded] then. It
+	// expires when it was to, unless another time is given. Repeating it is harmless.
+	FinishFile(ctx context.Context, tenant string, id uuid.UUID, bytes int64, expires time.Time) error
 	// File returns a file that is [StatusUploaded] and has not expired by now.
 	File(ctx context.Context, tenant string, id uuid.UUID, now time.Time) (File, error)
 	// Files lists such files.

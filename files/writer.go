@@ -105,6 +105,16 @@ func (w *Writer) put() error {
 	return nil
 }
 
+// ExpireAfter has the file kept for so long from when the upload was begun: where that is
+// not known before its bytes are.
+func (w *Writer) ExpireAfter(d time.Duration) error {
+	if d <= 0 {
+		return errExpired
+	}
+	w.file.ExpiresAt = w.file.CreatedAt.Add(d)
+	return nil
+}
+
 // Commit ends the upload and returns the file. When it fails the upload is aborted.
 func (w *Writer) Commit(ctx context.Context) (File, error) {
 	if w.ended {
@@ -134,7 +144,7 @@ func (w *Writer) finish(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.s.cfg.Store.FinishFile(ctx, w.file.Tenant, w.file.ID, w.kept)
+	return w.s.cfg.Store.FinishFile(ctx, w.file.Tenant, w.file.ID, w.kept, w.file.ExpiresAt)
 }
 
 // Abort ends the upload and leaves nothing of it. After Commit or Abort it does nothing.

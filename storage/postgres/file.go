@@ -32,10 +32,11 @@ func insertFile(t *txn, f files.File) {
 }
 
 // FinishFile says that an upload is whole: see [files.Catalog].
-func (s *Store) FinishFile(ctx context.Context, tenant string, id uuid.UUID, bytes int64) error {
+func (s *Store) FinishFile(ctx context.Context, tenant string, id uuid.UUID, bytes int64, expires time.Time) error {
 	return s.changeFile(ctx, "finish a file", `
-		UPDATE files SET status = 'uploaded', bytes = $3
-		WHERE id = $1 AND tenant = $2 AND (status = 'uploading' OR status = 'uploaded' AND bytes = $3)`, id, tenant, bytes)
+		UPDATE files SET status = 'uploaded', bytes = $3, expires_at = coalesce($4, expires_at)
+		WHERE id = $1 AND tenant = $2 AND (status = 'uploading' OR status = 'uploaded' AND bytes = $3)`,
+		id, tenant, bytes, when(expires))
 }
 
 // changeFile runs a statement that is about one file, or answers [files.ErrNotFound].

@@ -30,10 +30,11 @@ func insertFile(ctx context.Context, t *statements, f files.File) error {
 }
 
 // FinishFile says that an upload is whole: see [files.Catalog].
-func (s *Store) FinishFile(ctx context.Context, tenant string, file uuid.UUID, bytes int64) error {
+func (s *Store) FinishFile(ctx context.Context, tenant string, file uuid.UUID, bytes int64, expires time.Time) error {
 	return s.changeFile(ctx, "finish a file", `
-		UPDATE files SET status = 'uploaded', bytes = ?3
-		WHERE id = ?1 AND tenant = ?2 AND (status = 'uploading' OR status = 'uploaded' AND bytes = ?3)`, id(file), tenant, bytes)
+		UPDATE files SET status = 'uploaded', bytes = ?3, expires_at = CASE ?4 WHEN 0 THEN expires_at ELSE ?4 END
+		WHERE id = ?1 AND tenant = ?2 AND (status = 'uploading' OR status = 'uploaded' AND bytes = ?3)`,
+		id(file), tenant, bytes, micros(expires))
 }
 
 // changeFile runs a statement that is about one file, or answers [files.ErrNotFound].

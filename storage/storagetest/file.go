@@ -90,7 +90,7 @@ func (f *fileFixture) upload(content string, edits ...fileEdit) files.File {
 	f.t.Helper()
 	file := f.begin(edits...)
 	f.must(f.put(file, 0, content), "keep a chunk")
-	f.must(f.files.FinishFile(f.t.Context(), file.Tenant, file.ID, int64(len(content))), "finish a file")
+	f.must(f.files.FinishFile(f.t.Context(), file.Tenant, file.ID, int64(len(content)), time.Time{}), "finish a file")
 	file.Status, file.Bytes = files.StatusUploaded, int64(len(content))
 	return file
 }
@@ -157,6 +157,7 @@ func fileRules() []fileRule {
 		{"9: a file of another tenant is not there", fileOfOther},
 		{"a file that has expired is not told of", fileExpired},
 		{"lists go on after an id, in either order", fileLists},
+		{"an upload may say at its end how long it is kept", fileExpiresLater},
 		{"a file that was deleted is gone", fileDeleted},
 		{"an upload that was deleted does not go on", uploadDeleted},
 	}
@@ -167,13 +168,22 @@ func fileFinished(f *fileFixture) {
 	f.list(files.Query{})
 	_, err := f.files.File(f.t.Context(), tenant, file.ID, f.now)
 	f.mustBe(err, files.ErrNotFound, "read an upload that has not ended")
-	f.must(f.files.FinishFile(f.t.Context(), tenant, file.ID, 12), "finish a file")
+	f.must(f.files.FinishFile(f.t.Context(), tenant, file.ID, 12, time.Time{}), "finish a file")
 	file.Status, file.Bytes = files.StatusUploaded, 12
 	f.is(file)
 	f.list(files.Query{}, file)
 	bucket := f.upload("", inBucket)
 	f.is(bucket)
-	f.mustBe(f.files.FinishFile(f.t.Context(), tenant, newID(f.t), 12), files.ErrNotFound, "finish no file")
+	f.mustBe(f.files.FinishFile(f.t.Context(), tenant, newID(f.t), 12, time.Time{}), files.ErrNotFound, "finish no file")
+}
+
+func fileExpiresLater(f *fileFixture) {
+	file := f.begin(expiring(f.at(time.Hour)))
+	f.must(f.files.FinishFile(f.t.Context(), tenant, file.ID, 12, f.at(time.Minute)), "finish a file")
+	file.Status, file.Bytes, file.ExpiresAt = files.StatusUploaded, 12, f.at(time.Minute)
+	f.is(file)
+	_, err := f.files.File(f.t.Context(), tenant, file.ID, f.at(time.Minute+time.Second))
+	f.mustBe(err, files.ErrNotFound, "read a file that has expired")
 }
 
 func fileOfBatch(f *fileFixture) {
@@ -184,8 +194,8 @@ func fileOfBatch(f *fileFixture) {
 
 func fileFinishedTwice(f *fileFixture) {
 	file := f.upload("12345")
-	f.must(f.files.FinishFile(f.t.Context(), tenant, file.ID, 5), "finish a file again")
-	f.mustBe(f.files.FinishFile(f.t.Context(), tenant, file.ID, 6), files.ErrNotFound, "finish a file again with other bytes")
+	f.must(f.files.FinishFile(f.t.Context(), tenant, file.ID, 5, time.Time{}), "finish a file again")
+	f.mustBe(f.files.FinishFile(f.t.Context(), tenant, file.ID, 6, time.Time{}), files.ErrNotFound, "finish a file again with other bytes")
 	f.is(file)
 }
 
@@ -197,7 +207,7 @@ func fileOfOther(f *fileFixture) {
 	_, err = f.files.Chunk(ctx, "other", file.ID, 0)
 	f.mustBe(err, files.ErrNotFound, "read a chunk of another tenant")
 	f.mustBe(f.files.DeleteFile(ctx, "other", file.ID), files.ErrNotFound, "delete a file of another tenant")
-	f.mustBe(f.files.FinishFile(ctx, "other", open.ID, 1), files.ErrNotFound, "finish a file of another tenant")
+	f.mustBe(f.files.FinishFile(ctx, "other", open.ID, 1, time.Time{}), files.ErrNotFound, "finish a file of another tenant")
 	err = f.files.PutChunk(ctx, files.Chunk{Tenant: "other", File: open.ID, Data: []byte("theirs")})
 	f.mustBe(err, files.ErrNotFound, "keep a chunk of another tenant")
 	f.list(files.Query{Tenant: "other"})
@@ -242,7 +252,7 @@ func fileDeleted(f *fileFixture) {
 		f.must(f.files.DeleteFile(ctx, tenant, file.ID), "delete a file")
 		f.hasNot(file)
 		f.mustBe(f.files.DeleteFile(ctx, tenant, file.ID), files.ErrNotFound, "delete a file again")
-		f.mustBe(f.files.FinishFile(ctx, tenant, file.ID, 1), files.ErrNotFound, "finish a file that was deleted")
+		f.mustBe(f.files.FinishFile(ctx, tenant, file.ID, 1, time.Time{}), files.ErrNotFound, "finish a file that was deleted")
 	}
 	f.list(files.Query{}, stays)
 	f.has(stays, 0, "a")
@@ -253,7 +263,7 @@ func uploadDeleted(f *fileFixture) {
 	f.must(f.put(file, 0, "a"), "keep a chunk")
 	f.must(f.files.DeleteFile(f.t.Context(), tenant, file.ID), "delete an upload")
 	f.mustBe(f.put(file, 1, "b"), files.ErrNotFound, "keep a chunk of an upload that was deleted")
-	f.mustBe(f.files.FinishFile(f.t.Context(), tenant, file.ID, 2), files.ErrNotFound, "finish an upload that was deleted")
+	f.mustBe(f.files.FinishFile(f.t.Context(), tenant, file.ID, 2, time.Time{}), files.ErrNotFound, "finish an upload that was deleted")
 }
 
 func chunkRules() []fileRule {
@@ -274,7 +284,7 @@ func chunksKept(f *fileFixture) {
 	f.must(f.put(file, 0, string(big)), "keep a chunk")
 	f.must(f.put(file, 1, "\x00\xff\x01"), "keep a chunk")
 	f.must(f.put(file, 7, "seven"), "keep a chunk")
-	f.must(f.files.FinishFile(f.t.Context(), tenant, file.ID, 3), "finish a file")
+	f.must(f.files.FinishFile(f.t.Context(), tenant, file.ID, 3, time.Time{}), "finish a file")
 	f.has(file, 0, string(big))
 	f.has(file, 1, "\x00\xff\x01")
 	f.has(file, 7, "seven")

@@ -64,11 +64,11 @@ func (t told) add(piece chunk) {
 
 // completion is what is looked at in a whole chat completion.
 type completion struct {
-	ID                string          `json:"id"`
-	Created           int64           `json:"created"`
-	Model             string          `json:"model"`
-	Usage             json.RawMessage `json:"usage"`
-	Choices           []wholeChoice   `json:"choices"`
+	ID      string          `json:"id"`
+	Created int64           `json:"created"`
+	Model   string          `json:"model"`
+	Usage   json.RawMessage `json:"usage"`
+	Choices []wholeChoice   `json:"choices"`
 }
 
 type wholeChoice struct {
@@ -188,7 +188,9 @@ func textOf(raw json.RawMessage) (text string) {
 // chunk says a piece as chunks of the completion are said.
 func (c completion) chunk(index int, delta object, finish *string) json.RawMessage {
 	choice := object{
-		{"index", json.RawMessage(strconv.Itoa(index))}, {"delta", delta.encode()}, {"logprobs", json.RawMessage("null")},
+		{"index", json.RawMessage(strconv.Itoa(index))},
+		{"delta", delta.encode()},
+		{"logprobs", json.RawMessage("null")},
 		{"finish_reason", json.RawMessage("null")},
 	}
 	if finish != nil {
@@ -208,8 +210,11 @@ func usageChunk(result json.RawMessage) json.RawMessage {
 
 func (c completion) head(choices string, usage json.RawMessage) json.RawMessage {
 	o := object{
-		{"id", quote(c.ID)}, {"object", quote("chat.completion.chunk")}, {"created", json.RawMessage(strconv.FormatInt(c.Created, 10))},
-		{"model", quote(c.Model)}, {"choices", json.RawMessage(choices)},
+		{"id", quote(c.ID)},
+		{"object", quote("chat.completion.chunk")},
+		{"created", json.RawMessage(strconv.FormatInt(c.Created, 10))},
+		{"model", quote(c.Model)},
+		{"choices", json.RawMessage(choices)},
 	}
 	if usage != nil {
 		o = append(o, member{"usage", usage})

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,6 +51,9 @@ type Config struct {
 	Jobs     Jobs
 	Follower Follower
 	Catalog  Catalog
+	// Files and Batches serve /v1/files and /v1/batches, which are not there without both.
+	Files   Files
+	Batches Batches
 	// Timeout is how long a caller may wait for an answer in one request, which is the
 	// deadline of its job; default 10 minutes, which is how long the SDKs wait.
 	Timeout time.Duration
@@ -87,7 +91,7 @@ type route struct {
 }
 
 func (s *Surface) routes() []route {
-	return []route{
+	all := []route{
 		{"GET /v1/models", s.models},
 		{"GET /v1/models/{id...}", s.model}, // ids have slashes
 		{"POST /v1/chat/completions", s.chat},
@@ -98,6 +102,10 @@ func (s *Surface) routes() []route {
 		{"POST /v1/responses/{id}/cancel", s.cancelResponse},
 		{"GET /v1/responses/{id}/input_items", s.inputItems},
 	}
+	if s.cfg.Files == nil || s.cfg.Batches == nil {
+		return all
+	}
+	return slices.Concat(all, s.fileRoutes(), s.batchRoutes())
 }
 
 // Routes implements [surface.Surface].

@@ -2,7 +2,6 @@ package openai
 
 import (
 	"encoding/json"
-
 )
 
 // live tells the pieces of an answer as they arrive, as far as it is sure what the answer
@@ -66,8 +65,11 @@ func (l *live) chunk(id string, piece chunk) {
 		}
 		if l.part == nil {
 			l.item = l.script.add(0, object{
-				{"id", quote("msg_" + id)}, {"type", quote("message")}, {"status", quote(responseInProgress)},
-				{"role", quote("assistant")}, {"content", json.RawMessage("[]")},
+				{"id", quote("msg_" + id)},
+				{"type", quote("message")},
+				{"status", quote(responseInProgress)},
+				{"role", quote("assistant")},
+				{"content", json.RawMessage("[]")},
 			})
 			l.part = l.item.begin(0, object{
 				{"type", quote("output_text")}, {"text", quote("")}, {"annotations", json.RawMessage("[]")}, {"logprobs", json.RawMessage("[]")},
@@ -125,4 +127,3 @@ func (l *live) nativePart(e nativePiece) error {
 	l.part = l.item.begin(0, raw)
 	return nil
 }
-

@@ -68,14 +68,28 @@ func (a asked) unanswered(status string) (object, error) {
 		return nil, err
 	}
 	o := object{
-		{"id", quote(surface.ResponseID(a.job.ID))}, {"object", quote("response")},
-		{"created_at", integer(a.job.CreatedAt.Unix())}, {"status", quote(status)},
-		{"background", boolean(a.background())}, {"error", why}, {"incomplete_details", null},
+		{"id", quote(surface.ResponseID(a.job.ID))},
+		{"object", quote("response")},
+		{"created_at", integer(a.job.CreatedAt.Unix())},
+		{"status", quote(status)},
+		{"background", boolean(a.background())},
+		{"error", why},
+		{"incomplete_details", null},
 	}
 	for _, f := range []struct{ name, otherwise string }{
-		{"instructions", "null"}, {"max_output_tokens", "null"}, {"model", `""`}, {"output", "[]"}, {"parallel_tool_calls", "true"},
-		{"previous_response_id", "null"}, {"reasoning", "null"}, {"temperature", "null"}, {"text", `{"format":{"type":"text"}}`},
-		{"tool_choice", `"auto"`}, {"tools", "[]"}, {"top_p", "null"}, {"truncation", `"disabled"`},
+		{"instructions", "null"},
+		{"max_output_tokens", "null"},
+		{"model", `""`},
+		{"output", "[]"},
+		{"parallel_tool_calls", "true"},
+		{"previous_response_id", "null"},
+		{"reasoning", "null"},
+		{"temperature", "null"},
+		{"text", `{"format":{"type":"text"}}`},
+		{"tool_choice", `"auto"`},
+		{"tools", "[]"},
+		{"top_p", "null"},
+		{"truncation", `"disabled"`},
 	} {
 		value, ok := request.get(f.name)
 		if !ok || f.name == "output" {

@@ -6,7 +6,6 @@ import (
 	"hash/fnv"
 	"strings"
 	"unicode"
-
 )
 
 // nothingTold is the sequence number before the first.
@@ -308,4 +307,3 @@ func wordEnd(text string) int {
 	}
 	return 0
 }
-

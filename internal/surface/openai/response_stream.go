@@ -33,6 +33,9 @@ func (s *Surface) streamResponse(ctx context.Context, x *exchange, a asked, afte
 	t.script = newScript(after, t.events.Add)
 	t.live = live{script: t.script}
 	err = stream.Run(ctx, jobs.StreamPosition{}, func(events ...jobs.StreamEvent) error { return t.tell(ctx, events) })
+	if err == nil && !t.events.Begun() {
+		err = t.events.Flush() // the client has all of it
+	}
 	if err == nil {
 		s.delivered(ctx, x, t.asked.job)
 		return nil
@@ -59,8 +62,11 @@ func (t *responseStream) broken(ctx context.Context, x *exchange, err error) err
 	e.note(x.caller)
 	// The number is the one to go on from: an error is no part of the answer.
 	t.events.Add("error", object{
-		{"type", quote("error")}, {"sequence_number", integer(max(t.script.last, 0))}, {"code", quote(e.code)},
-		{"message", quote(shorten(e.message, maxMessage))}, {"param", null},
+		{"type", quote("error")},
+		{"sequence_number", integer(max(t.script.last, 0))},
+		{"code", quote(e.code)},
+		{"message", quote(shorten(e.message, maxMessage))},
+		{"param", null},
 	}.encode())
 	if err := t.events.Flush(); err != nil {
 		return x.broken(err)
@@ -211,4 +217,3 @@ func (s *Surface) fenceOf(ctx context.Context, job jobs.Job) (fence int64, err e
 	}
 	return fence, err
 }
-
