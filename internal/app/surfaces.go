@@ -22,7 +22,11 @@ func enabled(b *bool) bool { return b == nil || *b }
 func (p *parts) surfaces(c Config, catalog *jobs.Catalog) (all []surface.Surface) {
 	follower := live.NewFollower(p.service, p.hub)
 	if enabled(c.File.Surfaces.OpenAI) {
-		all = append(all, openai.New(openai.Config{Jobs: p.service, Follower: follower, Catalog: catalog}))
+		cfg := openai.Config{Jobs: p.service, Follower: follower, Catalog: catalog}
+		if p.files != nil && p.batches.service != nil {
+			cfg.Files, cfg.Batches = p.files, p.batches.service
+		}
+		all = append(all, openai.New(cfg))
 	}
 	if enabled(c.File.Surfaces.Anthropic) {
 		cfg := anthropic.Config{Jobs: p.service, Follower: follower, InputTokens: roughInput}

@@ -105,7 +105,7 @@ func TestASweepLooksAgain(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, Config{})
 	f := newUpload(t, s, 1)
-	if err := s.FinishFile(t.Context(), f.Tenant, f.ID, 1); err != nil {
+	if err := s.FinishFile(t.Context(), f.Tenant, f.ID, 1, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	gate, err := s.pool.Begin(t.Context())

@@ -10,8 +10,11 @@ import (
 func TestNode(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t)
-	for _, program := range []string{"answers.test.mjs", "responses.test.mjs"} {
-		t.Run(program, func(t *testing.T) { sdktest.Node(t, program, map[string]string{"BASE_URL": s.URL + "/v1"}) })
+	for _, program := range []string{"answers.test.mjs", "responses.test.mjs", "batches.test.mjs"} {
+		t.Run(program, func(t *testing.T) {
+			t.Parallel()
+			sdktest.Node(t, program, map[string]string{"BASE_URL": s.URL + "/v1"})
+		})
 	}
 }
 
@@ -20,13 +23,13 @@ func TestNode(t *testing.T) {
 // that its call is cancelled, and made again.
 func TestNodeRetries(t *testing.T) {
 	t.Parallel()
-	s, _ := start(t)
+	s, u := start(t)
 	sdktest.Node(t, "retries.test.mjs", map[string]string{
 		"CHAT_URL": sdktest.CutOnce(t, s.URL, http.MethodPost) + "/v1", "EMBEDDINGS_URL": sdktest.CutOnce(t, s.URL, http.MethodPost) + "/v1",
 		"RESPONSES_URL": sdktest.CutOnce(t, s.URL, http.MethodPost) + "/v1", "STREAM_URL": sdktest.CutOnce(t, s.URL, http.MethodPost) + "/v1",
 		"BACKGROUND_URL": sdktest.CutOnce(t, s.URL, http.MethodPost) + "/v1",
 	})
-	if got := s.Calls(); got != 6 {
-		t.Errorf("the provider was called %d times for 4 requests and a stream, want 6", got)
+	if whole, streamed := s.Calls(), len(u["slow"].Calls()); whole != 4 || streamed != 2 {
+		t.Errorf("the provider was called %d times for 4 requests, and %d times for a stream, want 2", whole, streamed)
 	}
 }

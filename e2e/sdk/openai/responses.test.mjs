@@ -130,12 +130,12 @@ test('input items', async () => {
 test('failed', async () => {
   await assert.rejects(client.responses.create({ model: 'bad_request', input: 'x' }), OpenAI.BadRequestError);
   await assert.rejects(client.responses.create({ model: 'bad_request', input: 'x', stream: true }), OpenAI.BadRequestError);
-  const { id } = await client.responses.create({ model: 'server_error', input: 'x', background: true });
+  const { id } = await client.responses.create({ model: 'bad_request', input: 'x', background: true });
   const failed = await ended(id);
-  assert.deepEqual([failed.status, failed.error.code], ['failed', 'server_error']);
+  assert.deepEqual([failed.status, failed.error.code], ['failed', 'invalid_prompt']);
   const events = await collect(await client.responses.retrieve(id, { stream: true }));
   assert.equal(events.at(-1).type, 'response.failed');
-  assert.equal(events.at(-1).response.error.code, 'server_error');
+  assert.equal(events.at(-1).response.error.code, 'invalid_prompt');
 });
 
 test('at the bound of the request', async () => {

@@ -69,7 +69,7 @@ func (u *upload) abort() {
 func (u *upload) read() error {
 	for range maxParts {
 		part, err := u.form.NextPart()
-		if err == io.EOF { //nolint:errorlint // behind the last part; wrapped, it is that the form was cut
+		if err == io.EOF { // behind the last part; wrapped, it is that the form was cut
 			return nil
 		}
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 
@@ -73,9 +74,9 @@ func (s *Surface) responseJob(x *exchange, q request) jobs.NewJob {
 // response is GET /v1/responses/{id}, with stream=true as it is made.
 func (s *Surface) response(x *exchange) error {
 	query := x.r.URL.Query()
-	stream, err := strconv.ParseBool(query.Get("stream"))
-	if err != nil && query.Has("stream") {
-		return jobs.Invalid("/stream", "must be true or false")
+	stream, err := wantsStream(x)
+	if err != nil {
+		return err
 	}
 	after := int64(nothingTold)
 	if query.Has("starting_after") {
@@ -97,6 +98,30 @@ func (s *Surface) response(x *exchange) error {
 	defer leave()
 	a.follows = true
 	return s.streamResponse(ctx, x, a, after)
+}
+
+// wantsStream reads whether the response is asked for as a stream: in the query, or as
+// openai-go has it in a body.
+func wantsStream(x *exchange) (bool, error) {
+	if text := x.r.URL.Query().Get("stream"); text != "" {
+		stream, err := strconv.ParseBool(text)
+		if err != nil {
+			return false, jobs.Invalid("/stream", "must be true or false")
+		}
+		return stream, nil
+	}
+	const enough = 1 << 10
+	body, err := io.ReadAll(x.caller.Server.Upload(enough))
+	if err != nil || len(body) == 0 {
+		return false, err
+	}
+	var asked struct {
+		Stream bool `json:"stream"`
+	}
+	if json.Unmarshal(body, &asked) != nil {
+		return false, jobs.Invalid("", "the body must be a JSON object with stream, or none")
+	}
+	return asked.Stream, nil
 }
 
 // find returns the response that the path names: a job of Responses, and what it asks

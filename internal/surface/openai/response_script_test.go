@@ -43,9 +43,9 @@ func eventsOf(t *testing.T, after int64, tell func(*script)) (all []string) {
 func lineOf(t *testing.T, name string, data []byte) string {
 	t.Helper()
 	var e struct {
-		Type           string
-		SequenceNumber int64 `json:"sequence_number"`
-		Delta          string
+		Type           string `json:"type"`
+		SequenceNumber int64  `json:"sequence_number"`
+		Delta          string `json:"delta"`
 	}
 	if err := json.Unmarshal(data, &e); err != nil || e.Type != name {
 		t.Errorf("event %s: %s: %v", name, data, err)
@@ -120,7 +120,7 @@ func TestPiecesAndTheWholeAreOneScript(t *testing.T) {
 			}
 			want := eventsOf(t, nothingTold, func(s *script) { _ = s.output(whole) })
 			for heard := range len(c.pieces) + 1 {
-				for after := range len(want) {
+				for after := range want {
 					got := eventsOf(t, int64(after)-1, func(s *script) { tellInPieces(t, s, c.pieces[:heard], whole) })
 					if !slices.Equal(got, want[after:]) {
 						t.Fatalf("%d pieces, after %d: got %q,\nwant %q", heard, after-1, got, want[after:])
