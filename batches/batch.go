@@ -82,18 +82,18 @@ func (b Batch) Files() []files.File {
 
 // Policy is what the jobs of a batch have in common: see [jobs.NewJob].
 type Policy struct {
-	Priority jobs.Priority
+	Priority jobs.Priority `json:"priority,omitzero"`
 	// Concurrency bounds how many of its lines are jobs at a time; zero: [Window].
-	Concurrency          int
-	NoDedupe             bool
-	MaxAge               time.Duration
-	StaleWhileRevalidate time.Duration
-	StaleIfError         time.Duration
-	NoStore              bool
-	OnUnavailable        *jobs.OnUnavailable
-	UseCase              string
-	User                 string
-	Ephemeral            bool
+	Concurrency          int                 `json:"concurrency,omitzero"`
+	NoDedupe             bool                `json:"no_dedupe,omitzero"`
+	MaxAge               time.Duration       `json:"max_age_ns,omitzero"`
+	StaleWhileRevalidate time.Duration       `json:"stale_while_revalidate_ns,omitzero"`
+	StaleIfError         time.Duration       `json:"stale_if_error_ns,omitzero"`
+	NoStore              bool                `json:"no_store,omitzero"`
+	OnUnavailable        *jobs.OnUnavailable `json:"on_unavailable,omitzero"`
+	UseCase              string              `json:"use_case,omitzero"`
+	User                 string              `json:"user,omitzero"`
+	Ephemeral            bool                `json:"ephemeral,omitzero"`
 }
 
 // Status is where a batch stands. A terminal one changes by a retry alone.
@@ -134,14 +134,14 @@ type Cursor struct {
 // Problem is what is wrong with a line, or with all the input if Line is 0.
 type Problem struct {
 	// Line counts from 1.
-	Line int
+	Line int `json:"line,omitzero"`
 	// Code is such as invalid_json_line, duplicate_custom_id or a code of [jobs.Error].
-	Code string
+	Code string `json:"code,omitzero"`
 	// Param is the field at fault, as a JSON pointer into the line; may be empty.
-	Param string
+	Param string `json:"param,omitzero"`
 	// Message may name a custom id, and tells nothing else of the line: problems are kept
 	// in plain.
-	Message string
+	Message string `json:"message,omitzero"`
 }
 
 // Counts says what has become of the lines of a batch. The sum of all but Total and

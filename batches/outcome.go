@@ -37,23 +37,23 @@ func (o *Outcome) Become(status jobs.Status, code string) {
 	}
 }
 
-// Take orders outcomes as their jobs ended, gives those lines their Seq that have ended,
-// and counts all. last is the last Seq that was given; Take returns the last that is then.
-func (b *Batch) Take(outcomes []Outcome, last int64) int64 {
-	slices.SortStableFunc(outcomes, func(a, b Outcome) int { return a.At.Compare(b.At) })
+// Take orders outcomes of b as their jobs ended, gives those lines their Seq that have
+// ended, and counts all in b. last is the last Seq that was given; Take returns the last that is then.
+func Take(b *Batch, outcomes []Outcome, last int64) int64 {
+	slices.SortStableFunc(outcomes, func(x, y Outcome) int { return x.At.Compare(y.At) })
 	for i, o := range outcomes {
 		if o.Now.Ended() {
 			last++
 			outcomes[i].Seq = last
 		}
-		b.count(o)
+		count(b, o)
 	}
 	return last
 }
 
-func (b *Batch) count(o Outcome) {
-	*b.Counts.of(o.Was)--
-	*b.Counts.of(o.Now)++
+func count(b *Batch, o Outcome) {
+	*countOf(&b.Counts, o.Was)--
+	*countOf(&b.Counts, o.Now)++
 	if o.Shared && o.Now == LineSucceeded {
 		b.Counts.Deduplicated++
 	}
@@ -68,8 +68,8 @@ func (b *Batch) count(o Outcome) {
 	b.Usage.ReasoningTokens += o.Usage.ReasoningTokens
 }
 
-// of returns the count that a line of a state is in.
-func (c *Counts) of(s State) *int {
+// countOf returns the count that a line of a state is in.
+func countOf(c *Counts, s State) *int {
 	switch s {
 	case LinePending:
 		return &c.Pending

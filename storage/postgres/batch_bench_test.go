@@ -131,11 +131,11 @@ func BenchmarkCollectLines(b *testing.B) {
 	}
 	var started, collected, idle []float64
 	for b.Loop() {
+		ids := submit()
 		batch := benchBatch(ctx, b, s, holder)
 		must(s.AppendLines(ctx, holder, batch, batches.Cursor{}, batches.Cursor{Lines: window}, benchLines(0, window)))
 		_, err := s.BeginBatch(ctx, holder, batch, time.Now())
 		must(err)
-		ids := submit()
 		start := time.Now()
 		for from := 0; from < window; from += 64 {
 			var some []batches.Started
@@ -156,6 +156,8 @@ func BenchmarkCollectLines(b *testing.B) {
 			_, _, err := s.Cancel(ctx, "acme", ids[i], time.Now())
 			return err
 		})
+		_, err = s.LeaseBatches(ctx, holder, 10) // it may have been lost meanwhile
+		must(err)
 		start = time.Now()
 		for n = 1; n > 0; {
 			_, n, err = s.CollectLines(ctx, holder, batch, 0, 500)

@@ -94,7 +94,7 @@ func (s *Store) EndLines(
 // endLines queues what lines become, and counts it in the batch. seq is the last that a
 // line was given.
 func endLines(t *txn, b *batches.Batch, list []batches.Outcome, seq int64) {
-	seq = b.Take(list, seq)
+	seq = batches.Take(b, list, seq)
 	for some := range slices.Chunk(list, linesAtOnce) {
 		writeOutcomes(t, b.ID, some)
 	}

@@ -20,7 +20,7 @@ const leaseBatches = `
 
 // LeaseBatches gives out batches, by the database's clock: see [batches.KeeperStore].
 func (s *Store) LeaseBatches(ctx context.Context, holder uuid.UUID, limit int) (leased []batches.Batch, err error) {
-	err = s.write(ctx, "lease batches", func(ctx context.Context, t *txn) error {
+	err = s.write(ctx, "lease batches", func(_ context.Context, t *txn) error {
 		leased = nil
 		eachBatch(t, &leased, leaseBatches, holder, limit, batches.LeaseTime.Microseconds())
 		return nil
@@ -40,7 +40,7 @@ const renewBatches = `
 
 // RenewBatches prolongs leases: see [batches.KeeperStore].
 func (s *Store) RenewBatches(ctx context.Context, holder uuid.UUID, ids []uuid.UUID) (renewed []batches.Batch, err error) {
-	err = s.write(ctx, "renew batches", func(ctx context.Context, t *txn) error {
+	err = s.write(ctx, "renew batches", func(_ context.Context, t *txn) error {
 		renewed = nil
 		eachBatch(t, &renewed, renewBatches, holder, ids, batches.LeaseTime.Microseconds())
 		return nil

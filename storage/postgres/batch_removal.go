@@ -108,7 +108,7 @@ func (s *Store) deleteBatchesBefore(ctx context.Context, tenant string, before t
 	}
 	for {
 		var list []oldBatch
-		err := s.write(ctx, "list batches past their retention", func(ctx context.Context, t *txn) error {
+		err := s.write(ctx, "list batches past their retention", func(_ context.Context, t *txn) error {
 			list = nil
 			t.each(func(rows pgx.Rows) error {
 				var b oldBatch

@@ -122,7 +122,7 @@ func endLines(ctx context.Context, t *statements, b *batches.Batch, list []batch
 	if err := t.row(ctx, `SELECT seq FROM batches WHERE id = ?`, id(b.ID)).Scan(&seq); err != nil {
 		return err
 	}
-	seq = b.Take(list, seq)
+	seq = batches.Take(b, list, seq)
 	for _, o := range list {
 		if err := writeOutcome(ctx, t, b.ID, o); err != nil {
 			return err
