@@ -24,6 +24,8 @@ type program struct {
 var programs = []program{
 	{folder: "go-client", command: []string{"go", "run", "."}},
 	{folder: "python", command: []string{"python3", "penstock.py"}},
+	{folder: "anthropic-node", command: []string{"node", "main.mjs"}, packages: true},
+	{folder: "sdk-go", command: []string{"go", "run", "./anthropic"}},
 }
 
 // Every program asks a question and a batch of two, and prints the answers.
@@ -31,7 +33,7 @@ func TestPrograms(t *testing.T) {
 	t.Parallel()
 	penstock := sdktest.Start(t, "", "")
 	for _, p := range programs {
-		t.Run(p.folder+" "+p.command[len(p.command)-1], func(t *testing.T) {
+		t.Run(p.folder+" "+filepath.Base(p.command[len(p.command)-1]), func(t *testing.T) {
 			said := p.run(t, penstock.URL)
 			for _, want := range []string{`^chat: \w`, `^batch: (completed|ended),? 2 of 2$`, `^lake: \w`, `^sea: \w`} {
 				if !regexp.MustCompile("(?m)" + want).MatchString(said) {
