@@ -1,3 +1,5 @@
+//go:build !race
+
 package latency_test
 
 import (

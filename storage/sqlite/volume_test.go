@@ -12,7 +12,7 @@ func TestPiles(t *testing.T) {
 	t.Parallel()
 	storagetest.RunPiles(t, func(t *testing.T) storagetest.WebhookStore {
 		t.Helper()
-		s := openStore(t, Config{Path: newPath(t)})
+		s := emptyStore(t, Config{})
 		t.Cleanup(func() { checkPlans(t, s) })
 		return s
 	})
