@@ -24,7 +24,7 @@ func newClient(url string, options ...option.RequestOption) anthropic.Client {
 
 func ask(model, content string) anthropic.MessageNewParams {
 	return anthropic.MessageNewParams{
-		Model: anthropic.Model(model), MaxTokens: 64,
+		Model: model, MaxTokens: 64,
 		Messages: []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock(content))},
 	}
 }

@@ -25,7 +25,7 @@ func start(t *testing.T) (*sdktest.Stack, *upstream) {
 func TestNode(t *testing.T) {
 	t.Parallel()
 	s, u := start(t)
-	t.Run("SDK", func(t *testing.T) {
+	t.Run("SDK", func(t *testing.T) { //nolint:tparallel // what follows waits for it
 		for _, program := range []string{"messages.test.mjs", "batches.test.mjs"} {
 			t.Run(program, func(t *testing.T) {
 				t.Parallel()

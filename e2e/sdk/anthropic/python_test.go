@@ -46,9 +46,9 @@ type replayed struct {
 // answer replays a request, and returns the answer if it is what its model requires.
 func (r *replayed) answer(name string, status int, wanted ...string) []byte {
 	r.Helper()
-	resp, body := r.stack.Replay(r.T, "../testdata/python/anthropic_"+name+".http", r.values)
-	if resp.StatusCode != status || resp.Header.Get("Request-Id") == "" {
-		r.Fatalf("%s: got %s %v %s, want %d", name, resp.Status, resp.Header, body, status)
+	got, header, body := r.stack.Replay(r.T, "../testdata/python/anthropic_"+name+".http", r.values)
+	if got != status || header.Get("Request-Id") == "" {
+		r.Fatalf("%s: got %d %v %s, want %d", name, got, header, body, status)
 	}
 	if missing := sdktest.Has(body, wanted...); len(wanted) > 0 && len(missing) > 0 {
 		r.Errorf("%s: the answer %s lacks %v", name, body, missing)

@@ -111,10 +111,22 @@ func (r *rig) Run(ctx context.Context, _ jobs.StreamPosition, tell func(...jobs.
 	return nil
 }
 
+// reply is an answer but for its body.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // post posts a request for a message. The answer's body is all that came.
-func (r *rig) post(t *testing.T, ctx context.Context, body string, header ...string) (*http.Response, string) {
+func (r *rig) post(t *testing.T, body string, header ...string) (reply, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url+"/v1/messages", strings.NewReader(body))
+	return r.postTo(t, "/v1/messages", body, header...)
+}
+
+// postTo is post to another path.
+func (r *rig) postTo(t *testing.T, path, body string, header ...string) (reply, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +139,7 @@ func (r *rig) post(t *testing.T, ctx context.Context, body string, header ...str
 	}
 	defer resp.Body.Close()
 	all, _ := io.ReadAll(resp.Body)
-	return resp, string(all)
+	return reply{resp.StatusCode, resp.Header}, string(all)
 }
 
 const (
@@ -153,9 +165,9 @@ func TestMessage(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.ended = succeeded()
-	resp, body := r.post(t, t.Context(), request)
+	resp, body := r.post(t, request)
 	if resp.StatusCode != http.StatusOK || body != message || resp.Header.Get("request-id") != "req_1" {
-		t.Errorf("got %s %v %s", resp.Status, resp.Header, body)
+		t.Errorf("got %d %v %s", resp.StatusCode, resp.Header, body)
 	}
 	n := r.submitted[0]
 	if n.Tenant != "acme" || n.Endpoint != "/v1/messages" || n.Priority != jobs.PriorityHigh || !n.NoDedupe || !n.Renew ||
@@ -170,16 +182,16 @@ func TestRetryFindsItsFirstTry(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.ended, r.replayed = succeeded(), true
-	r.post(t, t.Context(), request, "X-Stainless-Retry-Count", "1")
+	r.post(t, request, "X-Stainless-Retry-Count", "1")
 	if len(r.submitted) != 1 || r.submitted[0].Renew {
 		t.Errorf("a retry of what is under way submitted %+v", r.submitted)
 	}
 	r.job = failed("server_error")
-	r.post(t, t.Context(), request, "X-Stainless-Retry-Count", "2")
+	r.post(t, request, "X-Stainless-Retry-Count", "2")
 	if len(r.submitted) != 3 || !r.submitted[2].Renew || r.submitted[0].IdempotencyKey != r.submitted[2].IdempotencyKey {
 		t.Errorf("a retry of what has failed submitted %+v", r.submitted)
 	}
-	r.post(t, t.Context(), request, "X-Stainless-Retry-Count", "0")
+	r.post(t, request, "X-Stainless-Retry-Count", "0")
 	if len(r.submitted) != 4 || !r.submitted[3].Renew {
 		t.Errorf("a first try submitted %+v", r.submitted[3:])
 	}
@@ -212,7 +224,7 @@ func TestFailures(t *testing.T) {
 		r.ended = failed(code)
 		r.events = []jobs.StreamEvent{{Type: jobs.StreamDone, Job: r.ended}}
 		for _, body := range []string{request, streamed} {
-			resp, got := r.post(t, t.Context(), body)
+			resp, got := r.post(t, body)
 			var e errorJSON
 			if err := json.Unmarshal([]byte(got), &e); err != nil {
 				t.Fatalf("%s: %s: %v", code, got, err)
@@ -304,7 +316,7 @@ func TestStreams(t *testing.T) {
 	} {
 		r := newRig(t)
 		r.events = c.events
-		resp, body := r.post(t, t.Context(), streamed)
+		resp, body := r.post(t, streamed)
 		if got := names(body); got != c.want || resp.Header.Get("Content-Type") != "text/event-stream; charset=utf-8" {
 			t.Errorf("%s: got %s (%s), want %s", name, got, resp.Header.Get("Content-Type"), c.want)
 		}
@@ -358,14 +370,14 @@ func TestProcessStops(t *testing.T) {
 	r := newRig(t)
 	r.hold = true
 	time.AfterFunc(20*time.Millisecond, r.stop)
-	resp, body := r.post(t, t.Context(), request)
+	resp, body := r.post(t, request)
 	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
-		t.Errorf("got %s %v %s", resp.Status, resp.Header, body)
+		t.Errorf("got %d %v %s", resp.StatusCode, resp.Header, body)
 	}
 	r = newRig(t)
 	r.hold, r.events = true, []jobs.StreamEvent{delta(piece1)}
 	time.AfterFunc(20*time.Millisecond, r.stop)
-	if _, body := r.post(t, t.Context(), streamed); !strings.HasSuffix(names(body), " error") || len(r.cancelled) == 0 {
+	if _, body := r.post(t, streamed); !strings.HasSuffix(names(body), " error") || len(r.cancelled) == 0 {
 		t.Errorf("got %s", body)
 	}
 }
@@ -374,13 +386,8 @@ func TestCountTokens(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for body, want := range map[string]string{request: `{"input_tokens":7}`, `{}`: `"messages: must be an array`} {
-		resp, err := r.server.Client().Post(r.url+"/v1/messages/count_tokens", "application/json", strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, _ := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if !strings.Contains(string(got), want) {
+		_, got := r.postTo(t, "/v1/messages/count_tokens", body)
+		if !strings.Contains(got, want) {
 			t.Errorf("%s: got %s, want %s", body, got, want)
 		}
 	}
