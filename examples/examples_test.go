@@ -24,6 +24,8 @@ type program struct {
 var programs = []program{
 	{folder: "go-client", command: []string{"go", "run", "."}},
 	{folder: "python", command: []string{"python3", "penstock.py"}},
+	{folder: "openai-node", command: []string{"node", "main.mjs"}, packages: true},
+	{folder: "sdk-go", command: []string{"go", "run", "./openai"}},
 	{folder: "anthropic-node", command: []string{"node", "main.mjs"}, packages: true},
 	{folder: "sdk-go", command: []string{"go", "run", "./anthropic"}},
 }
