@@ -35,10 +35,14 @@ type home struct {
 	size func() int64
 }
 
-func inPostgres(b *testing.B) home { return inPostgresWith(b, `SELECT 1`) }
+func inPostgres(b *testing.B) home {
+	b.Helper()
+	return inPostgresWith(b, `SELECT 1`)
+}
 
 // inPostgresThatCompresses lets Postgres try to compress chunks, as it does by default.
 func inPostgresThatCompresses(b *testing.B) home {
+	b.Helper()
 	return inPostgresWith(b, `ALTER TABLE file_chunks ALTER COLUMN data SET STORAGE EXTENDED`)
 }
 
