@@ -145,6 +145,8 @@ func BenchmarkCollectLines(b *testing.B) {
 			must(s.StartLines(ctx, holder, batch, some))
 		}
 		started = append(started, window/time.Since(start).Seconds())
+		_, err = s.LeaseBatches(ctx, holder, 10) // it may have been lost meanwhile
+		must(err)
 		start = time.Now()
 		_, n, err := s.CollectLines(ctx, holder, batch, 0, 1000)
 		must(err)

@@ -61,9 +61,9 @@ func batchIDs(list []batches.Batch) []uuid.UUID {
 // A lease that is not renewed ends, and one that is renewed does not: both are waited for
 // at once, for that takes long.
 func batchLeaseLasts(f *batchFixture) {
-	kept, lost := f.begun(3), f.begun(3)
+	kept, lost, free := f.begun(3), f.begun(3), f.begun(3)
 	before := time.Now()
-	f.batchIDs(f.renewBatches(f.holder, kept, lost), kept, lost)
+	f.batchIDs(f.renewBatches(f.holder, kept, lost, free), kept, lost, free)
 	other := newID(f.t)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -72,13 +72,16 @@ func batchLeaseLasts(f *batchFixture) {
 			f.t.Fatal("the lease does not end")
 		}
 		f.batchIDs(f.renewBatches(f.holder, kept), kept)
-		got = f.leaseBatches(other)
+		var err error
+		got, err = f.batches.LeaseBatches(f.t.Context(), other, 1)
+		f.must(err, "lease a batch")
 	}
+	f.notHeld(f.holder, free) // nobody holds it
 	if lasted := time.Since(before); lasted < batches.LeaseTime {
 		f.t.Fatalf("a lease of %v was another's after %v", batches.LeaseTime, lasted)
 	}
-	f.batchIDs(f.leaseBatches(newID(f.t)))
-	f.batchIDs(f.renewBatches(f.holder, kept, lost), kept)
+	f.batchIDs(f.leaseBatches(newID(f.t)), free)
+	f.batchIDs(f.renewBatches(f.holder, kept, lost, free), kept)
 	f.batchIDs(f.renewBatches(other, kept, lost), lost)
 	f.notHeld(f.holder, lost)
 	f.start(kept, 1)
