@@ -7,7 +7,8 @@
 # Without arguments these are run:
 #
 #   - Tests of other processes, without the race detector, which would have nothing
-#     to watch in them. They wait most of the time: all else is run beside them.
+#     to watch in them. They wait most of the time: all else is run beside them, and
+#     gives way to them.
 #   - Tests in files marked `//go:build !race`, without it: hours of virtual time
 #     (the longest in a short form), thousands of rows and megabytes, which would
 #     take minutes with it.
@@ -61,10 +62,10 @@ trap 'kill "$child" 2>/dev/null && wait "$child" || true; rm -f "$beside"' EXIT
 # shellcheck disable=SC2086
 {
   echo "== without the race detector: $(wc -w <<<"$unraced") files"
-  "${gotest[@]}" "${together[@]}" -short -run "^($names)\$" $(xargs -n1 dirname <<<"$unraced" | sort -u)
+  nice "${gotest[@]}" "${together[@]}" -short -run "^($names)\$" $(xargs -n1 dirname <<<"$unraced" | sort -u)
   echo "== with it"
-  "${gotest[@]}" "${together[@]}" "${race[@]}" -cpu 1 $bubbles
-  "${gotest[@]}" "${together[@]}" "${race[@]}" $others
+  nice "${gotest[@]}" "${together[@]}" "${race[@]}" -cpu 1 $bubbles
+  nice "${gotest[@]}" "${together[@]}" "${race[@]}" $others
 }
 echo "== other processes"
 code=0
