@@ -1,3 +1,7 @@
+//go:build !race
+
+// Built once: with the race detector the SDK alone takes minutes to compile.
+
 package openai_test
 
 import (
