@@ -10,6 +10,7 @@ import (
 
 	"github.com/penstock-dev/penstock/batches"
 	"github.com/penstock-dev/penstock/files"
+	"github.com/penstock-dev/penstock/internal/surface"
 	"github.com/penstock-dev/penstock/jobs"
 )
 
@@ -60,9 +61,9 @@ func (a *API) batchRoutes() []route {
 	}
 }
 
-// batchID returns the id in the path.
+// batchID returns the id in the path, as any of the surfaces writes it.
 func (x *exchange) batchID() (uuid.UUID, error) {
-	id, err := x.pathID()
+	id, err := surface.ParseID(x.Param("id"))
 	if err != nil {
 		return uuid.Nil, &jobs.Error{Code: jobs.CodeNotFound, Message: noBatch}
 	}

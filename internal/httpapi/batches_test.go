@@ -177,7 +177,10 @@ func TestBatchInJSON(t *testing.T) {
 			t.Errorf("%s is not in %s", want, got.body)
 		}
 	}
-	if want := []string{"look mine " + someBatch}; !slices.Equal(b.did, want) {
+	for _, id := range []string{"batch_0199f1a27c3e7d4b9a513f0c8e6b2d1a", "msgbatch_0199f1a27c3e7d4b9a513f0c8e6b2d1a"} {
+		h.do("GET", batchesPath+"/"+id, "", "Penstock-Tenant", "mine")
+	}
+	if want := slices.Repeat([]string{"look mine " + someBatch}, 3); !slices.Equal(b.did, want) {
 		t.Errorf("did %v, want %v", b.did, want)
 	}
 	if line := h.lines()[0]; line["batch"] != someBatch || line["route"] != "/v1/job-batches/:id" {
