@@ -63,8 +63,10 @@ func statusOf(s batches.Status) string {
 // countsOf counts the requests. Of a batch that failed none was run: all are errors.
 func countsOf(b batches.Batch) countsJSON {
 	c := b.Counts
-	made, _ := strconv.Atoi(b.Metadata[requestsKey]) // made elsewhere it has none
-	total := max(c.Total, made)
+	total := c.Total
+	if made, _ := strconv.Atoi(b.Metadata[requestsKey]); total == 0 { // until all have been read
+		total = max(made, 0)
+	}
 	if b.Status == batches.StatusFailed {
 		return countsJSON{Errored: max(total, b.ProblemCount)}
 	}

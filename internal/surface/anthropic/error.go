@@ -108,7 +108,7 @@ func failureOf(e *jobs.Error) failure {
 // /request/messages/0/role.
 func fieldOf(pointer string) string {
 	path := strings.TrimPrefix(strings.TrimPrefix(pointer, "/"), "request/")
-	return strings.ReplaceAll(path, "/", ".")
+	return strings.NewReplacer("/", ".", "~1", "/", "~0", "~").Replace(path)
 }
 
 // failureOfJob is why a job has no answer. What could be done about it has been done

@@ -130,7 +130,7 @@ func (s *Surface) countTokens(x *exchange) error {
 	}
 	defer done()
 	var asked struct {
-		Messages []json.RawMessage `json:"messages"`
+		Messages []struct{} `json:"messages"` // which are not looked at
 	}
 	if json.Unmarshal(body, &asked) != nil || len(asked.Messages) == 0 {
 		return jobs.Invalid("/messages", "must be an array with at least one message")

@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,9 +23,9 @@ type requests struct {
 	seen map[string]struct{}
 }
 
-// ration is how much may be read for one request: what a decoder reads ahead comes on
-// top of the request.
-const ration = 3*batches.MaxLine + 1<<16
+// ration is how much may be read for one request, from where it begins: the decoder holds
+// it as a whole. White space around it comes on top of the request.
+const ration = batches.MaxLine + 1<<16
 
 func newRequests(body io.Reader) *requests {
 	from := &rationed{from: body}
@@ -88,22 +89,42 @@ func (q *requests) next() (customID string, params json.RawMessage, err error) {
 	if len(raw) > batches.MaxLine {
 		return "", nil, jobs.Invalid(at, "must be at most %d bytes", batches.MaxLine)
 	}
-	var members map[string]json.RawMessage
-	if json.Unmarshal(raw, &members) != nil || members == nil {
-		return "", nil, jobs.Invalid(at, "must be an object with the fields custom_id and params")
-	}
-	for name := range members {
-		if name != "custom_id" && name != "params" {
-			return "", nil, jobs.Invalid(at+"/"+name, "is not known here: a request has custom_id and params")
-		}
-	}
-	if customID, err = q.customID(at, members["custom_id"]); err != nil {
+	id, params, err := members(at, raw)
+	if err != nil {
 		return "", nil, err
 	}
-	if !isObject(members["params"]) {
+	if customID, err = q.customID(at, id); err != nil {
+		return "", nil, err
+	}
+	if !isObject(params) {
 		return "", nil, jobs.Invalid(at+"/params", "must be an object: the body of a request to /v1/messages")
 	}
-	return customID, members["params"], nil
+	return customID, params, nil
+}
+
+// members takes a request apart, which is JSON. It goes no further than the first field
+// that is not known: of many that take a few bytes each would be made many times as much.
+func members(at string, raw json.RawMessage) (id, params json.RawMessage, err error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if token, err := dec.Token(); err != nil || token != json.Delim('{') {
+		return nil, nil, jobs.Invalid(at, "must be an object with the fields custom_id and params")
+	}
+	for dec.More() {
+		name, err := dec.Token()
+		switch {
+		case err != nil:
+		case name == "custom_id":
+			err = dec.Decode(&id)
+		case name == "params":
+			err = dec.Decode(&params)
+		default:
+			err = jobs.Invalid(fmt.Sprintf("%s/%v", at, name), "is not known here: a request has custom_id and params")
+		}
+		if err != nil {
+			return nil, nil, orNotJSON(err)
+		}
+	}
+	return id, params, nil
 }
 
 func (q *requests) customID(at string, raw json.RawMessage) (id string, err error) {
@@ -134,12 +155,15 @@ func validCustomID(id string) bool {
 
 // more reports whether there is more of what is open. What follows has a ration of its own.
 func (q *requests) more() bool {
-	q.from.left = ration
+	q.let()
 	return q.dec.More()
 }
 
+// let gives what follows its ration.
+func (q *requests) let() { q.from.until = q.dec.InputOffset() + ration }
+
 func (q *requests) token() (json.Token, error) {
-	q.from.left = ration
+	q.let()
 	t, err := q.dec.Token()
 	if err == nil || errors.Is(err, io.EOF) {
 		return t, err
@@ -172,17 +196,18 @@ func orNotJSON(err error) error {
 	return errNotJSON
 }
 
-// rationed reads until nothing is left.
+// rationed reads until it has read so much.
 type rationed struct {
-	from io.Reader
-	left int
+	from        io.Reader
+	read, until int64
 }
 
 func (r *rationed) Read(p []byte) (int, error) {
-	if r.left <= 0 {
+	left := r.until - r.read
+	if left <= 0 {
 		return 0, jobs.Invalid("/requests", "each must be at most %d bytes", batches.MaxLine)
 	}
-	n, err := r.from.Read(p[:min(len(p), r.left)])
-	r.left -= n
+	n, err := r.from.Read(p[:min(int64(len(p)), left)])
+	r.read += int64(n)
 	return n, err
 }

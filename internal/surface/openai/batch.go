@@ -116,9 +116,9 @@ func readBatch(body []byte) (batches.New, error) {
 	if err != nil {
 		return batches.New{}, err
 	}
-	fields, err := readObject(body)
+	fields, err := readBody(body)
 	if err != nil {
-		return batches.New{}, jobs.Invalid("", "the body must be a JSON object")
+		return batches.New{}, err
 	}
 	var asked newBatch
 	for _, m := range fields {

@@ -29,12 +29,16 @@ func (s *Surface) answersContent(x *exchange, f files.File) error {
 	if f.ID == b.Errors {
 		q.States = []batches.State{batches.LineFailed, batches.LineCancelled, batches.LineExpired}
 	}
-	out := bufio.NewWriterSize(x.download(), copyBuffer)
+	to := x.download()
+	out := bufio.NewWriterSize(to, copyBuffer)
 	for a, err := range s.cfg.Batches.Answers(ctx, q) {
 		if err == nil {
 			err = writeAnswer(out, b, a)
 		}
-		if err != nil {
+		switch {
+		case err != nil && !to.begun:
+			return err
+		case err != nil:
 			return x.broken(err)
 		}
 	}

@@ -161,7 +161,8 @@ func (s *Surface) fileContent(x *exchange) error {
 	out := x.download()
 	out.header.Set("Content-Length", strconv.FormatInt(f.Bytes, 10))
 	from := s.cfg.Files.Open(x.r.Context(), f.Tenant, f)
-	first := make([]byte, min(f.Bytes, copyBuffer))
+	buffer := make([]byte, copyBuffer)
+	first := buffer[:min(f.Bytes, copyBuffer)]
 	if _, err := io.ReadFull(from, first); err != nil {
 		out.header.Del("Content-Length")
 		return err // nothing is written yet
@@ -169,7 +170,7 @@ func (s *Surface) fileContent(x *exchange) error {
 	if _, err := out.Write(first); err != nil {
 		return x.broken(err)
 	}
-	if _, err := io.CopyBuffer(out, from, first); err != nil {
+	if _, err := io.CopyBuffer(out, from, buffer); err != nil {
 		return x.broken(err)
 	}
 	return nil
@@ -184,6 +185,8 @@ type download struct {
 	w       http.ResponseWriter
 	conn    *http.ResponseController
 	timeout time.Duration
+	// begun says that something was written.
+	begun bool
 }
 
 func (x *exchange) download() *download {
@@ -193,6 +196,7 @@ func (x *exchange) download() *download {
 
 // Write implements [io.Writer].
 func (d *download) Write(p []byte) (int, error) {
-	defer func() { _ = d.conn.SetWriteDeadline(time.Now().Add(d.timeout)) }() // the header sets the first
+	d.begun = true
+	_ = d.conn.SetWriteDeadline(time.Now().Add(d.timeout)) // a test's recorder has none
 	return d.w.Write(p)
 }

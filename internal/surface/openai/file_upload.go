@@ -36,7 +36,8 @@ func (s *Surface) uploadFile(x *exchange) error {
 	if err != nil || kind != "multipart/form-data" || params["boundary"] == "" {
 		return jobs.Invalid("", "the body must be a form; send it with the header Content-Type: multipart/form-data")
 	}
-	u := &upload{surface: s, x: x, form: multipart.NewReader(x.caller.Server.Upload(s.cfg.Files.MaxBytes()+formRoom), params["boundary"])}
+	u := &upload{surface: s, x: x, body: room{from: x.caller.Server.Upload(s.cfg.Files.MaxBytes() + formRoom), left: formRoom}}
+	u.form = multipart.NewReader(&u.body, params["boundary"])
 	defer u.abort()
 	if err := u.read(); err != nil {
 		return err
@@ -53,6 +54,7 @@ func (s *Surface) uploadFile(x *exchange) error {
 type upload struct {
 	surface *Surface
 	x       *exchange
+	body    room
 	form    *multipart.Reader
 	// file is nil before its part has come.
 	file            *files.Writer
@@ -108,7 +110,9 @@ func (u *upload) keep(part *multipart.Part) (err error) {
 	if err != nil {
 		return err
 	}
+	u.body.unbounded = true
 	_, err = io.CopyBuffer(u.file, part, make([]byte, copyBuffer))
+	u.body.unbounded = false
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return formError(err)
 	}
@@ -158,10 +162,31 @@ func readField(part *multipart.Part, to *string) error {
 }
 
 // formError says that a form is not as it should be, unless reading it has failed, which
-// has a code.
+// has a code. What err says is told to nobody: it quotes the form.
 func formError(err error) error {
-	if _, ok := errors.AsType[*jobs.Error](err); ok {
-		return err
+	if e, ok := errors.AsType[*jobs.Error](err); ok {
+		return e
 	}
-	return &jobs.Error{Code: jobs.CodeInvalidField, Message: "the form is not well formed", Err: err}
+	return jobs.Invalid("", "the form is not well formed")
+}
+
+// room bounds what is read of a form beside its file: headers of parts are held as a whole.
+type room struct {
+	from io.Reader
+	left int64
+	// unbounded says that what is read is the file.
+	unbounded bool
+}
+
+// Read implements [io.Reader].
+func (r *room) Read(p []byte) (int, error) {
+	if r.unbounded {
+		return r.from.Read(p)
+	}
+	if r.left <= 0 {
+		return 0, jobs.Invalid("", "the form may have at most %d bytes beside its file", formRoom)
+	}
+	n, err := r.from.Read(p[:min(int64(len(p)), r.left)])
+	r.left -= int64(n)
+	return n, err
 }

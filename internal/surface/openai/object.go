@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+
+	"github.com/penstock-dev/penstock/jobs"
 )
 
 // object is a JSON object whose members stay as they are, in their order.
@@ -17,6 +19,11 @@ type member struct {
 
 var errNoObject = errors.New("not a JSON object")
 
+// maxMembers bounds an object: each member takes many times the room of its few bytes.
+const maxMembers = 10_000
+
+var errManyMembers = jobs.Invalid("", "an object may have at most %d members here", maxMembers)
+
 // readObject takes a JSON object apart.
 func readObject(raw []byte) (object, error) {
 	if !json.Valid(raw) {
@@ -28,6 +35,9 @@ func readObject(raw []byte) (object, error) {
 	}
 	var o object
 	for decoder.More() {
+		if len(o) == maxMembers {
+			return nil, errManyMembers
+		}
 		token, err := decoder.Token()
 		if err != nil {
 			return nil, err
@@ -40,6 +50,15 @@ func readObject(raw []byte) (object, error) {
 		o = append(o, member{name, value})
 	}
 	return o, nil
+}
+
+// readBody takes the body of a request apart.
+func readBody(body []byte) (object, error) {
+	o, err := readObject(body)
+	if errors.Is(err, errNoObject) {
+		return nil, jobs.Invalid("", "the body must be a JSON object")
+	}
+	return o, err
 }
 
 // get returns a member that is there and not null.

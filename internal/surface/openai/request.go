@@ -46,9 +46,9 @@ func (s *Surface) read(x *exchange, endpoint string) (request, func(), error) {
 
 func readRequest(endpoint string, body []byte) (request, error) {
 	q := request{endpoint: endpoint, body: body}
-	fields, err := readObject(body)
+	fields, err := readBody(body)
 	if err != nil {
-		return request{}, jobs.Invalid("", "the body must be a JSON object")
+		return request{}, err
 	}
 	if q.digest, err = digestOf(body); err != nil {
 		return request{}, err

@@ -108,8 +108,8 @@ func (a asked) items() ([]item, error) {
 // item is the nth of the input.
 func (a asked) item(n int, raw json.RawMessage) (item, error) {
 	o, err := readObject(raw)
-	if err != nil {
-		return item{}, fmt.Errorf("item %d of the input: %w", n, err)
+	if err != nil { // its provider has refused it, too
+		return item{}, jobs.Invalid(fmt.Sprintf("/input/%d", n), "is not an object of at most %d members", maxMembers)
 	}
 	kind, ok := o.get("type")
 	if !ok {
