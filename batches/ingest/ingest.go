@@ -96,7 +96,7 @@ func (i *Ingest) Next() (Page, error) {
 	}
 	page.To = i.reader.at
 	results := i.check()
-	i.lines, i.text = i.lines[:0], i.text[:0]
+	i.forget()
 	for n := range results {
 		i.judge(&results[n])
 	}
@@ -121,6 +121,19 @@ func (i *Ingest) fill() error {
 		i.lines = append(i.lines, l)
 	}
 	return nil
+}
+
+// forget drops the lines that were checked. What long ones took is not kept: others are
+// read at the same time.
+func (i *Ingest) forget() {
+	clear(i.lines)
+	i.lines, i.text = i.lines[:0], i.text[:0]
+	if cap(i.text) > 2*pageBytes {
+		i.text = nil
+	}
+	if cap(i.reader.long) > 2*pageBytes {
+		i.reader.long = nil
+	}
 }
 
 // end returns why there is no page any more, and says so if something is wrong with that.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -309,4 +310,29 @@ func FuzzLines(f *testing.F) {
 			t.Fatalf("going on after %d lines: %d lines to %+v, %v", cut, len(rest), end, problems)
 		}
 	})
+}
+
+// What long lines took is given back between two pages: many inputs are read in turns.
+func TestLongLinesAreNotKeptInMemory(t *testing.T) { //nolint:paralleltest // it looks at the memory of the process
+	long := line("a", `"a"}]`, `"`+strings.Repeat("x", 7<<20)+`"}]`)
+	var all []*ingest.Ingest
+	before := heap()
+	for range 4 {
+		i := ingest.New(ingest.Config{Batch: batch(), Input: io.MultiReader(strings.NewReader(long), strings.NewReader("\n"+line("b"))), Check: check()})
+		if page, err := i.Next(); err != nil || len(page.Lines) != 1 {
+			t.Fatalf("got %d lines (%v), want 1", len(page.Lines), err)
+		}
+		all = append(all, i)
+	}
+	if took := heap() - before; took > 10<<20 {
+		t.Errorf("%d inputs hold %d MiB between two pages", len(all), took>>20)
+	}
+	runtime.KeepAlive(all)
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -44,19 +44,28 @@ func (t *turn) feed(ctx context.Context) error {
 			t.closeInput()
 		}
 	}()
-	for room > 0 && !t.changed.Load() && time.Now().Before(t.batch.Deadline) {
+	for fed := false; room > 0 && !t.changed.Load() && time.Now().Before(t.batch.Deadline); fed = true {
 		n, err := t.feedSome(ctx, min(room, feedAtOnce))
-		if err != nil || n == 0 {
+		switch {
+		case t.changed.Load(): // that may be what it failed for
+			return nil
+		case n == 0 && !fed, errors.Is(err, batches.ErrNotHeld):
 			return err
+		case err != nil:
+			t.k.report(ctx, fmt.Errorf("batch %s: %w", t.id, err))
+		}
+		if n == 0 {
+			return nil
 		}
 		room -= n
 	}
 	return nil
 }
 
-// feedSome makes up to limit lines jobs, and returns how many it took on.
+// feedSome makes up to limit lines jobs, and returns how many it took on, also if it failed
+// for others.
 func (t *turn) feedSome(ctx context.Context, limit int) (int, error) {
-	if err := t.k.feeds.enter(ctx); err != nil {
+	if in, err := t.enter(ctx, t.k.feeds); err != nil || !in {
 		return 0, err
 	}
 	defer t.k.feeds.leave()
@@ -78,10 +87,11 @@ func (t *turn) feedSome(ctx context.Context, limit int) (int, error) {
 	if err := t.start(ctx, made.started); err != nil {
 		return 0, err
 	}
-	if _, err := t.refuse(ctx, made.refused); err != nil {
-		return 0, err
+	refused, err := t.refuse(ctx, made.refused)
+	if err != nil {
+		return len(made.started), err
 	}
-	return len(lines), made.err
+	return len(made.started) + refused, made.err
 }
 
 // fitting returns as many of the first lines as may be in memory together.
@@ -206,8 +216,10 @@ func (t *turn) submit(ctx context.Context, l batches.Line, m *made) error {
 		return fmt.Errorf("submit line %d: %w", l.N, err)
 	default:
 		m.started = append(m.started, batches.Started{N: l.N, Job: done.Job.ID})
-		if t.k.live.add(done.Job.ID, t); done.Job.Status.Terminal() {
+		if done.Job.Status.Terminal() { // nobody tells of its end any more
 			poke(t.wake)
+		} else {
+			t.k.live.add(done.Job.ID, t)
 		}
 	}
 	return nil
@@ -247,7 +259,13 @@ func (t *turn) job(l batches.Line, body json.RawMessage) jobs.NewJob {
 // body reads the body of a line.
 func (t *turn) body(l batches.Line) (json.RawMessage, error) {
 	text := make([]byte, l.Length)
-	if n, err := t.input.ReadAt(text, l.Offset); n < l.Length {
+	in := t.input.Load()
+	n, err := in.ReadAt(text, l.Offset)
+	switch {
+	case n == l.Length:
+	case in.ended.Load(): // says nothing of the input
+		return nil, fmt.Errorf("reading was interrupted: %w", err)
+	default:
 		return nil, &inputError{err}
 	}
 	all, err := canonical.Members(text)
@@ -260,25 +278,4 @@ func (t *turn) body(l batches.Line) (json.RawMessage, error) {
 		}
 	}
 	return nil, &inputError{&jobs.Error{Code: batches.CodeInputUnreadable, Message: "the line has no body any more"}}
-}
-
-// openInput makes the input readable, if it is not. It stays so, with the chunk that was
-// read last, unless it does for many others.
-func (t *turn) openInput(ctx context.Context) error {
-	if t.input != nil {
-		return nil
-	}
-	input, _, err := t.k.cfg.Open(ctx, t.batch)
-	if err != nil {
-		return &inputError{err}
-	}
-	t.input, t.keeps = input, t.k.inputs.tryEnter()
-	return nil
-}
-
-func (t *turn) closeInput() {
-	if t.keeps {
-		t.k.inputs.leave()
-	}
-	t.input, t.keeps = nil, false
 }

@@ -16,7 +16,7 @@ import (
 // batch or, if anything is wrong with a line, rejects it. It stops early if the batch is
 // cancelled.
 func (t *turn) ingest(ctx context.Context) error {
-	if err := t.k.ingests.enter(ctx); err != nil {
+	if in, err := t.enter(ctx, t.k.ingests); err != nil || !in {
 		return err
 	}
 	defer t.k.ingests.leave()
@@ -72,8 +72,8 @@ func (t *turn) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.change() // there is more to do
 	if stopped {
+		t.change() // there is more to do
 		return nil
 	}
 	if problems, count := in.Problems(); count > 0 {
@@ -84,6 +84,7 @@ func (t *turn) read(ctx context.Context) error {
 		return fmt.Errorf("begin the batch: %w", err)
 	}
 	t.note(b)
+	t.change() // there is more to do
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -42,11 +41,12 @@ type turn struct {
 	// who has the keeper's mutex.
 	next *turn
 
+	// input is what lines are read from, nil while it is not open. The goroutine in run sets it.
+	input atomic.Pointer[input]
+
 	batch batches.Batch
 	rate  rate
-	// input is what lines are read from, nil while it is not open; keeps says that it stays
-	// open while there are lines to be fed.
-	input io.ReaderAt
+	// keeps says that the input stays open while there are lines to be fed.
 	keeps bool
 	// over says that the batch has ended.
 	over bool
@@ -61,12 +61,20 @@ func newTurn(k *Keeper, b batches.Batch, asked time.Time) *turn {
 // change says that the batch was changed.
 func (t *turn) change() {
 	t.changed.Store(true)
-	poke(t.wake)
+	t.interrupt()
 }
 
 // lose says that the lease is over.
 func (t *turn) lose() {
 	t.lost.Store(true)
+	t.interrupt()
+}
+
+// interrupt ends what the turn waits for.
+func (t *turn) interrupt() {
+	if in := t.input.Load(); in != nil {
+		in.end()
+	}
 	poke(t.wake)
 }
 
@@ -92,7 +100,7 @@ func (t *turn) run(ctx context.Context) {
 			return
 		case err != nil && ctx.Err() == nil:
 			t.k.report(ctx, fmt.Errorf("batch %s: %w", t.id, err))
-			_ = backoff.Wait(ctx, trouble.Equal(failures)) // ends early only with ctx, which the loop looks at
+			t.pause(ctx, trouble.Equal(failures))
 			failures++
 		default:
 			failures = 0
@@ -110,6 +118,36 @@ func (t *turn) guarded(ctx context.Context, do func(context.Context) error) (err
 		}
 	}()
 	return do(ctx)
+}
+
+// pause waits for so long, or until the batch is changed or lost: one that is cancelled
+// has jobs that may begin.
+func (t *turn) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for !t.changed.Load() && !t.lost.Load() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case <-t.wake:
+		}
+	}
+}
+
+// enter waits to be let in by s; false: the batch was changed meanwhile.
+func (t *turn) enter(ctx context.Context, s semaphore) (in bool, err error) {
+	for !t.changed.Load() && !t.lost.Load() {
+		select {
+		case s <- struct{}{}:
+			return true, nil
+		case <-t.wake:
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		}
+	}
+	return false, nil
 }
 
 // rest waits until there may be something to do.

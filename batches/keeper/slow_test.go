@@ -1,0 +1,124 @@
+package keeper_test
+
+import (
+	"context"
+	"io"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/penstock-dev/penstock/batches"
+	"github.com/penstock-dev/penstock/batches/keeper"
+)
+
+// slowly is an input of which no read comes to an end in half a minute, once it is slow.
+type slowly struct {
+	io.ReaderAt
+
+	ctx  context.Context //nolint:containedctx // that of all reads
+	slow *atomic.Bool
+}
+
+func (r slowly) ReadAt(p []byte, offset int64) (int, error) {
+	if !r.slow.Load() {
+		return r.ReaderAt.ReadAt(p, offset)
+	}
+	select {
+	case <-r.ctx.Done():
+		return 0, r.ctx.Err()
+	case <-time.After(30 * time.Second):
+		return 0, errCut
+	}
+}
+
+// gone is an input that cannot be read while it is away.
+type gone struct {
+	io.ReaderAt
+
+	away *atomic.Bool
+}
+
+func (r gone) ReadAt(p []byte, offset int64) (int, error) {
+	if r.away.Load() {
+		return 0, errCut
+	}
+	return r.ReaderAt.ReadAt(p, offset)
+}
+
+// cancelledAtOnce cancels a batch, which ends within 2 s.
+func (s *stage) cancelledAtOnce(b batches.Batch) {
+	s.t.Helper()
+	at := time.Now()
+	_, err := s.batches.Cancel(s.t.Context(), "acme", b.ID)
+	s.must(err)
+	if b = s.ended(b); b.Status != batches.StatusCancelled || b.EndedAt.Sub(at) > 2*time.Second {
+		s.t.Errorf("it is %s, %v after it was cancelled", b.Status, b.EndedAt.Sub(at))
+	}
+}
+
+// A batch whose input cannot be read is cancelled at once, however long it has not been.
+func TestACancelInTrouble(t *testing.T) {
+	bubble(t, 10, func(s *stage) {
+		s.took = 30 * time.Second
+		var away atomic.Bool
+		s.keep(func(c *keeper.Config, _ *cut) {
+			c.Open = func(ctx context.Context, b batches.Batch) (io.ReaderAt, int64, error) {
+				input, size, err := s.open(ctx, b)
+				return gone{input, &away}, size, err
+			}
+		})
+		b := s.create(lines(300, "m"), func(n *batches.New) { n.Policy.Concurrency = 60 })
+		s.until(b, "under way", func(b batches.Batch) bool { return b.Counts.Live == 60 })
+		away.Store(true)
+		s.until(b, "well under way", func(b batches.Batch) bool { return b.Counts.Ended() >= 20 })
+		time.Sleep(55 * time.Second) // its rests are up to 30 s by now
+		s.cancelledAtOnce(b)
+		at := time.Now()
+		time.Sleep(3 * time.Minute)
+		s.nothingBegan(at, time.Now())
+	})
+}
+
+// A batch whose input is slow, or that waits for others whose are, is cancelled at once.
+func TestACancelDoesNotWaitForSlowInputs(t *testing.T) {
+	bubble(t, 60, func(s *stage) {
+		s.took = 10 * time.Second
+		var slow atomic.Bool
+		s.keep(func(c *keeper.Config, _ *cut) {
+			c.Open = func(ctx context.Context, b batches.Batch) (io.ReaderAt, int64, error) {
+				input, size, err := s.open(ctx, b)
+				return slowly{input, ctx, &slow}, size, err
+			}
+		})
+		var all []batches.Batch
+		for range 6 {
+			all = append(all, s.create(lines(100, "m"), func(n *batches.New) { n.Policy.Concurrency, n.Policy.NoDedupe = 20, true }))
+		}
+		for _, b := range all {
+			s.until(b, "under way", func(b batches.Batch) bool { return b.Counts.Live == 20 })
+		}
+		slow.Store(true)
+		time.Sleep(15 * time.Second)
+		for _, b := range all {
+			s.cancelledAtOnce(b)
+		}
+	})
+}
+
+// A line that can be made no job for now does not keep the others of its batch waiting.
+func TestAPoisonedLineHoldsNothingUp(t *testing.T) {
+	bubble(t, 100, func(s *stage) {
+		s.took = 10 * time.Millisecond
+		s.keep(func(c *keeper.Config, dead *cut) {
+			c.Jobs = poisoned{cutJobs{s.jobs, dead}}
+			c.Observer.Error = nil
+		})
+		all := append([]string{line("bad", "m", "poison in submit")}, lines(240, "m")...)
+		b := s.create(all, func(n *batches.New) { n.Policy.Concurrency = 20 })
+		b = s.until(b, "done but for one", func(b batches.Batch) bool { return b.Counts.Succeeded == 240 })
+		if took := time.Since(b.CreatedAt); took > 25*time.Second {
+			s.t.Errorf("that took %v", took)
+		}
+		s.cancelledAtOnce(b)
+	})
+}
