@@ -83,8 +83,10 @@ func promptsOf(b *testing.B, size int) (texts []string) {
 	for lines := bufio.NewScanner(examples.Prompts()); lines.Scan(); {
 		var l struct {
 			Body struct {
-				Messages []struct{ Content string }
-			}
+				Messages []struct {
+					Content string `json:"content"`
+				} `json:"messages"`
+			} `json:"body"`
 		}
 		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
 			b.Fatal(err)

@@ -31,7 +31,7 @@ var programs = []program{
 }
 
 // Every program asks a question and a batch of two, and prints the answers.
-func TestPrograms(t *testing.T) {
+func TestPrograms(t *testing.T) { //nolint:tparallel // one after the other: some are compiled
 	t.Parallel()
 	penstock := sdktest.Start(t, "", "")
 	for _, p := range programs {

@@ -121,7 +121,7 @@ func (w *Writer) Commit(ctx context.Context) (File, error) {
 		return File{}, errEnded
 	}
 	if err := w.finish(ctx); err != nil {
-		w.Abort()
+		w.Abort() //nolint:contextcheck // also when ctx has ended
 		return File{}, err
 	}
 	w.end()

@@ -2,7 +2,6 @@ package keeper_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -139,62 +138,6 @@ func TestAKillWhileFeeding(t *testing.T) {
 	}
 }
 
-// A job that was made for a line by a process that died before it could note that does
-// not run when the batch is cancelled.
-func TestAStrayJobIsCancelledWithItsBatch(t *testing.T) {
-	bubble(t, 1, func(s *stage) {
-		t := s.t
-		s.took = time.Minute
-		busy, err := s.jobs.Submit(t.Context(), s.look(s.create(lines(1, "m"))).Job([]byte(`{"model":"m","messages":[{"role":"user","content":"busy"}]}`)))
-		s.must(err)
-		first := s.keep(func(c *keeper.Config, dead *cut) {
-			at := &counting{dead: dead}
-			at.left.Store(5)
-			c.Jobs = dyingJobs{cutJobs{s.jobs, dead}, at}
-		})
-		b := s.create(lines(40, "m"))
-		for !first.dead.is() {
-			time.Sleep(10 * time.Millisecond)
-		}
-		_, err = s.batches.Cancel(t.Context(), "acme", b.ID)
-		s.must(err)
-		s.keep()
-		b = s.ended(b)
-		if b.Status != batches.StatusCancelled || b.Counts.Cancelled != 40 {
-			t.Errorf("got %s with %+v", b.Status, b.Counts)
-		}
-		time.Sleep(time.Hour)
-		by, _ := s.called()
-		delete(by, "p0") // that of the other batch
-		if j, err := s.jobs.Job(t.Context(), "acme", busy.Job.ID); err != nil || !j.Status.Terminal() || len(by) != 1 {
-			t.Errorf("the calls were %v, want none for a line", by)
-		}
-	})
-}
-
-// While the store is away nothing is lost, and then all goes on.
-func TestTheStoreIsAway(t *testing.T) {
-	bubble(t, 20, func(s *stage) {
-		t := s.t
-		k := s.keep()
-		b := s.create(lines(150, "m"), func(n *batches.New) { n.Policy.Concurrency = 30 })
-		for _, lasts := range []time.Duration{2 * time.Second, 20 * time.Second} {
-			time.Sleep(1500 * time.Millisecond)
-			k.dead.set(true)
-			time.Sleep(lasts)
-			k.dead.set(false)
-		}
-		back := time.Now()
-		b = s.ended(b)
-		if _, n := s.called(); n != 150 || b.Counts != (batches.Counts{Total: 150, Succeeded: 150}) || len(s.answers(b)) != 150 {
-			t.Errorf("%d calls, and %+v", n, b.Counts)
-		}
-		if took := b.EndedAt.Sub(back); took > 45*time.Second {
-			t.Errorf("it took %v from when the store was back", took)
-		}
-	})
-}
-
 // What keeps a batch from being worked on, a panic or a file that cannot be read, is that
 // batch's own matter.
 func TestAPoisonedBatch(t *testing.T) {
@@ -287,31 +230,4 @@ func (j refusing) Submit(ctx context.Context, n jobs.NewJob) (jobs.Submitted, er
 		return jobs.Submitted{}, &jobs.Error{Code: jobs.CodeUnknownModel, Message: "no such model"}
 	}
 	return j.cutJobs.Submit(ctx, n)
-}
-
-// Of an input that cannot be read for a while nothing is refused; it is when its time is
-// over.
-func TestAnInputThatIsAway(t *testing.T) {
-	bubble(t, 20, func(s *stage) {
-		t := s.t
-		back := time.Now().Add(time.Minute)
-		s.keep(func(c *keeper.Config, _ *cut) {
-			c.Observer.Error = nil
-			c.Open = func(ctx context.Context, b batches.Batch) (io.ReaderAt, int64, error) {
-				if b.Metadata["file"] != "" || time.Now().Before(back) {
-					return nil, 0, errors.New("the bucket is away")
-				}
-				return s.open(ctx, b)
-			}
-		})
-		never := s.create(lines(3, "m"), func(n *batches.New) { n.Window, n.Metadata = "10m", map[string]string{"file": "never"} })
-		b := s.ended(s.create(lines(3, "m")))
-		if b.Counts.Succeeded != 3 || b.EndedAt.Sub(back) > time.Minute {
-			t.Errorf("got %+v %v after it was back", b.Counts, b.EndedAt.Sub(back))
-		}
-		b = s.ended(never)
-		if b.Status != batches.StatusFailed || b.Problems[0].Code != batches.CodeInputUnreadable || b.EndedAt.Sub(b.Deadline) > time.Minute {
-			t.Errorf("never back: %s, %+v, %v after its deadline", b.Status, b.Problems, b.EndedAt.Sub(b.Deadline))
-		}
-	})
 }

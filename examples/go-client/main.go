@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"time"
 
@@ -26,7 +25,6 @@ func ask(prompt string) map[string]any {
 }
 
 func main() {
-	log.SetFlags(0)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	c, err := client.New(cmp.Or(os.Getenv("PENSTOCK_URL"), "http://127.0.0.1:8080"))
@@ -37,7 +35,8 @@ func main() {
 		err = many(ctx, c)
 	}
 	if err != nil {
-		log.Fatal(err)
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 

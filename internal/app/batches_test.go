@@ -154,4 +154,3 @@ func callsOf(t *testing.T, p *parts) float64 {
 	t.Helper()
 	return sumOf(t, p.reloader.o, "penstock_calls_total")
 }
-

@@ -107,7 +107,7 @@ func build(ctx context.Context, c Config, log zerolog.Logger) (p *parts, err err
 	if err := p.buildBatches(c, stores, holder, o); err != nil {
 		return nil, err
 	}
-	return p, p.buildAPI(c, client, o)
+	return p, p.buildAPI(c, client, o) //nolint:contextcheck // each request has its own
 }
 
 // poolOf names the quota pool of a target, as the file in force has it.

@@ -34,24 +34,22 @@ func withKey(key, body string) edit {
 	}
 }
 
-// within makes records that are older count as absent; withKey comes first.
-func within(age time.Duration) edit {
-	return func(s *jobs.Submission) { s.Idempotency.Within = age }
-}
+// ofLate makes records that are older than a minute count as absent; withKey comes first.
+func ofLate(s *jobs.Submission) { s.Idempotency.Within = time.Minute }
 
 // renewing takes the key in any case; withKey comes first.
 func renewing(s *jobs.Submission) { s.Idempotency.Renew = true }
 
 func keyIsOfLate(f *fixture) {
 	first := f.submit("a", withKey("k", "one"))
-	edge := f.submit("a", withKey("k", "one"), within(time.Minute), withCreated(f.at(time.Minute)))
+	edge := f.submit("a", withKey("k", "one"), ofLate, withCreated(f.at(time.Minute)))
 	equal(f, edge.Job.ID, first.Job.ID, "job at the edge")
-	key := *f.submission("a", withKey("k", "one"), within(time.Minute)).Idempotency
+	key := *f.submission("a", withKey("k", "one"), ofLate).Idempotency
 	_, err := f.store.Replay(f.t.Context(), tenant, key, f.at(time.Minute+time.Second))
 	f.mustBe(err, jobs.ErrNotFound, "look up what is older")
-	late := f.submit("a", withKey("k", "one"), within(time.Minute), withCreated(f.at(time.Minute+time.Second)), withoutDedupe)
+	late := f.submit("a", withKey("k", "one"), ofLate, withCreated(f.at(time.Minute+time.Second)), withoutDedupe)
 	equal(f, late.Replayed, false, "replayed beyond the edge")
-	again := f.submit("a", withKey("k", "one"), within(time.Minute), withCreated(f.at(2*time.Minute)))
+	again := f.submit("a", withKey("k", "one"), ofLate, withCreated(f.at(2*time.Minute)))
 	equal(f, again.Job.ID, late.Job.ID, "job of the new record")
 }
 

@@ -22,10 +22,10 @@ func start(t *testing.T) (*sdktest.Stack, *upstream) {
 	return s, u
 }
 
-func TestNode(t *testing.T) {
+func TestNode(t *testing.T) { //nolint:tparallel // what is at the end waits for all of it
 	t.Parallel()
 	s, u := start(t)
-	t.Run("SDK", func(t *testing.T) { //nolint:tparallel // what follows waits for it
+	t.Run("SDK", func(t *testing.T) {
 		for _, program := range []string{"messages.test.mjs", "batches.test.mjs"} {
 			t.Run(program, func(t *testing.T) {
 				t.Parallel()

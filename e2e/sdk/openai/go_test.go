@@ -242,7 +242,7 @@ func goFiles(t *testing.T, c openai.Client) {
 
 func goContent(t *testing.T, c openai.Client, id string) string {
 	t.Helper()
-	res := must[*http.Response](t)(c.Files.Content(t.Context(), id))
+	res := must[*http.Response](t)(c.Files.Content(t.Context(), id)) //nolint:bodyclose // it is, on the next line
 	defer res.Body.Close()
 	return string(must[[]byte](t)(io.ReadAll(res.Body)))
 }
