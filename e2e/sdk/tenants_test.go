@@ -50,6 +50,7 @@ type thing struct {
 	Status string `json:"status"`
 	Input  string `json:"input_file_id"`
 	Output string `json:"output_file_id"`
+	Errors string `json:"error_file_id"`
 }
 
 // make makes a thing.
@@ -201,7 +202,7 @@ func TestTenants(t *testing.T) {
 			t.Errorf("POST %s with another's file: got %d %s", path, status, answer)
 		}
 	}
-	owner.finds(true, fileOperations[:2], o.file.ID, plain(o.file.ID), batch.Output)
+	owner.finds(true, fileOperations[:2], o.file.ID, plain(o.file.ID), batch.Output, batch.Errors)
 	owner.finds(true, responseOperations, o.response.ID)
 	owner.finds(true, batchOperations[:len(batchOperations)-1], "batch_"+digits(batch.ID))
 	owner.finds(true, fileOperations[2:], o.file.ID)

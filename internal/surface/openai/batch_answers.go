@@ -45,6 +45,9 @@ func (s *Surface) answersContent(x *exchange, f files.File) error {
 	if err := out.Flush(); err != nil {
 		return x.broken(err)
 	}
+	if !to.begun { // there is none: the file is empty
+		x.w.WriteHeader(http.StatusOK)
+	}
 	return nil
 }
 

@@ -33,6 +33,8 @@ type rig struct {
 	// input is that of the response that there is, batch the batch.
 	input string
 	batch batches.Batch
+	// lost says why its answers cannot be read; else there are none.
+	lost error
 }
 
 func newRig(t *testing.T) *rig {
@@ -77,7 +79,7 @@ func (r *rig) Request(context.Context, string, uuid.UUID) (jobs.Request, error) 
 	return jobs.Request{Body: []byte(r.input)}, nil
 }
 
-// batching has the batch, whose answers cannot be read.
+// batching has the batch.
 type batching struct {
 	openai.Batches
 
@@ -88,9 +90,11 @@ func (b batching) Batch(context.Context, string, uuid.UUID) (batches.Batch, erro
 	return b.rig.batch, nil
 }
 
-func (batching) Answers(context.Context, batches.AnswerQuery) iter.Seq2[batches.Answer, error] {
+func (b batching) Answers(context.Context, batches.AnswerQuery) iter.Seq2[batches.Answer, error] {
 	return func(yield func(batches.Answer, error) bool) {
-		yield(batches.Answer{}, jobs.Unavailable(errors.New("connection refused")))
+		if b.rig.lost != nil {
+			yield(batches.Answer{}, b.rig.lost)
+		}
 	}
 }
 
@@ -132,6 +136,7 @@ func (r *rig) do(method, path, body string, headers ...string) reply {
 		req.Header.Set(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
+	w.Code = 0 // until there is an answer
 	r.surface.ServeHTTP(w, req)
 	return reply{w, c, s.read}
 }
@@ -220,12 +225,18 @@ func TestBodiesOfManyMembers(t *testing.T) {
 	}
 }
 
-// TestAnswersThatCannotBeRead are a failure with a status, while nothing was answered.
-func TestAnswersThatCannotBeRead(t *testing.T) {
+// TestNoAnswers are an empty file; those that cannot be read are a failure with a status,
+// while nothing was answered.
+func TestNoAnswers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.batch = batches.Batch{ID: uuid.Must(uuid.NewV7()), Output: uuid.Must(uuid.NewV7())}
-	got := r.do("GET", "/v1/files/"+surface.FileID(r.batch.Output)+"/content", "")
+	content := "/v1/files/" + surface.FileID(r.batch.Output) + "/content"
+	if got := r.do("GET", content, ""); got.Code != http.StatusOK || got.Body.Len() > 0 {
+		t.Errorf("none: got %d %s", got.Code, got.Body)
+	}
+	r.lost = jobs.Unavailable(errors.New("connection refused"))
+	got := r.do("GET", content, "")
 	if got.Code != http.StatusServiceUnavailable || got.caller.Aborted {
 		t.Errorf("got %d %s, aborted %t", got.Code, got.Body, got.caller.Aborted)
 	}
