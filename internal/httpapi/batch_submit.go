@@ -15,6 +15,7 @@ import (
 
 	"github.com/penstock-dev/penstock/batches"
 	"github.com/penstock-dev/penstock/files"
+	"github.com/penstock-dev/penstock/internal/surface"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/jobs/canonical"
 )
@@ -104,7 +105,7 @@ func (s *batchSubmission) remove(id uuid.UUID) {
 
 // read reads the body and returns what it asks for, all but tenant and key.
 func (s *batchSubmission) read() (batches.New, error) {
-	body := newBatchBody(s.bodies.reader(server{s.api, s.x}.Upload(maxBatchBody)))
+	body := newBatchBody(s.bodies.reader(surface.Tight(server{s.api, s.x}.Upload(maxBatchBody))))
 	body.begin, body.request = s.begin, s.line
 	if err := body.read(); err != nil {
 		return batches.New{}, err

@@ -172,6 +172,20 @@ func TestABatchHasSoManyRequests(t *testing.T) {
 	}
 }
 
+// White space is no part of a request, however much there is.
+func TestBlanksAreNotHeld(t *testing.T) {
+	t.Parallel()
+	h, kept := startBatches(t, &batching{batch: running()})
+	blank := strings.Repeat(" ", 2*batches.MaxLine)
+	const one = `{"custom_id":"a","request":{}}`
+	if got := h.stream(strings.NewReader(`{"requests":[` + blank + one + blank + `,` + blank + one + `]}`)); got.status != 202 {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+	if all := left(t, kept, DefaultTenant); len(all) != 1 || all[0].Bytes > 1<<10 {
+		t.Errorf("left %v", all)
+	}
+}
+
 // A body that is announced as too large is refused before it is sent.
 func TestABatchHasSoManyBytes(t *testing.T) {
 	t.Parallel()

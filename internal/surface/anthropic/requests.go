@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/penstock-dev/penstock/batches"
+	"github.com/penstock-dev/penstock/internal/surface"
 	"github.com/penstock-dev/penstock/jobs"
 )
 
@@ -28,7 +29,7 @@ type requests struct {
 const ration = batches.MaxLine + 1<<16
 
 func newRequests(body io.Reader) *requests {
-	from := &rationed{from: body}
+	from := &rationed{from: surface.Tight(body)}
 	return &requests{from: from, dec: json.NewDecoder(from), seen: map[string]struct{}{}}
 }
 

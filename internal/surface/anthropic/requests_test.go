@@ -30,6 +30,16 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestBlanksAreNotHeld: white space is no part of a request, however much there is.
+func TestBlanksAreNotHeld(t *testing.T) {
+	t.Parallel()
+	blank := strings.Repeat(" ", 2*batches.MaxLine)
+	kept, err := readRequests(`{"requests":[` + blank + one("a") + blank + `,` + blank + one("b") + `]}`)
+	if want := `[a {} b {}]`; err != nil || fmt.Sprint(kept) != want {
+		t.Errorf("got %v and %v, want %s", kept, err, want)
+	}
+}
+
 // TestRequestsThatAreNoGood: what is wrong is named, by the request and the field.
 func TestRequestsThatAreNoGood(t *testing.T) {
 	t.Parallel()
