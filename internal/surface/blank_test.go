@@ -1,6 +1,7 @@
 package surface_test
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -27,7 +28,7 @@ func TestTight(t *testing.T) {
 			}
 		}
 	}
-	if _, err := io.ReadAll(surface.Tight(iotest.ErrReader(io.ErrNoProgress))); err != io.ErrNoProgress {
+	if _, err := io.ReadAll(surface.Tight(iotest.ErrReader(io.ErrNoProgress))); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("got %v", err)
 	}
 }
