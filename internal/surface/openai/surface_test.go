@@ -196,7 +196,9 @@ func TestWhatIsWrongWithAFormIsNotQuoted(t *testing.T) {
 	const secret = "a secret prompt"
 	r := newRig(t)
 	for _, parts := range [][]string{
-		{secret + "\r\n\r\nbatch"}, {purposePart + "\r\n--b" + secret}, {"Content-Disposition: form-data; name=\"" + secret + "\"\r\n\r\nx"},
+		{secret + "\r\n\r\nbatch"},
+		{purposePart + "\r\n--b" + secret},
+		{"Content-Disposition: form-data; name=\"" + secret + "\"\r\n\r\nx"},
 		{"Content-Disposition: form-data; name=\"purpose\"\r\n\r\n" + secret, filePart + secret},
 	} {
 		got := r.upload(parts...)
