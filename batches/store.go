@@ -79,7 +79,8 @@ type BatchStore interface {
 // holds the batch.
 type KeeperStore interface {
 	// LeaseBatches gives holder up to limit batches that have not ended and that nobody
-	// holds, for [LeaseTime], those created first first.
+	// holds, for [LeaseTime], those created first first; but none in progress that is
+	// paused and has no live line, before its deadline: there is nothing to do.
 	LeaseBatches(ctx context.Context, holder uuid.UUID, limit int) ([]Batch, error)
 	// RenewBatches holds those of ids that holder still holds anew, and returns them as
 	// they are now.

@@ -141,7 +141,7 @@ func (k *Keeper) renew(ctx context.Context, ids []uuid.UUID) error {
 		case t == nil:
 		case still[id]:
 			t.asked.Store(&asked)
-		default:
+		case !t.asked.Load().After(asked): // else it was leased anew since
 			t.lose()
 		}
 	}

@@ -122,3 +122,24 @@ func TestAPoisonedLineHoldsNothingUp(t *testing.T) {
 		s.cancelledAtOnce(b)
 	})
 }
+
+// A paused batch of which nothing is live takes up no room, and expires all the same.
+func TestAPausedBatchIsHeldByNobody(t *testing.T) {
+	bubble(t, 10, func(s *stage) {
+		s.took = 3 * time.Second
+		var held atomic.Int64
+		s.keep(func(c *keeper.Config, _ *cut) { c.Observer.Held = func(n int) { held.Store(int64(n)) } })
+		b := s.create(lines(50, "m"), func(n *batches.New) { n.Window = "1h" })
+		s.until(b, "under way", func(b batches.Batch) bool { return b.Counts.Ended() >= 20 })
+		_, err := s.batches.Pause(s.t.Context(), "acme", b.ID)
+		s.must(err)
+		s.until(b, "at rest", func(b batches.Batch) bool { return b.Counts.Live == 0 })
+		time.Sleep(5 * time.Second)
+		if n := held.Load(); n != 0 {
+			s.t.Errorf("%d batches are held", n)
+		}
+		if b = s.ended(b); b.Status != batches.StatusExpired || b.EndedAt.Sub(b.Deadline) > 5*time.Second {
+			s.t.Errorf("it is %s, %v after its deadline", b.Status, b.EndedAt.Sub(b.Deadline))
+		}
+	})
+}

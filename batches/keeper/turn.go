@@ -48,7 +48,7 @@ type turn struct {
 	rate  rate
 	// keeps says that the input stays open while there are lines to be fed.
 	keeps bool
-	// over says that the batch has ended.
+	// over says that the batch has ended, or was given up.
 	over bool
 }
 
@@ -195,6 +195,8 @@ func (t *turn) step(ctx context.Context) error {
 		return t.end(ctx)
 	case !time.Now().Before(b.Deadline):
 		return t.then(ctx, t.expire)
+	case b.Paused && b.Counts.Live == 0:
+		return t.giveUp(ctx)
 	case b.Paused:
 		return t.then(ctx, t.withdraw)
 	default:

@@ -53,3 +53,13 @@ func (t *turn) withdrawSome(ctx context.Context, lines []batches.Line) error {
 	}
 	return t.cancelJobs(ctx, queued)
 }
+
+// giveUp lets go of a paused batch in which there is nothing to do: what is held is
+// bounded, and the batches of others wait for room. Once there is it is leased again.
+func (t *turn) giveUp(ctx context.Context) error {
+	if err := t.k.cfg.Store.ReleaseBatches(ctx, t.k.cfg.Holder, []uuid.UUID{t.id}); err != nil {
+		return fmt.Errorf("give up a paused batch: %w", err)
+	}
+	t.over = true
+	return nil
+}

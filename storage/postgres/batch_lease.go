@@ -8,10 +8,11 @@ import (
 	"github.com/penstock-dev/penstock/batches"
 )
 
-// leaseBatches takes what is free. What another takes at the same time is left to it.
+// leaseBatches takes what is free and has something to be done. What another takes at the same time is left to it.
 const leaseBatches = `
 	WITH mine AS MATERIALIZED (
 		SELECT b.id FROM batches b WHERE b.open IS NOT NULL AND b.held_until <= clock_timestamp()
+			AND NOT (b.paused AND b.status = 'in_progress' AND b.live = 0 AND b.deadline > clock_timestamp())
 		ORDER BY b.open LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 	)
 	UPDATE batches b SET holder = $1, held_until = clock_timestamp() + $3 * interval '1 microsecond'

@@ -10,9 +10,12 @@ import (
 	"github.com/penstock-dev/penstock/batches"
 )
 
-// freeBatches lists batches that have not ended and that nobody holds.
+// freeBatches lists batches that have not ended, that nobody holds and that have something
+// to be done.
 const freeBatches = `
-	SELECT id FROM batches INDEXED BY batches_live WHERE ended_at = 0 AND held_until <= ? ORDER BY id LIMIT +?`
+	SELECT id FROM batches INDEXED BY batches_live WHERE ended_at = 0 AND held_until <= ?1
+		AND NOT (paused AND status = 'in_progress' AND live = 0 AND deadline > ?1)
+	ORDER BY id LIMIT +?2`
 
 // LeaseBatches gives out batches, by Go's clock: see [batches.KeeperStore]. Most looks
 // find none: those do not wait for the one writer.

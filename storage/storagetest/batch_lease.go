@@ -12,6 +12,7 @@ func batchLeaseRules() []batchRule {
 	return []batchRule{
 		{"batches that nobody holds are given out, the oldest first", batchesAreLeased},
 		{"what has ended is given to nobody", batchEndedIsFree},
+		{"what is paused with nothing live is given to nobody before its deadline", batchPausedIsFree},
 		{"a lease ends unless it is renewed", batchLeaseLasts},
 		{"a renewed batch is told as it is now", batchRenewedAsNow},
 		{"a batch that is given up is another's at once", batchIsReleased},
@@ -41,6 +42,29 @@ func batchEndedIsFree(f *batchFixture) {
 	f.batchIDs(f.leaseBatches(newID(f.t)))
 	f.retry(ended)
 	f.batchIDs(f.leaseBatches(newID(f.t)), ended)
+}
+
+func batchPausedIsFree(f *batchFixture) {
+	by := func(in time.Duration) batchEdit { // by the clock of the store, as leases are
+		return func(b *batches.Batch) { b.Deadline = time.Now().UTC().Truncate(time.Microsecond).Add(in) }
+	}
+	idle, live, late := f.begun(2, by(time.Hour)), f.begun(2, by(time.Hour)), f.begun(2, by(-time.Hour))
+	f.start(live, 1)
+	all := []batches.Batch{idle, live, late}
+	for _, b := range all {
+		_, err := f.batches.PauseBatch(f.t.Context(), tenant, b.ID, true)
+		f.must(err, "pause")
+	}
+	f.must(f.batches.ReleaseBatches(f.t.Context(), f.holder, batchIDs(all)), "release")
+	f.batchIDs(f.leaseBatches(f.holder), live, late)
+	_, err := f.batches.PauseBatch(f.t.Context(), tenant, idle.ID, false)
+	f.must(err, "resume")
+	f.batchIDs(f.leaseBatches(f.holder), idle)
+	_, err = f.batches.PauseBatch(f.t.Context(), tenant, idle.ID, true)
+	f.must(err, "pause")
+	f.must(f.batches.ReleaseBatches(f.t.Context(), f.holder, batchIDs(all)), "release")
+	f.cancelBatch(idle)
+	f.batchIDs(f.leaseBatches(f.holder), idle, live, late)
 }
 
 func (f *batchFixture) renewBatches(holder uuid.UUID, list ...batches.Batch) []batches.Batch {
