@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -317,15 +316,6 @@ func goAbort(t *testing.T, c openai.Client) {
 		if err := c.Get(t.Context(), "jobs/"+res.Header.Get("Penstock-Job"), nil, &job); err != nil || job.Status == "succeeded" {
 			t.Fatalf("the job has %s, error %v", job.Status, err)
 		}
-	}
-}
-
-func pause(t *testing.T) {
-	t.Helper()
-	select {
-	case <-t.Context().Done():
-		t.Fatal("the test has ended")
-	case <-time.After(20 * time.Millisecond):
 	}
 }
 

@@ -208,3 +208,12 @@ func (r *replayed) ended(id string) (b named) {
 	}
 	return b
 }
+
+func pause(t *testing.T) {
+	t.Helper()
+	select {
+	case <-t.Context().Done():
+		t.Fatal("the test has ended")
+	case <-time.After(20 * time.Millisecond):
+	}
+}
