@@ -36,7 +36,7 @@ race=(-race "-gcflags=modernc.org/...=$unwatched" "-gcflags=github.com/yuin/goph
 
 # make check vets. Many tests wait, for servers or for a time to pass: a few more
 # than there are processors are run at a time.
-gotest=(scripts/with-servers.sh scripts/with-languages.sh go test -vet=off -parallel 4)
+gotest=(scripts/with-servers.sh scripts/with-languages.sh go test -vet=off -parallel 4 -timeout 20m)
 
 if [ $# -gt 0 ]; then
   exec "${gotest[@]}" "${race[@]}" -cpu 1 "$@"
