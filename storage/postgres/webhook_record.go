@@ -20,6 +20,11 @@ import (
 //	over     what has finished now, and
 //	kept     moves to where that is
 //	late     what finished before, by another courier or because nothing was sent any more
+//	replays  what became of their deliveries is counted
+//
+// What is not pending when it is locked may be by the time it is read, and then nobody holds
+// it: if one in the log is nowhere, because it was moved or deleted meanwhile, all is done
+// again. Else its number would be taken, and none of its next attempts would count.
 const recordQuery = `
 	WITH v AS MATERIALIZED (
 		SELECT v.*, p.row, p.attempts, v.n = p.attempts + 1 AND v.trigger = p.trigger AS moves
@@ -52,7 +57,8 @@ const recordQuery = `
 			step = CASE WHEN v.moves THEN v.step ELSE p.step END,
 			due_at = CASE WHEN v.moves THEN coalesce(v.due_at, v.at) ELSE p.due_at END
 		FROM fresh v
-		WHERE p.ctid = v.row AND v.n > v.attempts AND NOT (v.status = 'delivered' OR v.moves AND v.status <> 'pending')
+		WHERE p.ctid = v.row AND NOT (v.status = 'delivered' OR v.moves AND v.status <> 'pending')
+		RETURNING p.id
 	), over AS (
 		DELETE FROM pending_deliveries p USING fresh v
 		WHERE p.ctid = v.row AND (v.status = 'delivered' OR v.moves AND v.status <> 'pending')
@@ -71,14 +77,19 @@ const recordQuery = `
 				THEN v.at + v.latency_us * interval '1 microsecond' ELSE d.finished_at END
 		FROM fresh v
 		WHERE v.row IS NULL AND d.endpoint_id = v.endpoint_id AND d.id = v.delivery_id AND d.id = ANY ($2)
+		RETURNING d.id
+	), replays AS (
+		UPDATE webhook_replays r SET delivered = r.delivered + c.delivered, failed = r.failed + c.failed
+		FROM (
+			SELECT replay_id, count(*) FILTER (WHERE status = 'delivered') AS delivered,
+				count(*) FILTER (WHERE status = 'failed') AS failed
+			FROM over WHERE replay_id IS NOT NULL GROUP BY replay_id
+		) c
+		WHERE r.id = c.replay_id AND r.id = ANY (ARRAY (SELECT replay_id FROM over))
 	)
-	UPDATE webhook_replays r SET delivered = r.delivered + c.delivered, failed = r.failed + c.failed
-	FROM (
-		SELECT replay_id, count(*) FILTER (WHERE status = 'delivered') AS delivered,
-			count(*) FILTER (WHERE status = 'failed') AS failed
-		FROM over WHERE replay_id IS NOT NULL GROUP BY replay_id
-	) c
-	WHERE r.id = c.replay_id AND r.id = ANY (ARRAY (SELECT replay_id FROM over))`
+	SELECT break_off('a delivery was moved while its attempt was recorded')
+	WHERE (SELECT count(*) FROM fresh) <>
+		(SELECT count(*) FROM stays) + (SELECT count(*) FROM over) + (SELECT count(*) FROM late)`
 
 // Record keeps attempts and moves their deliveries on: see [delivery.CourierStore]. It is
 // one round trip.

@@ -272,20 +272,31 @@ func (f *hookFixture) letGo(holder uuid.UUID, endpoints ...delivery.Endpoint) {
 func (f *hookFixture) attempt(d delivery.Delivery, at time.Time) delivery.Record {
 	f.t.Helper()
 	now, _ := f.deliveryNow(d)
+	return attemptOf(now, at)
+}
+
+// attemptOf returns that of one who has seen the delivery so.
+func attemptOf(d delivery.Delivery, at time.Time) delivery.Record {
 	return delivery.Record{
 		Attempt: delivery.Attempt{
 			Verdict: delivery.Failed, Failure: delivery.FailureStatus, Status: 500, Latency: 20 * time.Millisecond,
 			RemoteAddr: "192.0.2.1:443", Answer: []byte("no"),
 		},
-		Delivery: d.ID, Endpoint: d.Endpoint, Tenant: d.Tenant, N: now.Attempts + 1, Trigger: now.Trigger, At: at,
-		Status: delivery.StatusPending, Step: now.Step + 1, DueAt: at.Add(time.Minute),
+		Delivery: d.ID, Endpoint: d.Endpoint, Tenant: d.Tenant, N: d.Attempts + 1, Trigger: d.Trigger, At: at,
+		Status: delivery.StatusPending, Step: d.Step + 1, DueAt: at.Add(time.Minute),
 	}
 }
 
 // ending returns the next attempt of a delivery, with which it has that status.
 func (f *hookFixture) ending(d delivery.Delivery, at time.Time, status delivery.Status) delivery.Record {
 	f.t.Helper()
-	r := f.attempt(d, at)
+	now, _ := f.deliveryNow(d)
+	return endingOf(now, at, status)
+}
+
+// endingOf returns that of one who has seen the delivery so.
+func endingOf(d delivery.Delivery, at time.Time, status delivery.Status) delivery.Record {
+	r := attemptOf(d, at)
 	r.Status, r.DueAt = status, time.Time{}
 	if status == delivery.StatusDelivered {
 		r.Attempt = delivery.Attempt{

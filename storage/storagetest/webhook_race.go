@@ -16,6 +16,7 @@ func hookRaceRules() []hookRule {
 		{"of those who lease at once one holds an endpoint", leaseRacesLease},
 		{"of two who record an attempt at once one counts", recordRacesRecord},
 		{"a delivery that is redelivered while it is recorded is sent again", redeliverRacesRecord},
+		{"an attempt at what was skipped counts, redelivered meanwhile or not", redeliverRacesLateRecord},
 		{"what goes with its job goes whole", bodyRacesDelete},
 		{"whatever is done at once, each event is delivered once", hookCrowd},
 	}
@@ -78,6 +79,29 @@ func redeliverRacesRecord(f *hookFixture) {
 		equal(f.fixture, got.Trigger, delivery.TriggerRedeliver, "trigger")
 		equal(f.fixture, got.Attempts, 1, "attempts")
 		equal(f.fixture, got.DueAt, f.at(time.Hour), "due at")
+	}
+}
+
+func redeliverRacesLateRecord(f *hookFixture) {
+	e := f.endpoint()
+	for range 4 * rounds {
+		seen := f.told(e, time.Minute)
+		f.update(e, func(e *delivery.Endpoint) { e.Disabled = delivery.DisabledByTenant })
+		f.sweep(f.at(time.Minute))
+		f.update(e, func(e *delivery.Endpoint) { e.Disabled = "" })
+		f.is(seen, delivery.StatusSkipped)
+		late := attemptOf(seen, f.at(time.Minute))
+		atOnce(
+			func() { f.check(f.hooks.Record(f.t.Context(), []delivery.Record{late}), "record") },
+			func() {
+				_, err := f.hooks.Redeliver(f.t.Context(), seen.Tenant, seen.ID, f.at(time.Hour))
+				f.check(err, "redeliver")
+			})
+		equal(f.fixture, f.is(seen, delivery.StatusPending).Attempts, 1, "attempts")
+		f.record(f.ending(seen, f.at(time.Hour), delivery.StatusFailed))
+		got, attempts := f.deliveryNow(seen)
+		equal(f.fixture, got.Status, delivery.StatusFailed, "status after the next attempt")
+		equal(f.fixture, len(attempts), 2, "attempts in the log")
 	}
 }
 
@@ -164,10 +188,9 @@ func (c *crowdOfHooks) send() {
 	var records []delivery.Record
 	for _, d := range due {
 		bodies = append(bodies, delivery.Body{Delivery: d.ID, Endpoint: d.Endpoint, Tenant: d.Tenant, Body: []byte(`{}`)})
-		r := c.attempt(d.Delivery, c.at(time.Minute))
-		r.DueAt = c.at(2 * time.Minute)
+		r := attemptOf(d.Delivery, c.at(time.Minute))
 		if n := rand.N(4); n < 3 {
-			r = c.ending(d.Delivery, c.at(time.Minute), []delivery.Status{
+			r = endingOf(d.Delivery, c.at(time.Minute), []delivery.Status{
 				delivery.StatusDelivered, delivery.StatusFailed, delivery.StatusSkipped,
 			}[n])
 		}
