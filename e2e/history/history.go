@@ -24,6 +24,16 @@ type History struct {
 	// request has no key, so that each may have made a job nobody knows of.
 	LostRetries int
 
+	// Batches are those that clients wanted, BatchSubmissions the requests for them, whose
+	// Key is the batch's name and whose Job is its id, Uploads those for files of lines, and
+	// BatchSightings what clients were told of them while they ran.
+	Batches          []Batch
+	BatchSubmissions []Submission
+	Uploads          []Submission
+	BatchSightings   []BatchSighting
+	// Kept are all batches that are there in the end.
+	Kept []KeptBatch
+
 	// What the store holds at the end.
 	Jobs       []Job
 	Events     []Event
@@ -86,6 +96,7 @@ type Job struct {
 	Tenant       string
 	Key          string // of its idempotency record, empty without one
 	Execution    string
+	Batch        string // that it is a line of; empty: of none
 	Hash         string
 	Status       string
 	Error        string
@@ -112,7 +123,8 @@ type Delivery struct {
 	// Tenant is whose endpoint it came to.
 	Tenant string
 	Type   string
-	Job    string
+	// Job or Batch is what it tells of.
+	Job, Batch string
 }
 
 // Execution is an execution that was made. Finished is zero when it left no
@@ -136,8 +148,8 @@ type Call struct {
 	Status string
 	Class  string
 	// Try says that the class counts as a try, Outage that it does not where others
-	// fail like it.
-	Try, Outage bool
+	// fail like it, Final that it is not worth another.
+	Try, Outage, Final bool
 }
 
 // Task is an execution under a fence.
@@ -207,6 +219,7 @@ func Check(h History) []Violation {
 	x.oneEventEach()
 	x.eventsAreDelivered()
 	x.waitingIsNotFailing()
+	x.batchesAreKept()
 	return x.violations
 }
 

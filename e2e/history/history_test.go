@@ -107,6 +107,12 @@ type doctored struct {
 // is said why.
 func objects(t *testing.T, invariant int, cases []doctored) {
 	t.Helper()
+	objectsTo(t, good, invariant, cases)
+}
+
+// objectsTo is the same of another history in which all is well.
+func objectsTo(t *testing.T, good func() History, invariant int, cases []doctored) {
+	t.Helper()
 	for _, c := range cases {
 		t.Run(c.what, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,9 @@
 package history
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// healing is how long after the store's return all that was due must end.
@@ -58,7 +61,7 @@ func (x *index) nothingElseIsKept() {
 	unknown := 0
 	for _, j := range x.Jobs {
 		switch {
-		case told[j.ID]:
+		case told[j.ID], j.Batch != "": // of which batchesAreKept judges
 		case j.Key != "":
 			x.broken(1, "job %s is kept under key %s, and its client was told of another or of none", j.ID, j.Key)
 		default:
@@ -73,7 +76,7 @@ func (x *index) nothingElseIsKept() {
 // refusalsSaySo: an API that cannot keep a job says 503 store_unavailable and
 // when to come again; it is silent only when it was itself struck.
 func (x *index) refusalsSaySo() {
-	for _, s := range x.Submissions {
+	for _, s := range slices.Concat(x.Submissions, x.BatchSubmissions, x.Uploads) {
 		switch {
 		case s.accepted():
 		case s.Status == 0:

@@ -112,8 +112,15 @@ func (x *index) triesAreFailures() {
 }
 
 // failedForAReason: an execution fails after its last try, or when the next
-// would be after the last deadline; as poisoned only after three deaths.
+// would be after the last deadline, or for what no try would change; as poisoned
+// only after three deaths.
 func (x *index) failedForAReason() {
+	final := map[string]string{}
+	for _, c := range x.Calls {
+		if c.Final && c.Status == "failure" {
+			final[c.Execution] = c.Class
+		}
+	}
 	deaths := map[string]int{}
 	for t := range x.held {
 		deaths[t.Execution]++
@@ -126,6 +133,9 @@ func (x *index) failedForAReason() {
 			if deaths[e.ID] < maxCrashes {
 				x.broken(5, "execution %s is poisoned after %d deaths", e.ID, deaths[e.ID])
 			}
+			continue
+		}
+		if e.Error == final[e.ID] {
 			continue
 		}
 		var last time.Time
