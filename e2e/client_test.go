@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -64,10 +65,13 @@ func (f *fleet) ask(ctx context.Context, n *node, method, path, body string, hea
 		return a, json.Unmarshal(raw, &a.job)
 	}
 	var problem struct {
-		Code string `json:"code"`
+		Code  string `json:"code"`
+		Error struct {
+			Code string `json:"code"`
+		} `json:"error"` // in the words of OpenAI
 	}
 	err = json.Unmarshal(raw, &problem)
-	a.code = problem.Code
+	a.code = cmp.Or(problem.Code, problem.Error.Code)
 	return a, err
 }
 

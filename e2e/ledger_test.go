@@ -67,9 +67,10 @@ func (l ledger) claimedSince(ctx context.Context, tasks []history.Task) (int, er
 	return n[0], nil
 }
 
-// unfinished counts the jobs that have not ended.
+// unfinished counts the jobs and the batches that have not ended.
 func (l ledger) unfinished(ctx context.Context) (int, error) {
-	n, err := query(ctx, l, `SELECT count(*) FROM live_jobs`, pgx.RowTo[int])
+	n, err := query(ctx, l, `
+		SELECT (SELECT count(*) FROM live_jobs) + (SELECT count(*) FROM batches WHERE ended_at IS NULL)`, pgx.RowTo[int])
 	if err != nil {
 		return 0, err
 	}
@@ -80,11 +81,11 @@ func (l ledger) unfinished(ctx context.Context) (int, error) {
 func (l ledger) read(t *testing.T, h *history.History) {
 	t.Helper()
 	h.Jobs = all(t, l, `
-		SELECT j.id::text, j.tenant, coalesce(i.key, ''), j.execution_id::text, j.hash, j.status, coalesce(j.error_code, ''),
+		SELECT j.id::text, j.tenant, coalesce(i.key, ''), j.execution_id::text, coalesce(j.batch_id::text, ''), j.hash, j.status, coalesce(j.error_code, ''),
 			j.deduplicated, j.cached, j.tries, j.created_at, j.deadline, coalesce(j.finished_at, 'epoch')
 		FROM jobs j LEFT JOIN idempotency i ON i.job_id = j.id AND i.tenant = j.tenant`,
 		func(row pgx.CollectableRow) (j history.Job, err error) {
-			return j, row.Scan(&j.ID, &j.Tenant, &j.Key, &j.Execution, &j.Hash, &j.Status, &j.Error,
+			return j, row.Scan(&j.ID, &j.Tenant, &j.Key, &j.Execution, &j.Batch, &j.Hash, &j.Status, &j.Error,
 				&j.Deduplicated, &j.Cached, &j.Tries, &j.Created, &j.Deadline, &j.Finished)
 		})
 	h.Events = all(t, l, `SELECT job_id::text, tenant, type FROM events`, pgx.RowToStructByPos[history.Event])
@@ -97,6 +98,7 @@ func (l ledger) read(t *testing.T, h *history.History) {
 			err = row.Scan(&c.Execution, &c.Fence, &c.Status, &c.Class)
 			policy := providers.Class(c.Class).Policy()
 			c.Try, c.Outage = c.Class != "" && policy.Try, policy.Breaker && policy.Next == providers.RetryHere
+			c.Final = c.Class != "" && policy.Next == providers.Final
 			return c, err
 		})
 	l.open(t, h)

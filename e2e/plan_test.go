@@ -14,11 +14,13 @@ type plan struct {
 	seed   uint64
 	faults []string
 	// jobs are in flight when the first fault strikes.
-	jobs        int
-	concurrency int
-	hurry       float64 // of the clients: see traffic
-	provider    string
-	strikes     []strike
+	jobs int
+	// batches of so many lines are submitted as faults strike.
+	batches, lines int
+	concurrency    int
+	hurry          float64 // of the clients: see traffic
+	provider       string
+	strikes        []strike
 	// patience bounds the wait for the last job after the last fault.
 	patience time.Duration
 }
@@ -51,7 +53,7 @@ func (p plan) String() string {
 	for i, k := range p.strikes {
 		s[i] = k.String()
 	}
-	return fmt.Sprintf("seed %d, %d jobs in flight: %s", p.seed, p.jobs, strings.Join(s, "; "))
+	return fmt.Sprintf("seed %d, %d jobs in flight, %d batches of %d: %s", p.seed, p.jobs, p.batches, p.lines, strings.Join(s, "; "))
 }
 
 func (s strike) String() string {
@@ -77,7 +79,7 @@ func (s strike) String() string {
 // newPlan draws the schedule of a round.
 func newPlan(seed uint64, faults ...string) plan {
 	p := plan{
-		seed: seed, faults: faults, jobs: 2000, concurrency: 40, hurry: 1, patience: 100 * time.Second,
+		seed: seed, faults: faults, jobs: 2000, batches: 6, lines: 300, concurrency: 40, hurry: 1, patience: 100 * time.Second,
 		provider: `{"latency": "600ms", "sigma": 0.8, "per_token": "5ms", "retry_after": "1",
 			"errors": {"rate_limited": 0.02, "server_error": 0.02, "connection": 0.01, "truncated": 0.01, "overloaded": 0.01}}`,
 	}
@@ -123,7 +125,7 @@ func plans(seed uint64) []plan {
 // quick is a short form of the same, for every day: less of everything.
 func quick(jobs int, strikes ...strike) plan {
 	p := plan{
-		seed: 1, jobs: jobs, concurrency: 40, hurry: 0.2, patience: time.Minute, strikes: strikes,
+		seed: 1, jobs: jobs, batches: 4, lines: 120, concurrency: 40, hurry: 0.2, patience: time.Minute, strikes: strikes,
 		provider: `{"latency": "250ms", "sigma": 0.3, "per_token": "5ms", "retry_after": "1",
 			"errors": {"rate_limited": 0.02, "server_error": 0.02}}`,
 	}

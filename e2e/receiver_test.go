@@ -28,7 +28,7 @@ type receiver struct {
 	// keys verify what a tenant gets.
 	keys map[string]webhooks.Key
 	got  []history.Delivery
-	// told are the jobs of which it was.
+	// told are the jobs and batches of which it was.
 	told map[string]bool
 	// failed counts how often a delivery was not taken in, by its id.
 	failed map[string]int
@@ -113,7 +113,8 @@ func (r *receiver) keep(tenant, id string, body []byte) {
 	var event struct {
 		Type string `json:"type"`
 		Data struct {
-			ID string `json:"id"`
+			ID     string `json:"id"`
+			Object string `json:"object"`
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(body, &event); err != nil {
@@ -121,16 +122,20 @@ func (r *receiver) keep(tenant, id string, body []byte) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.told[event.Data.ID] = true
-	r.got = append(r.got, history.Delivery{
-		ID: id, Body: digest(body), Tenant: tenant, Type: event.Type, Job: event.Data.ID,
-	})
+	d := history.Delivery{ID: id, Body: digest(body), Tenant: tenant, Type: event.Type}
+	if event.Data.Object == "batch" {
+		d.Batch = plain(event.Data.ID)
+	} else {
+		d.Job = event.Data.ID
+	}
+	r.told[d.Job+d.Batch] = true
+	r.got = append(r.got, d)
 }
 
-func (r *receiver) knows(job string) bool {
+func (r *receiver) knows(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.told[job]
+	return r.told[id]
 }
 
 func (r *receiver) deliveries() []history.Delivery {
@@ -139,12 +144,15 @@ func (r *receiver) deliveries() []history.Delivery {
 	return slices.Clone(r.got)
 }
 
+// tenants are those of the traffic.
+var tenants = []string{"acme", "beta", "core", "dune"}
+
 // hook makes an endpoint for each tenant of the traffic.
 func (r *round) hook() {
 	r.t.Helper()
 	r.seen.Hooked = map[string]bool{}
-	for _, tenant := range []string{"acme", "beta", "core", "dune"} {
-		body := fmt.Sprintf(`{"url": %q, "types": ["job.*"]}`, r.receiver.URL+"/"+tenant)
+	for _, tenant := range tenants {
+		body := fmt.Sprintf(`{"url": %q, "types": ["job.*", "batch.*"]}`, r.receiver.URL+"/"+tenant)
 		created := struct {
 			Secret string `json:"secret"`
 		}{}
@@ -163,7 +171,7 @@ func (r *round) hook() {
 	}
 }
 
-// delivered waits until the receiver has been told of all jobs.
+// delivered waits until the receiver has been told of all jobs and batches.
 func (r *round) delivered(h history.History) {
 	r.t.Helper()
 	// What failed last waits for a step of its schedule, and what a courier held that
@@ -171,7 +179,8 @@ func (r *round) delivered(h history.History) {
 	ctx, cancel := context.WithTimeout(r.t.Context(), 2*time.Minute)
 	defer cancel()
 	for ; ctx.Err() == nil; pause(ctx, 100*time.Millisecond) {
-		if !slices.ContainsFunc(h.Jobs, func(j history.Job) bool { return !r.receiver.knows(j.ID) }) {
+		if !slices.ContainsFunc(h.Jobs, func(j history.Job) bool { return j.Batch == "" && !r.receiver.knows(j.ID) }) &&
+			!slices.ContainsFunc(h.Kept, func(b history.KeptBatch) bool { return !r.receiver.knows(b.ID) }) {
 			return
 		}
 	}

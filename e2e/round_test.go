@@ -90,7 +90,14 @@ func (r *round) suffer() {
 	for range 4 {
 		clients.Go(func() { r.watch(ctx) })
 	}
+	clients.Go(func() { r.watchBatches(ctx) })
 	r.submit(insisting, r.draw(r.plan.jobs), 24)
+	for _, o := range drawBatches(r.plan) {
+		clients.Go(func() {
+			pause(insisting, o.after)
+			r.insistBatch(insisting, o)
+		})
+	}
 	clients.Go(func() { r.trickle(ctx, insisting, 100*time.Millisecond) })
 	r.strikeAll(r.plan.strikes)
 	pause(ctx, time.Second) // some more traffic, to see that all is well again
@@ -213,6 +220,10 @@ func (r *round) history() history.History {
 	}
 	h := r.seen
 	r.ledger.read(r.t, &h)
+	var err error
+	if h.Kept, err = r.kept(r.t.Context(), api, tenants...); err != nil {
+		r.t.Errorf("batches cannot be read: %v", err)
+	}
 	r.delivered(h)
 	h.Deliveries = r.receiver.deliveries()
 	calls, err := r.providerCalls()

@@ -30,6 +30,8 @@ type traffic struct {
 	known   []string
 	tenants map[string]string
 	again   map[string]bool // jobs that were retried
+	// batches are the accepted ones.
+	batches []knownBatch
 	turn    int
 	// errands are what goes on by itself, such as cancelling.
 	errands sync.WaitGroup
@@ -82,19 +84,34 @@ func (c *traffic) trickle(ctx, insisting context.Context, every time.Duration) {
 // insist repeats a submission with its key until an API accepts it. 503 and a
 // lost connection mean that nobody knows: then it asks another API.
 func (c *traffic) insist(ctx context.Context, s submission) {
-	for api := c.anyAPI(); ctx.Err() == nil; api = c.otherAPI(api) {
-		a, sent, err := c.try(ctx, api, s)
+	var sent time.Time
+	a, ok := c.repeat(ctx, s.key, func(api *node, _ int) (a answer, err error) {
+		a, sent, err = c.try(ctx, api, s)
+		return a, err
+	})
+	if ok {
+		c.accepted(ctx, s, a, sent)
+	}
+}
+
+// repeat asks one API after another, and says how often it did before, until one accepts,
+// and reports whether one did.
+func (c *traffic) repeat(ctx context.Context, what string, ask func(api *node, again int) (answer, error)) (answer, bool) {
+	api := c.anyAPI()
+	for again := 0; ctx.Err() == nil; again++ {
+		a, err := ask(api, again)
 		if err == nil && a.status < http.StatusBadRequest {
-			c.accepted(ctx, s, a, sent)
-			return
+			return a, true
 		}
 		if err == nil && a.status < http.StatusInternalServerError {
-			c.f.t.Errorf("%s: refused with %d %s", s.key, a.status, a.code)
-			return
+			c.f.t.Errorf("%s: refused with %d %s", what, a.status, a.code)
+			return a, false
 		}
 		seconds, _ := strconv.Atoi(a.retryAfter) // of an answer that never came: zero
 		pause(ctx, max(200*time.Millisecond, time.Duration(seconds)*time.Second))
+		api = c.otherAPI(api)
 	}
+	return answer{}, false
 }
 
 func (c *traffic) try(ctx context.Context, api *node, s submission) (a answer, sent time.Time, err error) {

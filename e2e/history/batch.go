@@ -245,7 +245,7 @@ func (x *index) linesHaveTheirJobs() {
 		}
 	}
 	for _, j := range x.Jobs {
-		if j.Batch != "" && lineOf[j.ID] == "" {
+		if j.Batch != "" && lineOf[j.ID] == "" && !x.cancelled[j.Batch] { // else its line may have ended before it was noted
 			x.broken(2, "job %s is of batch %s, and no line's", j.ID, j.Batch)
 		}
 	}

@@ -2,18 +2,19 @@ package history
 
 import "testing"
 
-// batched is a good history with a batch of four lines: two share a call, one is refused by
-// the provider, one never became a job, for the batch was cancelled by then.
+// batched is a good history with a batch of five lines: two share a call, one is refused by
+// the provider, and when the batch was cancelled one was a job and one not yet.
 func batched() History {
 	h := good()
 	h.line("one", "e-line", succeeded, "said")
 	h.line("two", "e-line", succeeded, "said")
 	h.line("wrong", "e-wrong", failed, refused)
 	last := len(h.Jobs) - 1
+	wrong := &h.Executions[len(h.Executions)-1]
 	h.Jobs[last-1].Deduplicated = true
 	h.Jobs[last].Error, h.Jobs[last].Tries = refused, 1
-	wrong := &h.Executions[len(h.Executions)-1]
 	wrong.Fence, wrong.Status, wrong.Error, wrong.Tries, wrong.Finished = 1, failed, refused, 1, at(3)
+	h.line("left", "e-queued", cancelled, "")
 	h.Calls = append(h.Calls,
 		Call{Task: Task{"e-line", 1}, Status: "success"},
 		Call{Task: Task{"e-wrong", 1}, Status: "failure", Class: refused, Try: true, Final: true})
@@ -22,26 +23,27 @@ func batched() History {
 		ProviderCall{Task: Task{"e-wrong", 1}, Start: at(1), End: at(3), Outcome: refused})
 	h.Batches = []Batch{{
 		Name: "monday", Tenant: "acme", Cancelled: true,
-		Lines: []Line{{CustomID: "one"}, {CustomID: "two"}, {CustomID: "wrong", Wrong: true}, {CustomID: "late"}},
+		Lines: []Line{{CustomID: "one"}, {CustomID: "two"}, {CustomID: "wrong", Wrong: true}, {CustomID: "left"}, {CustomID: "late"}},
 	}}
 	h.BatchSubmissions = []Submission{{
 		Key: "monday", Tenant: "acme", API: "api-0", Sent: at(0), Answered: at(0.5), Status: 202, Job: "b-monday",
 	}}
 	h.Kept = []KeptBatch{{
 		ID: "b-monday", Tenant: "acme", Name: "monday", Status: cancelled,
-		Counts: Counts{Total: 4, Succeeded: 2, Failed: 1, Cancelled: 1, Deduplicated: 1},
+		Counts: Counts{Total: 5, Succeeded: 2, Failed: 1, Cancelled: 2, Deduplicated: 1},
 		Results: []Answer{
 			{CustomID: "one", Status: succeeded, Job: "j-one", Outcome: "said"},
 			{CustomID: "two", Status: succeeded, Job: "j-two", Outcome: "said"},
 			{CustomID: "wrong", Status: failed, Job: "j-wrong", Outcome: refused},
+			{CustomID: "left", Status: cancelled, Job: "j-left", Outcome: cancelled},
 			{CustomID: "late", Status: cancelled, Outcome: "batch_cancelled"},
 		},
-		Output: []string{"one", "two"}, Errors: []string{"wrong", "late"},
+		Output: []string{"one", "two"}, Errors: []string{"wrong", "left", "late"},
 	}}
 	h.BatchSightings = []BatchSighting{
 		{Batch: "b-monday", Status: "validating"},
 		{
-			Batch: "b-monday", Status: "in_progress", Counts: Counts{Total: 4, Pending: 1, Live: 2, Succeeded: 1},
+			Batch: "b-monday", Status: "in_progress", Counts: Counts{Total: 5, Pending: 2, Live: 2, Succeeded: 1},
 			Results: []Answer{{CustomID: "one", Status: succeeded, Job: "j-one", Outcome: "said"}},
 		},
 		{Batch: "b-monday", Status: cancelled, Counts: h.Kept[0].Counts, Results: h.Kept[0].Results},
@@ -148,7 +150,7 @@ func TestInvariant2OfBatches(t *testing.T) {
 	t.Parallel()
 	objectsTo(t, batched, 2, []doctored{
 		{"a line is there twice", func(h *History) { h.again(0) }, "line one is in the results twice"},
-		{"a line is counted twice", func(h *History) { h.Kept[0].Counts.Succeeded++ }, "counts {Total:4 Pending:0 Live:0 Succeeded:3"},
+		{"a line is counted twice", func(h *History) { h.Kept[0].Counts.Succeeded++ }, "counts {Total:5 Pending:0 Live:0 Succeeded:3"},
 		{"a line is not counted", func(h *History) { h.Kept[0].Counts.Cancelled = 0 }, "its results list"},
 		{"a line is counted as live", func(h *History) { h.Kept[0].Counts.Live = 1 }, "its results list"},
 		{"a shared answer is not counted", func(h *History) { h.Kept[0].Counts.Deduplicated = 0 }, "counts 0 that were answered by another's call, and 1"},
@@ -160,17 +162,21 @@ func TestInvariant2OfBatches(t *testing.T) {
 		{"an answer changes", func(h *History) { h.BatchSightings[1].Results[0].Outcome = "another" }, "line one was succeeded another"},
 		{"an answer goes", func(h *History) { h.without("one") }, "line one was succeeded said"},
 		{"two lines have one job", func(h *History) { h.Kept[0].Results[1].Job = "j-one" }, "is that of line one and of line two"},
-		{"a line was made a job twice", func(h *History) { h.line("ghost", "e-line", succeeded, "said") }, "job j-ghost is of batch b-monday, and no line's"},
-		{"a line is not what its job is", func(h *History) { h.Jobs[len(h.Jobs)-3].Status = failed }, "line one is succeeded said, its job failed"},
-		{"a line has another reason", func(h *History) { h.Jobs[len(h.Jobs)-1].Error = "timeout_total" }, "its job failed timeout_total"},
+		{"a line was made a job twice", func(h *History) {
+			h.Batches[0].Cancelled = false
+			h.line("ghost", "e-line", succeeded, "said")
+		}, "job j-ghost is of batch b-monday, and no line's"},
+		{"a line is not what its job is", func(h *History) { h.Jobs[len(h.Jobs)-4].Status = failed }, "line one is succeeded said, its job failed"},
+		{"a line has another reason", func(h *History) { h.Jobs[len(h.Jobs)-2].Error = "timeout_total" }, "its job failed timeout_total"},
 	})
 }
 
 func TestInvariant3OfBatches(t *testing.T) {
 	t.Parallel()
 	objectsTo(t, batched, 3, []doctored{
+		{"a line's job is cancelled by nobody", func(h *History) { h.Batches[0].Cancelled = false }, "job j-left is cancelled and nobody asked"},
 		{"a line's job is not there", func(h *History) { h.Kept[0].Results[0].Job = "j-gone" }, "is not there, or another's"},
-		{"a line's job is no line's", func(h *History) { h.Jobs[len(h.Jobs)-3].Batch = "" }, "is not there, or another's"},
+		{"a line's job is no line's", func(h *History) { h.Jobs[len(h.Jobs)-4].Batch = "" }, "is not there, or another's"},
 		{"a line has another answer", func(h *History) { h.Kept[0].Results[0].Outcome = "another" }, "another result than its execution's"},
 	})
 }
@@ -211,7 +217,7 @@ func TestInvariant5OfBatches(t *testing.T) {
 		{"a line fails and was never asked for", func(h *History) {
 			h.Kept[0].Results[0] = Answer{CustomID: "one", Status: failed, Outcome: "input_unreadable"}
 		}, "line one is failed input_unreadable for no reason"},
-		{"a line expires", func(h *History) { h.Kept[0].Results[3].Status = expired }, "line late is expired"},
+		{"a line expires", func(h *History) { h.Kept[0].Results[4].Status = expired }, "line late is expired"},
 		{"a line is refused after a failure that is not final", func(h *History) { h.Calls[len(h.Calls)-1].Final = false }, "failed (bad_request) after 1 tries"},
 	})
 }

@@ -90,7 +90,7 @@ func (x *index) servedByItsExecution(j Job) {
 	}
 	switch j.Status {
 	case cancelled:
-		if !x.Cancels[j.ID] {
+		if !x.Cancels[j.ID] && !x.cancelled[j.Batch] {
 			x.broken(3, "job %s is cancelled and nobody asked for that", j.ID)
 		}
 	case expired:

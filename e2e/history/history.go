@@ -233,6 +233,8 @@ type index struct {
 	calls      map[Task][]Call
 	seen       map[string][]Sighting // by job, in the order of their answers
 	held       map[Task]bool
+	// cancelled are the batches, by id, that their clients cancelled.
+	cancelled  map[string]bool
 	started    []ProviderCall // the provider's calls, as they began
 	violations []Violation
 }
@@ -241,6 +243,10 @@ func newIndex(h History) *index {
 	x := &index{
 		History: h, jobs: map[string]Job{}, executions: map[string]Execution{}, of: map[string][]Job{},
 		calls: map[Task][]Call{}, seen: map[string][]Sighting{}, held: map[Task]bool{}, started: byStart(h.Provider),
+		cancelled: map[string]bool{},
+	}
+	for _, k := range h.Kept {
+		x.cancelled[k.ID] = slices.ContainsFunc(h.Batches, func(b Batch) bool { return b.Name == k.Name && b.Cancelled })
 	}
 	for _, j := range h.Jobs {
 		x.jobs[j.ID] = j
