@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"sync"
-	"sync/atomic"
 
 	"github.com/penstock-dev/penstock/batches"
 	"github.com/penstock-dev/penstock/jobs"
@@ -17,8 +15,8 @@ const (
 	// pageLines and pageBytes are when a page is full; its last line may be longer.
 	pageLines = 2000
 	pageBytes = 1 << 20
-	// share is how many lines of a page one goroutine takes at a time.
-	share = 32
+	// share is how many lines are checked between two chances for others to run.
+	share = 8
 )
 
 // Config says what is read, and how it is checked. All but Panicked is required.
@@ -27,7 +25,7 @@ type Config struct {
 	// Input is the file from Batch.Read on.
 	Input io.Reader
 	// Check says what is wrong with the request of a line, and returns its hash: that is
-	// [jobs.Service.Check]. It is called from several goroutines.
+	// [jobs.Service.Check].
 	Check func(jobs.NewJob) ([32]byte, error)
 	// Panicked is told of a panic in Check. It is a [batches.Problem] of the line.
 	Panicked func(value any, stack []byte)
@@ -155,26 +153,16 @@ type result struct {
 	problem *batches.Problem
 }
 
-// check checks the lines, on all processors, and returns what came of it in their order.
+// check checks the lines and returns what came of it, in their order. It takes one
+// processor and yields it often: others are for those who wait for an answer.
 func (i *Ingest) check() []result {
 	results := make([]result, len(i.lines))
-	var next atomic.Int64
-	var busy sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), (len(i.lines)+share-1)/share) {
-		busy.Go(func() {
-			for {
-				first := int(next.Add(share)) - share
-				if first >= len(i.lines) {
-					return
-				}
-				for n := first; n < min(first+share, len(i.lines)); n++ {
-					results[n].line, results[n].problem = i.checker.check(i.lines[n])
-				}
-				runtime.Gosched() // whoever answers a caller goes first
-			}
-		})
+	for n, l := range i.lines {
+		results[n].line, results[n].problem = i.checker.check(l)
+		if n%share == 0 {
+			runtime.Gosched()
+		}
 	}
-	busy.Wait()
 	return results
 }
 

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 	"time"
 
@@ -58,9 +59,8 @@ const (
 	maxHeld     = 1024
 	leaseAtOnce = 64
 	// maxIngests bounds the inputs that are read in turns, each of which may take 10 MB to
-	// remember the custom ids; maxPages is how many pages of them are checked at once.
+	// remember the custom ids. Their lines are checked on half of the processors.
 	maxIngests = 8
-	maxPages   = 2
 	// maxFeeds is how many batches have bodies of lines in memory, each up to feedBytes;
 	// maxInputs how many keep a chunk of their input.
 	maxFeeds  = 4
@@ -106,8 +106,8 @@ func New(cfg Config) (*Keeper, error) {
 	}
 	return &Keeper{
 		cfg: cfg, wake: make(chan struct{}, 1), turns: make(map[uuid.UUID]*turn),
-		ingests: make(semaphore, maxIngests), pages: make(semaphore, maxPages), feeds: make(semaphore, maxFeeds),
-		inputs: make(semaphore, maxInputs), calls: make(semaphore, maxRequests),
+		ingests: make(semaphore, maxIngests), pages: make(semaphore, max(1, runtime.GOMAXPROCS(0)/2)),
+		feeds: make(semaphore, maxFeeds), inputs: make(semaphore, maxInputs), calls: make(semaphore, maxRequests),
 	}, nil
 }
 
