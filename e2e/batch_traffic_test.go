@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -26,6 +27,8 @@ type order struct {
 	way way
 	// requests are the bodies of its lines.
 	requests []string
+	// blanks are those that a line has besides, in a file.
+	blanks int
 	// after is when it is submitted, cancelAfter when its client changes its mind after
 	// that; zero: never.
 	after, cancelAfter time.Duration
@@ -105,8 +108,9 @@ func (o order) submission(file string) (path, body string) {
 // file is the lines as they are uploaded.
 func (o order) file() string {
 	var b strings.Builder
+	blanks := strings.Repeat(" ", o.blanks)
 	for i, l := range o.Lines {
-		fmt.Fprintf(&b, `{"custom_id":%q,"method":"POST","url":"/v1/chat/completions","body":%s}`+"\n", l.CustomID, o.requests[i])
+		fmt.Fprintf(&b, `{"custom_id":%q,"method":"POST","url":"/v1/chat/completions",%s"body":%s}`+"\n", l.CustomID, blanks, o.requests[i])
 	}
 	return b.String()
 }
@@ -294,7 +298,7 @@ func (f *fleet) customIDs(ctx context.Context, api *node, file, tenant string) (
 	return ids, err
 }
 
-// readLines reads an answer that is lines of JSON, to its end.
+// readLines reads an answer that is lines of JSON as it comes, to its end.
 func readLines[T any](ctx context.Context, f *fleet, api *node, path, tenant string, each func(T)) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+api.addr+path, nil)
 	if err != nil {
@@ -309,18 +313,16 @@ func readLines[T any](ctx context.Context, f *fleet, api *node, path, tenant str
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("GET %s: %s", path, resp.Status)
 	}
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	for text := range bytes.Lines(raw) {
+	for dec := json.NewDecoder(resp.Body); ; {
 		var line T
-		if err := json.Unmarshal(text, &line); err != nil {
+		switch err := dec.Decode(&line); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
 			return fmt.Errorf("GET %s: %w", path, err)
 		}
 		each(line)
 	}
-	return nil
 }
 
 // kept reads all batches of the tenants as they are told of.

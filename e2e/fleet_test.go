@@ -51,7 +51,7 @@ type fleet struct {
 	workers   []*node
 	programs  string
 	simulator string
-	database  string
+	database  string          // empty: its processes alone can read it
 	postgres  *testenv.Server // nil unless it is the fleet's own
 	redis     *testenv.Server
 	client    *http.Client
@@ -66,6 +66,7 @@ type node struct {
 	name     string
 	addr     string
 	program  string
+	args     []string
 	env      []string
 	redis    *testenv.Proxy
 	postgres *testenv.Proxy
@@ -75,7 +76,6 @@ type node struct {
 // startFleet starts a provider and the processes, on stores of their own.
 func startFleet(t *testing.T, s setup) *fleet {
 	t.Helper()
-	dir := t.TempDir()
 	f := &fleet{
 		t: t, programs: s.programs, simulator: freeAddr(t), redis: testenv.RedisServer(t),
 		client: &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
@@ -87,19 +87,41 @@ func startFleet(t *testing.T, s setup) *fleet {
 	} else {
 		f.database = testenv.Postgres(t)
 	}
+	f.configure(s)
+	f.startNodes(s)
+	return f
+}
+
+// startOne starts a provider and an embedded Penstock, which is the fleet's only API.
+func startOne(t *testing.T, s setup) *fleet {
+	t.Helper()
+	f := &fleet{t: t, simulator: freeAddr(t), client: &http.Client{Timeout: 15 * time.Second}}
+	t.Cleanup(f.client.CloseIdleConnections)
+	f.configure(s)
+	addr := freeAddr(t)
+	n := &node{t: t, name: "embedded", addr: addr, program: "api", args: []string{"-embedded"}}
+	n.env = append(f.env, "PENSTOCK_ADDR="+addr, "PENSTOCK_DATA_DIR="+t.TempDir(), "SIM_URL=http://"+f.simulator+"/v1")
+	n.again()
+	ready(t, addr)
+	f.apis = []*node{n}
+	return f
+}
+
+// configure writes what the processes are told, and starts the provider.
+func (f *fleet) configure(s setup) {
+	f.t.Helper()
+	dir := f.t.TempDir()
 	config := filepath.Join(dir, "penstock.yaml")
-	write(t, config, fmt.Sprintf(`
+	write(f.t, config, fmt.Sprintf(`
 providers: {sim: {type: openai, base_url: "${SIM_URL}", api_key: "${SIM_KEY}", concurrency: %d}}
 routes: {default: {targets: [sim/sim-1]}}
 %s`, s.concurrency, s.hooks()))
-	write(t, filepath.Join(dir, "faults.json"), s.faults)
+	write(f.t, filepath.Join(dir, "faults.json"), s.faults)
 	f.env = []string{"PENSTOCK_CONFIG=" + config, "SIM_KEY=" + secret, "PENSTOCK_LOG=json,debug"}
 	if s.webhooks {
 		f.env = append(f.env, "PENSTOCK_SECRET_KEY="+secretA)
 	}
-	start(t, nil, "simulator", "-addr", f.simulator, "-config", filepath.Join(dir, "faults.json"))
-	f.startNodes(s)
-	return f
+	start(f.t, nil, "simulator", "-addr", f.simulator, "-config", filepath.Join(dir, "faults.json"))
 }
 
 // secret is the API key of the simulated provider, which must show nowhere.
@@ -161,7 +183,7 @@ func through(t *testing.T, server string) (*testenv.Proxy, string) {
 // again starts the node's process, at first or after it was killed.
 func (n *node) again() {
 	n.t.Helper()
-	n.process = start(n.t, n.env, n.program)
+	n.process = start(n.t, n.env, n.program, n.args...)
 }
 
 // stop is SIGSTOP: the process is there and does nothing. resume is SIGCONT.
