@@ -96,15 +96,11 @@ func (a *API) getBatch(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	q, err := parseQuery(x)
+	wait, err := waitQuery(x)
 	if err != nil {
 		return err
 	}
-	wait := q.duration("wait")
-	if err := q.err(); err != nil {
-		return err
-	}
-	b, err := a.awaitBatch(x, id, min(wait, maxWait))
+	b, err := a.awaitBatch(x, id, wait)
 	if err != nil {
 		return err
 	}

@@ -15,15 +15,11 @@ func (a *API) get(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	q, err := parseQuery(x)
+	wait, err := waitQuery(x)
 	if err != nil {
 		return err
 	}
-	wait := q.duration("wait")
-	if err := q.err(); err != nil {
-		return err
-	}
-	job, err := a.await(x, id, min(wait, maxWait))
+	job, err := a.await(x, id, wait)
 	if err != nil {
 		return err
 	}

@@ -81,6 +81,16 @@ func parseQuery(x *exchange) (*query, error) {
 	return q, nil
 }
 
+// waitQuery reads a query that may say how long to wait, and nothing else.
+func waitQuery(x *exchange) (time.Duration, error) {
+	q, err := parseQuery(x)
+	if err != nil {
+		return 0, err
+	}
+	wait := q.duration("wait")
+	return min(wait, maxWait), q.err()
+}
+
 // err says all that is wrong, once every known parameter was taken.
 func (q *query) err() error {
 	for _, name := range slices.Sorted(maps.Keys(q.left)) {
