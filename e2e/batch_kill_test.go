@@ -98,14 +98,15 @@ func TestInvariant1KilledWhileABatchIsRead(t *testing.T) {
 			o := drawBatch(rand.New(rand.NewPCG(1, 1)), "read", 400)
 			o.way, o.blanks = uploaded, 64<<10
 			b := r.submits(o)
-			for read := 0; read < deaths(); read++ {
+			read := 0
+			for range deaths() {
 				before := r.sees(b, "reading", func(b toldBatch) bool { return b.Read.Lines > read || b.Status != "validating" })
 				r.dies(victim.on, func() {})
 				after := r.sees(b, "a batch", func(toldBatch) bool { return true })
-				if after.Status != "validating" || after.Read.Lines == 0 || after.Read.Lines >= len(o.Lines) {
+				if read = after.Read.Lines; after.Status != "validating" || read >= len(o.Lines) {
 					t.Fatalf("killed at %+v, and it is %s at %+v: too late to prove anything", before.Read, after.Status, after.Read)
 				}
-				t.Logf("killed when %d lines of %d had been read", after.Read.Lines, len(o.Lines))
+				t.Logf("killed when %d lines of %d had been read", read, len(o.Lines))
 			}
 			r.proves()
 		})
@@ -120,6 +121,7 @@ func TestInvariant1KilledWhileABatchRuns(t *testing.T) {
 			t.Parallel()
 			r := startKilling(t, victim.embedded, setup{concurrency: 20, faults: slow})
 			o := drawBatch(rand.New(rand.NewPCG(1, 2)), "run", 240)
+			o.concurrency = 40 // so that lines are made jobs all the time
 			b := r.submits(o)
 			ended := 0
 			for range deaths() {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,8 @@ type order struct {
 	requests []string
 	// blanks are those that a line has besides, in a file.
 	blanks int
+	// concurrency is how many lines may be jobs at a time; OpenAI knows nothing of it.
+	concurrency int
 	// after is when it is submitted, cancelAfter when its client changes its mind after
 	// that; zero: never.
 	after, cancelAfter time.Duration
@@ -95,14 +98,18 @@ func (o order) submission(file string) (path, body string) {
 		for i, l := range o.Lines {
 			requests[i] = fmt.Sprintf(`{"custom_id":%q,"request":%s}`, l.CustomID, o.requests[i])
 		}
-		return "/v1/job-batches", fmt.Sprintf(`{"priority":"high","metadata":{"name":%q},"requests":[%s]}`,
-			o.Name, strings.Join(requests, ","))
+		return "/v1/job-batches", fmt.Sprintf(`{%s,"requests":[%s]}`, o.options(), strings.Join(requests, ","))
 	case uploaded:
-		return "/v1/job-batches", fmt.Sprintf(`{"priority":"high","metadata":{"name":%q},"input_file_id":%q}`, o.Name, file)
+		return "/v1/job-batches", fmt.Sprintf(`{%s,"input_file_id":%q}`, o.options(), file)
 	default:
 		return "/v1/batches", fmt.Sprintf(
 			`{"endpoint":"/v1/chat/completions","completion_window":"24h","metadata":{"name":%q},"input_file_id":%q}`, o.Name, file)
 	}
+}
+
+// options are what we know of a batch, and OpenAI does not.
+func (o order) options() string {
+	return fmt.Sprintf(`"priority":"high","concurrency":%d,"metadata":{"name":%q}`, cmp.Or(o.concurrency, 2000), o.Name)
 }
 
 // file is the lines as they are uploaded.
