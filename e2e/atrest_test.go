@@ -263,6 +263,16 @@ func (w *written) submit(words, more string, header ...string) told {
 
 func (w *written) get(method, path, body string, header ...string) told {
 	w.t.Helper()
+	a := told{text: w.fetch(method, path, body, header...)}
+	if err := json.Unmarshal([]byte(a.text), &a.job); err != nil {
+		w.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return a
+}
+
+// fetch returns the text of an answer, which must be no refusal.
+func (w *written) fetch(method, path, body string, header ...string) string {
+	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), method, "http://"+w.apis[0].addr+path, strings.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
@@ -279,11 +289,7 @@ func (w *written) get(method, path, body string, header ...string) told {
 	if err != nil || resp.StatusCode >= 300 {
 		w.t.Fatalf("%s %s: %s %s (%v)", method, path, resp.Status, raw, err)
 	}
-	a := told{text: string(raw)}
-	if err := json.Unmarshal(raw, &a.job); err != nil {
-		w.t.Fatalf("%s %s: %v", method, path, err)
-	}
-	return a
+	return string(raw)
 }
 
 // sayAll makes Penstock see a marker everywhere a payload can be: the request,
@@ -300,9 +306,42 @@ func (w *written) sayAll() {
 	if a := w.tell("please break " + marker + "question"); a.Status != "failed" {
 		w.t.Fatalf("the broken job: got %s", a.text)
 	}
+	w.sayInBatch()
 	before := len(w.oracle.calls())
 	w.submit("please wait "+marker+"question", "")
 	eventually(w.t, 20*time.Second, "a call under way", func() bool { return len(w.oracle.calls()) > before })
+}
+
+// sayInBatch has it see a marker in a file of lines, in the batch that is made of it, and in
+// what came of that. The file has more than one chunk, and a name.
+func (w *written) sayInBatch() {
+	w.t.Helper()
+	line := func(id, words string) string {
+		return fmt.Sprintf(`{"custom_id":%q,"method":"POST","url":"/v1/chat/completions","body":{"model":"default","messages":[{"role":"user","content":%q}]}}`+"\n",
+			id, words)
+	}
+	text := line("a", "please answer "+marker+"line "+strings.Repeat("and so on ", 120<<10)) +
+		line("b", "please refuse "+marker+"line") + line("c", "please answer "+marker+"lastline")
+	body, contentType := form(w.t, "lines.jsonl", text)
+	file := w.get(http.MethodPost, "/v1/files", body, "Content-Type", contentType)
+	made := w.get(http.MethodPost, "/v1/job-batches", `{"input_file_id":"`+file.ID+`"}`, "Content-Type", "application/json")
+	var b struct {
+		Status string `json:"status"`
+		Output string `json:"output_file_id"`
+		Errors string `json:"error_file_id"`
+	}
+	ended := w.get(http.MethodGet, "/v1/job-batches/"+made.ID+"?wait=30s", "")
+	if err := json.Unmarshal([]byte(ended.text), &b); err != nil || b.Status != "completed" {
+		w.t.Fatalf("the batch: got %s (%v)", ended.text, err)
+	}
+	for path, words := range map[string]string{
+		"/v1/job-batches/" + made.ID + "/results": marker + "answer", "/v1/files/" + file.ID + "/content": marker + "lastline",
+		"/v1/files/" + b.Output + "/content": marker + "answer", "/v1/files/" + b.Errors + "/content": marker + "detail",
+	} {
+		if got := w.fetch(http.MethodGet, path, ""); !strings.Contains(got, words) {
+			w.t.Errorf("GET %s: got %d bytes, want %s in them", path, len(got), words)
+		}
+	}
 }
 
 // forms is how a word looks in a file or a table: as it is, in hex, and in base64
@@ -328,7 +367,9 @@ func found(kept string, words ...string) []string {
 }
 
 // places is where sayAll says a marker.
-var places = []string{marker + "question", marker + "tool", marker + "answer", marker + "detail", marker + "partial"}
+var places = []string{
+	marker + "question", marker + "tool", marker + "answer", marker + "detail", marker + "partial", marker + "line", marker + "lastline",
+}
 
 const (
 	secretA = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
