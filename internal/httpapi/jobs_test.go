@@ -158,8 +158,11 @@ func TestList(t *testing.T) {
 		"metadata[order]=1842&metadata[a%20b]=%C3%A9": {
 			Metadata: map[string]string{"order": "1842", "a b": "é"}, Limit: 20,
 		},
-		"metadata[a[b]]=x":              {Metadata: map[string]string{"a[b]": "x"}, Limit: 20},
-		"cursor=" + encodeCursor(after): {Before: after, Limit: 20},
+		"batch_id=" + someBatch:                              {Batch: uuid.MustParse(someBatch), Limit: 20},
+		"batch_id=batch_0199f1a27c3e7d4b9a513f0c8e6b2d1a":    {Batch: uuid.MustParse(someBatch), Limit: 20},
+		"batch_id=msgbatch_0199f1a27c3e7d4b9a513f0c8e6b2d1a": {Batch: uuid.MustParse(someBatch), Limit: 20},
+		"metadata[a[b]]=x":                                   {Metadata: map[string]string{"a[b]": "x"}, Limit: 20},
+		"cursor=" + encodeCursor(after):                      {Before: after, Limit: 20},
 	} {
 		t.Run(query, func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +196,8 @@ func TestListRefuses(t *testing.T) {
 		"model=a%00b": `"model"`, "model=%FF": `"model"`, "created_after=yesterday": `"created_after"`,
 		"created_before=2030-01-31": `"created_before"`, "created_after=0001-01-01T00:00:00Z": `"created_after"`,
 		"cursor=abc": `"cursor"`, "cursor=": `"cursor"`, "cursor=" + strings.Repeat("A", 23): `"cursor"`,
-		"batch_id=x": `"batch_id"`, "offset=2&page=3": `"offset" is not a known query parameter here; "page"`,
+		"batch_id=x": `"batch_id"`, "batch_id=": `"batch_id"`, "batch_id=" + uuid.Nil.String(): `"batch_id"`,
+		"batch_id=batch_" + someBatch: `"batch_id"`, "offset=2&page=3": `"offset" is not a known query parameter here; "page"`,
 		"Status=queued": `"Status"`, "metadata=x": `"metadata"`, "metadata[]=x": "metadata", "metadata[a=x": `"metadata[a"`,
 		"metadata[a]=": "metadata", "metadata[a]=%00": "metadata", "metadata[a]=1&metadata[a]=2": "twice",
 		"metadata[" + strings.Repeat("k", 65) + "]=v": "metadata", "metadata[a]=" + strings.Repeat("v", 513): "metadata",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/penstock-dev/penstock/internal/surface"
 	"github.com/penstock-dev/penstock/jobs"
 )
 
@@ -161,14 +162,14 @@ func (q *query) time(name string) time.Time {
 	return t.UTC()
 }
 
-// id takes a parameter that is an id of ours.
+// id takes a parameter that is an id, as any of the surfaces writes it.
 func (q *query) id(name string) uuid.UUID {
 	value, ok := q.take(name)
 	if !ok {
 		return uuid.Nil
 	}
-	id, err := uuid.Parse(value)
-	if err != nil || len(value) != len(id.String()) || id == uuid.Nil {
+	id, err := surface.ParseID(value)
+	if err != nil || id == uuid.Nil {
 		q.fault(name, "must be the id of one")
 	}
 	return id
