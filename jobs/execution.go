@@ -125,6 +125,9 @@ type Outcome struct {
 	// too: when a job has attached that would not degrade, nothing is written and the
 	// store answers [ErrProlonged]. A result of such a run is not copied for later jobs.
 	Degraded bool
+	// Incomplete says that the answer ended at a bound of the request: see
+	// [providers.Incomplete].
+	Incomplete bool
 }
 
 // Rescheduling gives an execution back to be released again.
@@ -197,7 +200,8 @@ const (
 	CallCancelled CallStatus = "cancelled"
 )
 
-// Event is a fact about a job, written with the status it tells of.
+// Event is a fact about a job, written with the status it tells of. Every terminal job
+// has one of [EventType]; one that is a response has another, of [ResponseEventType].
 type Event struct {
 	// ID is a UUIDv7.
 	ID     uuid.UUID
@@ -210,3 +214,27 @@ type Event struct {
 
 // EventType returns the type of the event that tells of a terminal status.
 func EventType(s Status) string { return "job." + string(s) }
+
+// The types of events that tell of the end of a response, in the words of OpenAI's API.
+const (
+	EventResponseCompleted  = "response.completed"
+	EventResponseIncomplete = "response.incomplete"
+	EventResponseFailed     = "response.failed"
+	EventResponseCancelled  = "response.cancelled"
+)
+
+// ResponseEventType returns the type of the event that tells of a response whose job has
+// a terminal status. OpenAI has no word for one that expired: it has failed. incomplete
+// is that of the [Outcome] whose result is the job's.
+func ResponseEventType(s Status, incomplete bool) string {
+	switch {
+	case s == StatusSucceeded && incomplete:
+		return EventResponseIncomplete
+	case s == StatusSucceeded:
+		return EventResponseCompleted
+	case s == StatusCancelled:
+		return EventResponseCancelled
+	default:
+		return EventResponseFailed
+	}
+}

@@ -70,6 +70,9 @@ type Job struct {
 	// Batch is the batch that the job is of; nil: of none. The end of a batch's job is
 	// an event as any other is, of which no deliveries are made.
 	Batch uuid.UUID
+	// Response says that the job is a response of OpenAI's API which is made in the
+	// background: its end is told as one, too, by an event of [ResponseEventType].
+	Response bool
 	// Result is the endpoint's own body; only a succeeded job has one.
 	Result json.RawMessage
 	// Error says why a failed, cancelled or expired job has no result.

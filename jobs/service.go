@@ -135,8 +135,8 @@ func (s *Service) Cancel(ctx context.Context, tenant string, id uuid.UUID) (Job,
 
 // Retry submits the request of a job that has ended again, as a new job with
 // the same endpoint, model, priority, metadata, user, use case, webhook and
-// [OnUnavailable], as ephemeral as it, and with a deadline as far away as the old one's was. A live job
-// is [ErrNotEnded].
+// [OnUnavailable], as ephemeral as it, told as a response if it was, and with a deadline
+// as far away as the old one's was. A live job is [ErrNotEnded].
 func (s *Service) Retry(ctx context.Context, tenant string, id uuid.UUID) (Submitted, error) {
 	job, err := s.store.Job(ctx, tenant, id)
 	if err != nil {
@@ -153,7 +153,7 @@ func (s *Service) Retry(ctx context.Context, tenant string, id uuid.UUID) (Submi
 		Tenant: tenant, Endpoint: request.Endpoint, Request: request.Body, Sample: request.Sample,
 		Priority: job.Priority, Timeout: job.Deadline.Sub(job.CreatedAt), Metadata: job.Metadata, User: job.User,
 		Ephemeral: job.Ephemeral, UseCase: job.UseCase, OnUnavailable: &job.OnUnavailable,
-		Webhook: job.Webhook.URL,
+		Webhook: job.Webhook.URL, Response: job.Response,
 	})
 }
 

@@ -183,7 +183,7 @@ func TestRetry(t *testing.T) {
 	s, _ := newService(t)
 	first := newJob(hello)
 	first.Metadata, first.User, first.Priority, first.Timeout = map[string]string{"k": "v"}, "u", jobs.PriorityHigh, time.Hour
-	first.Sample, first.Batch = 3, uuid.New()
+	first.Sample, first.Batch, first.Response = 3, uuid.New(), true
 	job := mustSubmit(t, s, first)
 	if job.Batch != first.Batch {
 		t.Errorf("batch: got %s, want %s", job.Batch, first.Batch)
@@ -205,6 +205,9 @@ func TestRetry(t *testing.T) {
 	if got.ID == job.ID || got.RequestHash != job.RequestHash || got.Metadata["k"] != "v" || got.User != "u" ||
 		got.Priority != jobs.PriorityHigh || got.Deadline.Sub(got.CreatedAt) != time.Hour || got.Status != jobs.StatusQueued {
 		t.Errorf("got %+v", got)
+	}
+	if !job.Response || !got.Response {
+		t.Errorf("told as a response: got %t, and %t of the retry", job.Response, got.Response)
 	}
 	if got.Batch != uuid.Nil {
 		t.Error("a retry by hand is the batch's")

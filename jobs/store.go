@@ -198,7 +198,8 @@ type ControlStore interface {
 // Submission is a validated job on its way into the store.
 type Submission struct {
 	// Job has ID, Tenant, Endpoint, Model, Priority, Deadline, CreatedAt,
-	// RequestHash, Metadata, User, UseCase, OnUnavailable, Ephemeral and Batch set.
+	// RequestHash, Metadata, User, UseCase, OnUnavailable, Ephemeral, Batch and
+	// Response set.
 	Job     Job
 	Request Request
 	// Execution is the id of the execution to make, if one is made: a UUIDv7.

@@ -76,6 +76,8 @@ type NewJob struct {
 	// Batch is the batch that the job is of; nil: of none. The end of a batch's job is
 	// told to no endpoint.
 	Batch uuid.UUID
+	// Response says that the end is told as that of a response, too: see [Job].
+	Response bool
 	// IdempotencyKey is empty when the caller gave none; Fingerprint is the
 	// SHA-256 of the whole submission.
 	IdempotencyKey string
@@ -172,6 +174,7 @@ func (s *Service) submission(n NewJob, at time.Time) (Submission, error) {
 			ID: newID(), Tenant: n.Tenant, Endpoint: c.request.Endpoint, Model: c.model, Priority: n.Priority,
 			Deadline: deadline, CreatedAt: at, RequestHash: hex.EncodeToString(c.hash[:]), Metadata: n.Metadata, User: n.User,
 			Ephemeral: n.Ephemeral, UseCase: c.useCase, OnUnavailable: c.route.OnUnavailable, Batch: n.Batch,
+			Response: n.Response,
 		},
 		Request:   c.request,
 		Execution: newID(),

@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/penstock-dev/penstock/files"
+	"github.com/penstock-dev/penstock/internal/surface"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
@@ -276,5 +277,29 @@ func TestDocumentHasTheEventOfAJob(t *testing.T) {
 				t.Errorf("%s: %s is not documented", name, field)
 			}
 		}
+	}
+}
+
+// What OpenAI's clients unwrap is what the document says.
+func TestDocumentHasTheEventOfAResponse(t *testing.T) {
+	t.Parallel()
+	doc, err := loadDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := uuid.MustParse(someID)
+	body, err := json.Marshal(delivery.NewEnvelope(uuid.MustParse(someEvent), delivery.ResponseFailed, noon, delivery.NewResponse(id)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var event map[string]any
+	if err := json.Unmarshal(body, &event); err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Components.Schemas["ResponseEvent"].Value.VisitJSON(event, openapi3.EnableJSONSchema2020()); err != nil {
+		t.Errorf("%v\n%s", err, body)
+	}
+	if data, _ := event["data"].(map[string]any); data["id"] != surface.ResponseID(id) {
+		t.Errorf("got %s, want the id %s, as the response is asked for", body, surface.ResponseID(id))
 	}
 }

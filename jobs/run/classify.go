@@ -32,6 +32,7 @@ func (u *run) decide(w jobs.Work, a attempt) decision {
 		u.giveBack(&d, w, a)
 	case a.failure == nil:
 		d.status, d.result = jobs.StatusSucceeded, a.response.Body
+		d.incomplete = providers.Incomplete(w.Endpoint, d.result)
 	default:
 		u.afterFailure(&d, w, a)
 	}

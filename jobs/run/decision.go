@@ -31,6 +31,8 @@ type decision struct {
 	// no job that would not degrade.
 	stopAt   time.Time
 	degraded bool
+	// incomplete says that the answer ended at a bound of the request.
+	incomplete bool
 
 	runAt     time.Time
 	waitingOn jobs.WaitingOn
@@ -44,7 +46,7 @@ type decision struct {
 func (d *decision) outcome() jobs.Outcome {
 	return jobs.Outcome{
 		Task: d.task, Call: d.call, Status: d.status, Result: d.result, Error: d.jobError,
-		Tries: d.tries, At: d.at, StopAt: d.stopAt, Degraded: d.degraded,
+		Tries: d.tries, At: d.at, StopAt: d.stopAt, Degraded: d.degraded, Incomplete: d.incomplete,
 	}
 }
 
@@ -65,7 +67,7 @@ func (d *decision) fail(code, message string) {
 
 // refuse turns a success whose answer the store will not have into a failure.
 func (d *decision) refuse() {
-	d.status, d.result = jobs.StatusFailed, nil
+	d.status, d.result, d.incomplete = jobs.StatusFailed, nil, false
 	d.call.Status, d.call.ErrorClass = jobs.CallFailure, providers.Malformed
 	d.message = "the answer could not be stored"
 	d.jobError = &jobs.JobError{Code: string(providers.Malformed), Message: d.message}

@@ -42,8 +42,7 @@ type liveJob struct {
 	// staleAfter is nil when no other execution's result may answer the job.
 	staleAfter *time.Time
 	ephemeral  bool
-	// webhook says that the job has one of its own, batch that it is of one.
-	webhook, batch bool
+	audience
 }
 
 // leastShare is how many jobs of an execution end in one transaction at least,
@@ -66,7 +65,7 @@ func (s *Store) lockStates(ctx context.Context, t *txn, ids []uuid.UUID) (map[uu
 		LEFT JOIN LATERAL (SELECT r.fence FROM results r WHERE r.execution_id = k.id OFFSET 0) r ON true
 		WHERE q.id IS NOT NULL OR r.fence IS NOT NULL`
 	const live = `
-		SELECT k.id, l.job_id, l.deadline, l.stale_after, l.ephemeral, l.webhook, l.batch
+		SELECT k.id, l.job_id, l.deadline, l.stale_after, l.ephemeral, l.webhook, l.batch, l.response
 		FROM unnest($1::uuid[]) AS k (id)
 		CROSS JOIN LATERAL (
 			SELECT * FROM live_jobs l WHERE l.execution_id = k.id ORDER BY l.job_id LIMIT $2
@@ -83,7 +82,7 @@ func (s *Store) lockStates(ctx context.Context, t *txn, ids []uuid.UUID) (map[uu
 	t.each(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var j liveJob
-		if err := rows.Scan(&id, &j.id, &j.deadline, &j.staleAfter, &j.ephemeral, &j.webhook, &j.batch); err != nil {
+		if err := rows.Scan(&id, &j.id, &j.deadline, &j.staleAfter, &j.ephemeral, &j.webhook, &j.batch, &j.response); err != nil {
 			return err
 		}
 		e := states[id]
@@ -127,6 +126,8 @@ type ending struct {
 	at     time.Time
 	// degraded says that a lesser target brought it.
 	degraded bool
+	// incomplete says that the answer ended at a bound of the request.
+	incomplete bool
 	// provider and model are those of the last call.
 	provider, model string
 	usage           usage
@@ -145,7 +146,7 @@ func (e *ending) ends() []jobEnd {
 		end := jobEnd{
 			job: j.id, execution: e.id, tenant: e.tenant, status: e.status, err: e.err, at: e.at, startedAt: e.startedAt,
 			tries: e.allTries, provider: e.provider, usage: e.usage, pays: j.id == payer,
-			hash: e.hash, staleAfter: j.staleAfter, ephemeral: j.ephemeral, webhook: j.webhook, batch: j.batch,
+			hash: e.hash, staleAfter: j.staleAfter, ephemeral: j.ephemeral, audience: j.audience,
 			degraded: e.degraded && e.status == jobs.StatusSucceeded,
 		}
 		if e.expired(j) {
@@ -266,10 +267,11 @@ func insertResults(t *txn, endings []*ending) {
 	const insert = `
 		INSERT INTO results (execution_id, tenant, hash, fence, status, body, error_code, error_message, provider, model,
 			input_tokens, output_tokens, cached_tokens, reasoning_tokens, tries, cacheable, finished_at, key_id,
-			degraded)
+			degraded, incomplete)
 		SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bytea[], $7::text[],
 			$8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
-			$15::integer[], $16::boolean[], $17::timestamptz[], $18::uuid[], $19::boolean[])`
+			$15::integer[], $16::boolean[], $17::timestamptz[], $18::uuid[], $19::boolean[],
+			$20::boolean[])`
 	t.exec(insert,
 		column(endings, func(e *ending) uuid.UUID { return e.id }),
 		column(endings, func(e *ending) string { return e.tenant }),
@@ -289,7 +291,8 @@ func insertResults(t *txn, endings []*ending) {
 		column(endings, func(e *ending) bool { return e.status == jobs.StatusSucceeded && !e.noStore && !e.degraded }),
 		column(endings, func(e *ending) time.Time { return e.at }),
 		column(endings, func(e *ending) *uuid.UUID { return orNull(e.key) }),
-		column(endings, func(e *ending) bool { return e.degraded }))
+		column(endings, func(e *ending) bool { return e.degraded }),
+		column(endings, func(e *ending) bool { return e.incomplete }))
 }
 
 func errorCode(e *jobs.JobError) *string {

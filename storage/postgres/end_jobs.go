@@ -22,8 +22,7 @@ type jobEnd struct {
 	hash       string
 	staleAfter *time.Time
 	ephemeral  bool
-	// webhook says that the job has one of its own, batch that it is of one.
-	webhook, batch bool
+	audience
 	// startedAt is that of the execution.
 	startedAt *time.Time
 	tries     int
@@ -101,7 +100,7 @@ func endSome(t *txn, ends []jobEnd) {
 		column(ends, func(e jobEnd) *time.Time { return e.answeredAt }),
 		column(ends, func(e jobEnd) bool { return e.degraded }))
 	t.exec(leave, executions, ids)
-	tell(t, ends, func(e jobEnd) (jobs.Event, audience) {
-		return eventOf(e.tenant, e.job, e.status, e.at), audienceOf(e.webhook, e.batch)
-	})
+	tell(t, column(ends, func(e jobEnd) told {
+		return told{tenant: e.tenant, job: e.job, status: e.status, at: e.at, audience: e.audience}
+	}))
 }

@@ -109,7 +109,7 @@ func decideOutcome(o jobs.Outcome, state *executionState) group.Result[finished]
 func endingOf(o jobs.Outcome, state *executionState) *ending {
 	return &ending{
 		executionState: state, by: o.Task.Fence, status: o.Status, body: o.Result, err: o.Error, key: o.KeyID, at: o.At,
-		degraded: o.Degraded,
+		degraded: o.Degraded, incomplete: o.Incomplete,
 		provider: o.Call.Provider, model: o.Call.Model, usage: usageOfCall(o.Call), allTries: state.tries + o.Tries,
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/penstock-dev/penstock/jobs"
-	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
 // jobColumns and jobTables tell a job as it is: how a live one stands is read
@@ -22,7 +21,7 @@ const (
 		j.input_tokens, j.output_tokens, j.cached_tokens, j.reasoning_tokens, (j.cost_usd * 1000000000)::bigint,
 		j.metadata, j.end_user, j.error_code, j.error_message,
 		j.answer_of, j.ephemeral, j.dropped_at, j.on_unavailable, j.degraded, j.use_case,
-		j.webhook_url, j.webhook_endpoint, j.batch_id,
+		j.webhook_url, j.webhook_endpoint, j.batch_id, j.response,
 		r.worker IS NOT NULL OR q.settling, q.visible_at < 'infinity' AND q.visible_at > $1, q.waiting_on,
 		q.tries, q.provider, q.started_at`
 	jobTables = `
@@ -131,7 +130,7 @@ func scanJob(row pgx.CollectableRow, withResult bool) (jobs.Job, error) {
 		&started, &finished, &j.RequestHash, &j.Deduplicated, &j.Cached, &ageMicroseconds, &j.Tries, &j.Provider,
 		&u.input, &u.output, &u.cached, &u.reasoning, &cost, &metadata, &j.User, &code, &message,
 		&answerOf, &j.Ephemeral, &dropped, &j.OnUnavailable, &j.Degraded, &j.UseCase,
-		&webhookURL, &webhookEndpoint, &batch,
+		&webhookURL, &webhookEndpoint, &batch, &j.Response,
 		&l.running, &l.waiting, &l.waitingOn, &l.tries, &l.provider, &l.startedAt,
 	}
 	if withResult {
@@ -236,13 +235,4 @@ func (s *Store) Events(ctx context.Context, tenant string, id uuid.UUID) (events
 		return err
 	})
 	return events, err
-}
-
-// eventOf returns the event that tells of a job's end.
-func eventOf(tenant string, job uuid.UUID, status jobs.Status, at time.Time) jobs.Event {
-	id, err := delivery.NewEventID(at)
-	if err != nil {
-		panic(err) // the system has no randomness
-	}
-	return jobs.Event{ID: id, Tenant: tenant, Job: job, Type: jobs.EventType(status), CreatedAt: at}
 }

@@ -38,8 +38,7 @@ type departure struct {
 	// staleAfter is that of a [liveJob].
 	staleAfter *time.Time
 	ephemeral  bool
-	webhook    bool
-	batch      bool
+	audience
 }
 
 // leave ends the jobs as status says, those of them that still live, and
@@ -68,7 +67,7 @@ func leave(
 		ends = append(ends, jobEnd{
 			job: d.job, execution: d.execution, tenant: d.tenant, status: status, err: why, at: at,
 			startedAt: d.startedAt, tries: d.tries, provider: d.provider, hash: d.hash, staleAfter: d.staleAfter,
-			ephemeral: d.ephemeral, webhook: d.webhook, batch: d.batch, degraded: d.degrades,
+			ephemeral: d.ephemeral, audience: d.audience, degraded: d.degrades,
 		})
 	}
 	if len(ends) == 0 {
@@ -92,7 +91,7 @@ func leave(
 func lockDepartures(ctx context.Context, t *txn, leavers []leaver) ([]departure, error) {
 	const query = `
 		SELECT l.execution_id, l.job_id, l.tenant, q.hash, q.started_at, q.tries, q.provider, q.payer_job_id, q.settling,
-			l.stale_after, l.ephemeral, l.webhook, l.batch, v.degrades
+			l.stale_after, l.ephemeral, l.webhook, l.batch, l.response, v.degrades
 		FROM unnest($1::uuid[], $2::uuid[], $3::boolean[]) WITH ORDINALITY AS v (execution_id, job_id, degrades, n)
 		CROSS JOIN LATERAL (
 			SELECT * FROM live_jobs l WHERE l.execution_id = v.execution_id AND l.job_id = v.job_id OFFSET 0
@@ -105,7 +104,7 @@ func lockDepartures(ctx context.Context, t *txn, leavers []leaver) ([]departure,
 	t.each(func(rows pgx.Rows) error {
 		var d departure
 		err := rows.Scan(&d.execution, &d.job, &d.tenant, &d.hash, &d.startedAt, &d.tries, &d.provider, &d.payer, &d.settling,
-			&d.staleAfter, &d.ephemeral, &d.webhook, &d.batch, &d.degrades)
+			&d.staleAfter, &d.ephemeral, &d.webhook, &d.batch, &d.response, &d.degrades)
 		all = append(all, d)
 		return err
 	}, query, executions, column(leavers, func(l leaver) uuid.UUID { return l.job }),

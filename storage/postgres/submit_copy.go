@@ -34,9 +34,11 @@ func copyResults(ctx context.Context, t *txn, all []*submission) (open []*submis
 		return nil, err
 	}
 	insertDrops(t, copied)
-	tell(t, copied, func(m *submission) (jobs.Event, audience) {
-		return eventOf(m.Job.Tenant, m.Job.ID, jobs.StatusSucceeded, m.Job.CreatedAt), audienceOf(hasWebhook(m.Job), m.Job.Batch != uuid.Nil)
-	})
+	tell(t, column(copied, func(m *submission) told {
+		return told{
+			tenant: m.Job.Tenant, job: m.Job.ID, status: jobs.StatusSucceeded, at: m.Job.CreatedAt, audience: audienceOf(m.Job),
+		}
+	}))
 	return slices.DeleteFunc(slices.Clone(all), func(m *submission) bool { return slices.Contains(copied, m) }), nil
 }
 

@@ -62,21 +62,21 @@ func insertJobs(t *txn, all []jobs.Job) error {
 		INSERT INTO jobs (id, tenant, execution_id, status, endpoint, model, priority, deadline, created_at,
 			finished_at, hash, deduplicated, cached, age_us, provider,
 			input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_usd, metadata, end_user, ephemeral,
-			on_unavailable, use_case, webhook_url, webhook_endpoint, batch_id)
+			on_unavailable, use_case, webhook_url, webhook_endpoint, batch_id, response)
 		SELECT id, tenant, execution_id, status, endpoint, model, priority, deadline, created_at,
 			finished_at, hash, deduplicated, cached, age_us, provider,
 			input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost * 0.000000001,
 			convert_from(metadata, 'UTF8')::jsonb, end_user, ephemeral, on_unavailable, use_case,
-			webhook_url, webhook_endpoint, batch_id
+			webhook_url, webhook_endpoint, batch_id, response
 		FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::smallint[],
 				$8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::boolean[], $13::boolean[],
 				$14::bigint[], $15::text[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[],
 				$20::bigint[], $21::bytea[], $22::text[], $23::boolean[], $24::smallint[], $25::text[],
-				$26::text[], $27::uuid[], $28::uuid[])
+				$26::text[], $27::uuid[], $28::uuid[], $29::boolean[])
 			AS v (id, tenant, execution_id, status, endpoint, model, priority,
 				deadline, created_at, finished_at, hash, deduplicated, cached, age_us, provider,
 				input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, metadata, end_user, ephemeral,
-				on_unavailable, use_case, webhook_url, webhook_endpoint, batch_id)`
+				on_unavailable, use_case, webhook_url, webhook_endpoint, batch_id, response)`
 	metadata := make([][]byte, len(all))
 	for i, j := range all {
 		var err error
@@ -113,16 +113,17 @@ func insertJobs(t *txn, all []jobs.Job) error {
 		column(all, func(j jobs.Job) string { return j.UseCase }),
 		column(all, func(j jobs.Job) *string { return orNull(j.Webhook.URL) }),
 		column(all, func(j jobs.Job) *uuid.UUID { return orNull(j.Webhook.Endpoint) }),
-		column(all, func(j jobs.Job) *uuid.UUID { return orNull(j.Batch) }))
+		column(all, func(j jobs.Job) *uuid.UUID { return orNull(j.Batch) }),
+		column(all, func(j jobs.Job) bool { return j.Response }))
 	return nil
 }
 
 func insertLiveJobs(t *txn, members []*submission) {
 	const insert = `
 		INSERT INTO live_jobs (execution_id, job_id, tenant, priority, deadline, stale_after, ephemeral, on_unavailable,
-			unserved_route, webhook, batch)
+			unserved_route, webhook, batch, response)
 		SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[], $6::timestamptz[],
-			$7::boolean[], $8::smallint[], $9::text[], $10::boolean[], $11::boolean[])`
+			$7::boolean[], $8::smallint[], $9::text[], $10::boolean[], $11::boolean[], $12::boolean[])`
 	t.exec(insert,
 		column(members, func(m *submission) uuid.UUID { return m.Job.ExecutionID }),
 		column(members, func(m *submission) uuid.UUID { return m.Job.ID }),
@@ -133,6 +134,7 @@ func insertLiveJobs(t *txn, members []*submission) {
 		column(members, func(m *submission) bool { return m.Job.Ephemeral }),
 		column(members, func(m *submission) int16 { return int16(m.Job.OnUnavailable) }),
 		column(members, func(m *submission) *string { return orNull(m.UnservedRoute()) }),
-		column(members, func(m *submission) bool { return hasWebhook(m.Job) }),
-		column(members, func(m *submission) bool { return m.Job.Batch != uuid.Nil }))
+		column(members, func(m *submission) bool { return audienceOf(m.Job).webhook }),
+		column(members, func(m *submission) bool { return audienceOf(m.Job).batch }),
+		column(members, func(m *submission) bool { return audienceOf(m.Job).response }))
 }

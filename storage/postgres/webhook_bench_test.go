@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -92,20 +93,14 @@ func BenchmarkDeliveries(b *testing.B) {
 	}
 	sent := body(600)
 	run := func() {
-		var events []jobs.Event
-		for range round {
-			id, err := delivery.NewEventID(time.Now())
-			must(err)
-			events = append(events, jobs.Event{ID: id, Tenant: "acme", Job: sub.Job.ID, Type: delivery.JobSucceeded, CreatedAt: time.Now()})
-		}
-		for len(events) > 0 {
+		ends := slices.Repeat([]told{{tenant: "acme", job: sub.Job.ID, status: jobs.StatusSucceeded, at: time.Now()}}, batch)
+		for range round / batch {
 			timed("made", batch, func() {
 				must(s.write(ctx, "make", func(_ context.Context, t *txn) error {
-					tellEvents(t, toEndpoints, events[:batch], make([]bool, batch))
+					tell(t, ends)
 					return nil
 				}))
 			})
-			events = events[batch:]
 		}
 		for {
 			var due []delivery.Due

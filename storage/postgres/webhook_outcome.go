@@ -10,49 +10,72 @@ import (
 )
 
 // audience is who is told of the end of a job.
-type audience int
-
-const (
-	endpoints audience = iota
-	// ownToo are endpoints and the webhook that the job has itself.
-	ownToo
-	// nobody is told of the jobs of batches.
-	nobody
-)
-
-func audienceOf(ownWebhook, batch bool) audience {
-	switch {
-	case batch:
-		return nobody
-	case ownWebhook:
-		return ownToo
-	default:
-		return endpoints
-	}
+type audience struct {
+	// webhook says that the job has one of its own, which is told beside the endpoints.
+	// batch says that it is of one: then nobody is.
+	webhook, batch bool
+	// response says that its end is told as that of a response, too.
+	response bool
 }
 
-// tell queues the events of jobs that have ended, and the deliveries of those. what
-// returns the event of an item, and who is told of it.
+func audienceOf(j jobs.Job) audience {
+	return audience{webhook: j.Webhook.Endpoint != uuid.Nil, batch: j.Batch != uuid.Nil, response: j.Response}
+}
+
+// told is the end of a job that is told.
+type told struct {
+	tenant string
+	job    uuid.UUID
+	status jobs.Status
+	at     time.Time
+	audience
+}
+
+// event is one that tells of the end of a job. silent says that nobody is told.
+type event struct {
+	jobs.Event
+
+	silent bool
+}
+
+func (e told) event(eventType string) event {
+	id, err := delivery.NewEventID(e.at)
+	if err != nil {
+		panic(err) // the system has no randomness
+	}
+	return event{jobs.Event{ID: id, Tenant: e.tenant, Job: e.job, Type: eventType, CreatedAt: e.at}, e.batch}
+}
+
+// tell queues the events of jobs that have ended, and the deliveries of those.
 //
 // Whoever does so waits for no courier: endpoints are only read. A delivery to one that
 // is disabled or removed meanwhile is swept.
-func tell[T any](t *txn, items []T, what func(item T) (e jobs.Event, to audience)) {
-	var all, withOwn []jobs.Event
-	silent := make([]bool, len(items))
-	for i, item := range items {
-		e, to := what(item)
-		all, silent[i] = append(all, e), to == nobody
-		if to == ownToo {
+func tell(t *txn, ends []told) {
+	var all, withOwn, responses []event
+	for _, end := range ends {
+		e := end.event(jobs.EventType(end.status))
+		all = append(all, e)
+		if end.webhook && !end.batch {
 			withOwn = append(withOwn, e)
 		}
+		if end.response {
+			responses = append(responses, end.event(jobs.ResponseEventType(end.status, false)))
+		}
 	}
-	tellEvents(t, toEndpoints, all, silent)
-	if len(withOwn) > 0 {
-		tellEvents(t, toOwnWebhooks, withOwn, make([]bool, len(withOwn)))
-	}
+	tellEvents(t, asGiven, toEndpoints, all)
+	tellEvents(t, asGiven, toOwnWebhooks, withOwn)
+	tellEvents(t, asAnswered, toEndpoints, responses)
 }
 
-func hasWebhook(j jobs.Job) bool { return j.Webhook.Endpoint != uuid.Nil }
+// The type of the event v: that which it has, or that of a response of which the answer
+// says whether it was completed.
+const (
+	asGiven    = `v.type`
+	asAnswered = `CASE WHEN v.type = '` + jobs.EventResponseCompleted + `' AND (
+			SELECT r.incomplete FROM (SELECT coalesce(j.answer_of, j.execution_id) AS execution_id FROM jobs j WHERE j.id = v.job_id OFFSET 0) j
+			CROSS JOIN LATERAL (SELECT r.incomplete FROM results r WHERE r.execution_id = j.execution_id OFFSET 0) r
+		) THEN '` + jobs.EventResponseIncomplete + `' ELSE v.type END AS type`
+)
 
 // idOfDelivery is [delivery.IDOf] of the event v.id and the endpoint e.id, as b in h.
 const idOfDelivery = `
@@ -91,12 +114,16 @@ const toOwnWebhooks = `made AS MATERIALIZED (` + made + `, j.webhook_url AS url
 		) e` + idOfDelivery + `
 	)`
 
-// tellEvents queues what query makes of the events, of which some may be silent. What goes
-// to a disabled endpoint is skipped.
-func tellEvents(t *txn, query string, events []jobs.Event, silent []bool) {
+// tellEvents queues what query makes of the events, each of the type given. What goes to
+// a disabled endpoint is skipped.
+func tellEvents(t *txn, ofType, query string, events []event) {
+	if len(events) == 0 {
+		return
+	}
 	t.exec(`
 		WITH v AS MATERIALIZED (
-			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $7::boolean[])
+			SELECT v.id, v.job_id, v.tenant, `+ofType+`, v.at, v.silent
+			FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $7::boolean[])
 				AS v (id, job_id, tenant, type, at, silent)
 		), `+query+`, skipped AS (
 			INSERT INTO deliveries (id, tenant, endpoint_id, event_id, job_id, type, url, status, trigger, attempts, step, thin,
@@ -108,10 +135,11 @@ func tellEvents(t *txn, query string, events []jobs.Event, silent []bool) {
 			thin, due_at, first_due_at, created_at)
 		SELECT id, tenant, endpoint_id, event_id, job_id, type, url, 'event', false, 0, 0, false, due_at, due_at, at
 		FROM made WHERE disabled = ''`,
-		column(events, func(e jobs.Event) uuid.UUID { return e.ID }),
-		column(events, func(e jobs.Event) uuid.UUID { return e.Job }),
-		column(events, func(e jobs.Event) string { return e.Tenant }),
-		column(events, func(e jobs.Event) string { return e.Type }),
-		column(events, func(e jobs.Event) time.Time { return e.CreatedAt }),
-		delivery.DefaultSchedule[0].Microseconds(), silent)
+		column(events, func(e event) uuid.UUID { return e.ID }),
+		column(events, func(e event) uuid.UUID { return e.Job }),
+		column(events, func(e event) string { return e.Tenant }),
+		column(events, func(e event) string { return e.Type }),
+		column(events, func(e event) time.Time { return e.CreatedAt }),
+		delivery.DefaultSchedule[0].Microseconds(),
+		column(events, func(e event) bool { return e.silent }))
 }

@@ -30,7 +30,7 @@ func copyFresh(ctx context.Context, t *statements, sub jobs.Submission) (jobs.Su
 	if err := insertDrop(ctx, t, j, j.FinishedAt); err != nil {
 		return jobs.Submitted{}, false, err
 	}
-	if err := insertEvent(ctx, t, j); err != nil {
+	if err := insertEvents(ctx, t, j); err != nil {
 		return jobs.Submitted{}, false, err
 	}
 	j, err = jobByID(ctx, t, j.Tenant, j.ID)

@@ -9,16 +9,33 @@ import (
 	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
-// insertEvent tells of the job's end, and makes the deliveries of that unless it is a
-// batch's.
-func insertEvent(ctx context.Context, t *statements, j jobs.Job) error {
+// insertEvents tells of the job's end, and of that of a response if the job is one. The
+// webhook that a job has itself is told of the first alone.
+func insertEvents(ctx context.Context, t *statements, j jobs.Job) error {
+	if err := insertEvent(ctx, t, j, jobs.EventType(j.Status)); err != nil || !j.Response {
+		return err
+	}
+	var incomplete bool
+	_, err := found(t.row(ctx, `
+		SELECT r.incomplete FROM jobs j JOIN results r ON r.execution_id = coalesce(j.answer_of, j.execution_id)
+		WHERE j.id = ?`, id(j.ID)).Scan(&incomplete))
+	if err != nil {
+		return err
+	}
+	j.Webhook = jobs.Webhook{}
+	return insertEvent(ctx, t, j, jobs.ResponseEventType(j.Status, incomplete))
+}
+
+// insertEvent keeps an event of the job, and makes the deliveries of that unless the job
+// is a batch's.
+func insertEvent(ctx context.Context, t *statements, j jobs.Job, eventType string) error {
 	event, err := delivery.NewEventID(j.FinishedAt)
 	if err != nil {
 		return err
 	}
 	f := fact{
 		Event: delivery.Event{
-			ID: event, Tenant: j.Tenant, Type: jobs.EventType(j.Status), CreatedAt: j.FinishedAt, Trigger: delivery.TriggerEvent,
+			ID: event, Tenant: j.Tenant, Type: eventType, CreatedAt: j.FinishedAt, Trigger: delivery.TriggerEvent,
 		},
 		job: j.ID, metadata: j.Metadata, webhook: j.Webhook,
 	}

@@ -89,7 +89,7 @@ func (e execution) endJob(ctx context.Context, t *statements, job uuid.UUID, how
 			answer_of = ?9, cached = ?9 IS NOT NULL, age = CASE WHEN ?9 IS NULL THEN 0 ELSE max(created_at - ?10, 0) END,
 			degraded = ?11
 		WHERE id = ?12 AND status = 'queued'
-		RETURNING metadata, webhook_url, webhook_endpoint, batch_id`,
+		RETURNING metadata, webhook_url, webhook_endpoint, batch_id, response`,
 		string(how.status), how.at, e.tries, cmp.Or(stale.provider, e.provider), amount(how.cost),
 		how.failure.Code, how.failure.Message, e.startedAt, stale.execution, stale.finishedAt, how.degraded, id(job)), &told))
 	if err != nil {
@@ -107,13 +107,13 @@ func (e execution) endJob(ctx context.Context, t *statements, job uuid.UUID, how
 	if !queued {
 		return nil // it had ended, and that was told
 	}
-	return insertEvent(ctx, t, told)
+	return insertEvents(ctx, t, told)
 }
 
 // scanTold reads what decides who is told of a job's end.
 func scanTold(row scanner, j *jobs.Job) error {
 	var metadata, endpoint, batch []byte
-	if err := row.Scan(&metadata, &j.Webhook.URL, &endpoint, &batch); err != nil {
+	if err := row.Scan(&metadata, &j.Webhook.URL, &endpoint, &batch, &j.Response); err != nil {
 		return err
 	}
 	copy(j.Webhook.Endpoint[:], endpoint)

@@ -82,7 +82,7 @@ const (
 			r.worker IS NOT NULL OR coalesce(q.settling, 0), coalesce(q.visible_at, 0), coalesce(q.waiting_on, ''),
 			res.input_tokens, res.output_tokens, res.cached_tokens, res.reasoning_tokens,
 			coalesce(res.error_code, j.error_code), coalesce(res.error_message, j.error_message), j.answer_of, j.ephemeral, j.dropped_at,
-			j.on_unavailable, j.degraded, j.use_case, j.webhook_url, j.webhook_endpoint, j.batch_id, `
+			j.on_unavailable, j.degraded, j.use_case, j.webhook_url, j.webhook_endpoint, j.batch_id, j.response, `
 	selectJobTail = `
 		FROM jobs j
 		LEFT JOIN queue q ON j.status = 'queued' AND q.id = j.execution_id
@@ -107,7 +107,7 @@ func scanJob(row scanner) (jobs.Job, error) {
 		&j.RequestHash, &j.Deduplicated, &j.Cached, &ageMicros, &cost, &metadata, &j.User, &finished,
 		&j.Tries, &j.Provider, &started, &running, &visibleAt, &waitingOn,
 		&tokens.input, &tokens.output, &tokens.cached, &tokens.reasoning, &failure.Code, &failure.Message, &answerOf, &j.Ephemeral, &dropped,
-		&j.OnUnavailable, &j.Degraded, &j.UseCase, &j.Webhook.URL, &webhook, &batch,
+		&j.OnUnavailable, &j.Degraded, &j.UseCase, &j.Webhook.URL, &webhook, &batch, &j.Response,
 		&result)
 	if err != nil {
 		return jobs.Job{}, err

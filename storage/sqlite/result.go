@@ -21,6 +21,8 @@ type result struct {
 	at int64
 	// degraded says that a lesser target brought it.
 	degraded bool
+	// incomplete says that the answer ended at a bound of the request.
+	incomplete bool
 }
 
 // end is how the execution's jobs end by it.
@@ -31,7 +33,7 @@ func (r result) end() end {
 func resultOf(e execution, o jobs.Outcome) result {
 	r := result{
 		fence: e.fence, status: o.Status, body: o.Result, key: o.KeyID, model: o.Call.Model,
-		usage: usageOf(o.Call.Usage), at: micros(o.At), degraded: o.Degraded,
+		usage: usageOf(o.Call.Usage), at: micros(o.At), degraded: o.Degraded, incomplete: o.Incomplete,
 	}
 	if o.Error != nil {
 		r.error = *o.Error
@@ -58,9 +60,9 @@ func insertResult(ctx context.Context, t *statements, e execution, r result) err
 	_, err := t.exec(ctx, `
 		INSERT INTO results (execution_id, tenant, hash, fence, status, body, error_code, error_message, provider, model,
 			input_tokens, output_tokens, cached_tokens, reasoning_tokens, tries, cacheable, finished_at, key_id,
-			degraded)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			degraded, incomplete)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id(e.id), e.tenant, e.hash, r.fence, string(r.status), r.body, r.error.Code, r.error.Message, e.provider, r.model,
-		r.usage.input, r.usage.output, r.usage.cached, r.usage.reasoning, e.tries, cacheable, r.at, idOrNull(r.key), r.degraded)
+		r.usage.input, r.usage.output, r.usage.cached, r.usage.reasoning, e.tries, cacheable, r.at, idOrNull(r.key), r.degraded, r.incomplete)
 	return err
 }

@@ -79,12 +79,12 @@ func insertJob(ctx context.Context, t *statements, j jobs.Job) error {
 	_, err = t.exec(ctx, `
 		INSERT INTO jobs (id, tenant, execution_id, status, endpoint, model, priority, deadline, created_at,
 			finished_at, hash, deduplicated, cached, age, tries, provider, cost_usd, metadata, end_user, ephemeral,
-			on_unavailable, use_case, webhook_url, webhook_endpoint, batch_id)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			on_unavailable, use_case, webhook_url, webhook_endpoint, batch_id, response)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id(j.ID), j.Tenant, id(j.ExecutionID), string(j.Status), j.Endpoint, j.Model, int(j.Priority), micros(j.Deadline),
 		micros(j.CreatedAt), micros(j.FinishedAt), j.RequestHash, j.Deduplicated, j.Cached, j.Age.Microseconds(),
 		j.Tries, j.Provider, amount(j.CostUSD), metadata, j.User, j.Ephemeral, int(j.OnUnavailable), j.UseCase,
-		j.Webhook.URL, idOrNull(j.Webhook.Endpoint), idOrNull(j.Batch))
+		j.Webhook.URL, idOrNull(j.Webhook.Endpoint), idOrNull(j.Batch), j.Response)
 	return err
 }
 

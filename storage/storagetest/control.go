@@ -166,6 +166,7 @@ func RunInterrupted(t *testing.T, open func(t *testing.T, chunk int) jobs.Store)
 		{"cancelling meanwhile ends each job once", settlingIsCancelled},
 		{"a repeated finish goes on", repeatedFinishGoesOn},
 		{"what is settled is as degraded as the rest", settlesDegraded},
+		{"what is settled is as incomplete as the rest", settlesIncomplete},
 	}, func(t *testing.T) jobs.Store {
 		t.Helper()
 		return open(t, 2)
@@ -174,12 +175,12 @@ func RunInterrupted(t *testing.T, open func(t *testing.T, chunk int) jobs.Store)
 
 // interrupted runs an execution of five jobs, in the order of their ids, and
 // finishes two of them.
-func (f *fixture) interrupted() ([]uuid.UUID, jobs.Outcome) {
+func (f *fixture) interrupted(edits ...edit) ([]uuid.UUID, jobs.Outcome) {
 	f.t.Helper()
-	first, work, _ := f.running("a")
+	first, work, _ := f.running("a", edits...)
 	ids := []uuid.UUID{first.ID}
 	for range 4 {
-		ids = append(ids, f.submit("a").Job.ID)
+		ids = append(ids, f.submit("a", edits...).Job.ID)
 	}
 	o := f.success(work, f.at(time.Minute))
 	if _, err := f.store.Finish(f.t.Context(), o); err == nil {
@@ -281,4 +282,13 @@ func repeatedFinishGoesOn(f *fixture) {
 		f.ended(id, jobs.StatusSucceeded)
 	}
 	f.drain()
+}
+
+func settlesIncomplete(f *fixture) {
+	f.incomplete = true
+	ids, _ := f.interrupted(asResponse)
+	f.sameIDs(f.settle(), ids[2:]...)
+	for _, id := range ids {
+		f.ended(id, jobs.StatusSucceeded)
+	}
 }

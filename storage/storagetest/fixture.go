@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,6 +30,8 @@ type fixture struct {
 	store jobs.Store
 	// now is the time of submissions; all others are given relative to it.
 	now time.Time
+	// incomplete says that answers end at a bound of their request.
+	incomplete bool
 }
 
 func newFixture(t *testing.T, store jobs.Store) *fixture {
@@ -178,20 +181,37 @@ func (f *fixture) endedOf(tenant string, id uuid.UUID, want jobs.Status) jobs.Jo
 	return j
 }
 
-// toldOf asserts that a terminal job has one event, written with its status.
+// toldOf asserts that a terminal job has one event, written with its status, and another
+// of its kind if it is a response.
 func (f *fixture) toldOf(j jobs.Job) {
 	f.t.Helper()
+	types := []string{jobs.EventType(j.Status)}
+	if j.Response {
+		types = append(types, jobs.ResponseEventType(j.Status, f.incomplete))
+	}
 	events := f.events(j.Tenant, j.ID)
-	if len(events) != 1 {
-		f.t.Fatalf("job %s, %s: got events %+v, want one", j.ID, j.Status, events)
+	if len(events) != len(types) {
+		f.t.Fatalf("job %s, %s: got events %+v, want %q", j.ID, j.Status, events, types)
 	}
-	e := events[0]
-	want := jobs.Event{
-		ID: e.ID, Tenant: j.Tenant, Job: j.ID, Type: jobs.EventType(j.Status), CreatedAt: j.FinishedAt,
+	for _, e := range events {
+		want := jobs.Event{ID: e.ID, Tenant: j.Tenant, Job: j.ID, Type: e.Type, CreatedAt: j.FinishedAt}
+		if e != want || e.ID.Version() != 7 {
+			f.t.Fatalf("event: got %+v, want %+v with a UUIDv7", e, want)
+		}
 	}
-	if e != want || e.ID.Version() != 7 {
-		f.t.Fatalf("event: got %+v, want %+v with a UUIDv7", e, want)
+	for _, want := range types {
+		f.eventOf(events, want)
 	}
+}
+
+// eventOf returns the one event of that type.
+func (f *fixture) eventOf(events []jobs.Event, eventType string) jobs.Event {
+	f.t.Helper()
+	of := slices.DeleteFunc(slices.Clone(events), func(e jobs.Event) bool { return e.Type != eventType })
+	if len(of) != 1 {
+		f.t.Fatalf("events: got %+v, want one %s", events, eventType)
+	}
+	return of[0]
 }
 
 // ready lists what may be released at the given time, once what is due by then
@@ -331,6 +351,7 @@ const answer = `{"object":"chat.completion",  "z":1, "a":"é\u00e9", "n":1234567
 func (f *fixture) success(w jobs.Work, at time.Time) jobs.Outcome {
 	return jobs.Outcome{
 		Task: w.Task, Call: f.callOf(w), Status: jobs.StatusSucceeded, Result: json.RawMessage(answer), At: at,
+		Incomplete: f.incomplete,
 	}
 }
 

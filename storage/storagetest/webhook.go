@@ -37,6 +37,7 @@ func RunWebhooks(t *testing.T, open func(t *testing.T) WebhookStore) {
 	}{
 		{"endpoint", endpointRules()},
 		{"end", endRules()},
+		{"response", responseRules()},
 		{"lease", leaseRules()},
 		{"due", dueRules()},
 		{"record", recordRules()},

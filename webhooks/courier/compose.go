@@ -30,8 +30,11 @@ func (c composer) told(d delivery.Due) ([]byte, error) {
 }
 
 // ended returns the body of a job's event, with the job's result if there is one that
-// may be sent.
+// may be sent. That of a response has its id alone, as with OpenAI.
 func (c composer) ended(d delivery.Due, j jobs.Job, result bool) ([]byte, error) {
+	if delivery.OfResponse(d.Type) {
+		return encode(delivery.NewEnvelope(d.Event, d.Type, d.CreatedAt, delivery.NewResponse(j.ID)))
+	}
 	about := c.about(j)
 	if result {
 		about = withResult(about, j)

@@ -121,3 +121,20 @@ func TestAnEventOfNoJobTellsItsData(t *testing.T) {
 		t.Errorf("got %s, %v", got, err)
 	}
 }
+
+// OpenAI's clients ask for the response by its id: nothing else is told of it, whatever
+// the endpoint wants to be sent along.
+func TestAnEventOfAResponseHasItsIDAlone(t *testing.T) {
+	t.Parallel()
+	j := jobs.Job{
+		ID: uuid.MustParse("01900000-0000-7000-8000-000000000001"), Status: jobs.StatusSucceeded, Result: json.RawMessage(`{}`),
+		Metadata: map[string]string{"k": "v"},
+	}
+	d := delivery.Due{Delivery: delivery.Delivery{Event: uuid.UUID{9}, Type: delivery.ResponseIncomplete, CreatedAt: noon, Job: j.ID}}
+	got, err := newComposer("x", jobs.Retention{}).ended(d, j, true)
+	want := `{"id":"evt_09000000-0000-0000-0000-000000000000","object":"event","type":"response.incomplete","created_at":1772366400,` +
+		`"data":{"id":"resp_01900000000070008000000000000001"}}`
+	if err != nil || string(got) != want {
+		t.Errorf("got %s, %v", got, err)
+	}
+}

@@ -3,9 +3,11 @@ package delivery
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,8 +15,9 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 )
 
-// The types of events. Those of jobs are written with the job's end; the others tell
-// of Penstock itself.
+// The types of events. Those of jobs and of responses are written with the job's end,
+// those of batches with the batch's; the others tell of Penstock itself. What is told of
+// batches and of responses is told as OpenAI does, for its clients.
 const (
 	JobSucceeded = "job.succeeded"
 	JobFailed    = "job.failed"
@@ -25,6 +28,11 @@ const (
 	BatchFailed    = "batch.failed"
 	BatchExpired   = "batch.expired"
 	BatchCancelled = "batch.cancelled"
+
+	ResponseCompleted  = jobs.EventResponseCompleted
+	ResponseIncomplete = jobs.EventResponseIncomplete
+	ResponseFailed     = jobs.EventResponseFailed
+	ResponseCancelled  = jobs.EventResponseCancelled
 
 	EndpointFailing  = "endpoint.failing"
 	EndpointDisabled = "endpoint.disabled"
@@ -40,17 +48,21 @@ const (
 func Types() []string {
 	return []string{
 		JobSucceeded, JobFailed, JobCancelled, JobExpired,
-		BatchCompleted, BatchFailed, BatchExpired, BatchCancelled, EndpointFailing, EndpointDisabled, LaneOpened, LaneClosed,
+		BatchCompleted, BatchFailed, BatchExpired, BatchCancelled,
+		ResponseCompleted, ResponseIncomplete, ResponseFailed, ResponseCancelled,
+		EndpointFailing, EndpointDisabled, LaneOpened, LaneClosed,
 	}
 }
 
 // Envelope is the body of a message: the same bytes at each attempt.
 type Envelope struct {
-	ID        string    `json:"id"`
-	Object    string    `json:"object"`
-	Type      string    `json:"type"`
-	CreatedAt time.Time `json:"created_at"`
-	Data      any       `json:"data"`
+	ID     string `json:"id"`
+	Object string `json:"object"`
+	Type   string `json:"type"`
+	// CreatedAt is a time, RFC 3339, and of what is told as OpenAI does the seconds since
+	// 1970.
+	CreatedAt any `json:"created_at"`
+	Data      any `json:"data"`
 }
 
 // EventID is how a body names its event.
@@ -81,8 +93,23 @@ func IDOf(event, endpoint uuid.UUID) uuid.UUID {
 
 // NewEnvelope returns the envelope of an event.
 func NewEnvelope(id uuid.UUID, eventType string, created time.Time, data any) Envelope {
-	return Envelope{ID: EventID(id), Object: "event", Type: eventType, CreatedAt: created.UTC(), Data: data}
+	e := Envelope{ID: EventID(id), Object: "event", Type: eventType, CreatedAt: created.UTC(), Data: data}
+	if strings.HasPrefix(eventType, "batch.") || OfResponse(eventType) {
+		e.CreatedAt = created.Unix()
+	}
+	return e
 }
+
+// OfResponse reports whether events of the type tell of a response.
+func OfResponse(eventType string) bool { return strings.HasPrefix(eventType, "response.") }
+
+// Response is what an event tells of a response.
+type Response struct {
+	ID string `json:"id"`
+}
+
+// NewResponse names the response that a job is, as OpenAI's clients know it.
+func NewResponse(job uuid.UUID) Response { return Response{ID: "resp_" + hex.EncodeToString(job[:])} }
 
 // Job is what an event tells of a job. It is thin: the answer itself is to be had at
 // ResultURL, unless the endpoint wants it sent along.

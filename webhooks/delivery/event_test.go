@@ -89,3 +89,24 @@ func TestAnEventIDHasTheTimeOfItsEvent(t *testing.T) {
 		t.Errorf("deliveries of %s: got %s and %s", id, a, b)
 	}
 }
+
+// What OpenAI's clients unwrap has its time in seconds, and is as small as it gets.
+func TestWhatIsToldAsOpenAIDoesHasItsTimeInSeconds(t *testing.T) {
+	t.Parallel()
+	id, at := uuid.MustParse("01900000-0000-7000-8000-000000000001"), time.Unix(1, 999_999_999)
+	for _, eventType := range delivery.Types() {
+		want := `"1970-01-01T00:00:01.999999999Z"`
+		if kind, _, _ := strings.Cut(eventType, "."); kind == "batch" || kind == "response" {
+			want = `1`
+		}
+		want = `{"id":"evt_01900000-0000-7000-8000-000000000001","object":"event","type":"` + eventType + `","created_at":` + want +
+			`,"data":{"id":"resp_01900000000070008000000000000001"}}`
+		got, err := json.Marshal(delivery.NewEnvelope(id, eventType, at, delivery.NewResponse(id)))
+		if err != nil || string(got) != want {
+			t.Errorf("got %s, error %v, want %s", got, err, want)
+		}
+		if _, ok, err := delivery.Thin(got); ok || err != nil {
+			t.Errorf("%s: got %t, %v, want that it cannot be made smaller", got, ok, err)
+		}
+	}
+}

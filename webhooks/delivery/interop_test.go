@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -51,8 +50,11 @@ func officials(t *testing.T) []official {
 		t.Fatal(err)
 	}
 	large := bytes.Replace(event, []byte(`¿1?`), bytes.Repeat([]byte("¿1?"), 50_000), 1)
-	openAI := fmt.Appendf(nil, `{"id":%q,"object":"event","created_at":%d,"type":"response.completed","data":{"id":"resp_1"}}`,
-		officialID, time.Now().Unix())
+	openAI, err := json.Marshal(delivery.NewEnvelope(
+		uuid.MustParse(officialID[len("evt_"):]), delivery.ResponseCompleted, time.Now(), delivery.NewResponse(job.ID)))
+	if err != nil {
+		t.Fatal(err)
+	}
 
 	var found []official
 	for _, c := range []struct {

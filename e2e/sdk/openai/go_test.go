@@ -54,7 +54,7 @@ func TestGo(t *testing.T) {
 	c := client(s.URL)
 	for name, test := range map[string]func(*testing.T, openai.Client){
 		"models": goModels, "chat": goChat, "embeddings": goEmbeddings, "responses": goResponses, "background": goBackground,
-		"resume": goResume, "files": goFiles, "batches": goBatches, "errors": goErrors, "abort": goAbort,
+		"resume": goResume, "files": goFiles, "batches": goBatches, "errors": goErrors, "abort": goAbort, "webhooks": goWebhooks,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,7 +10,7 @@ import (
 func TestNode(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t)
-	for _, program := range []string{"answers.test.mjs", "responses.test.mjs", "batches.test.mjs"} {
+	for _, program := range []string{"answers.test.mjs", "responses.test.mjs", "batches.test.mjs", "webhooks.test.mjs"} {
 		t.Run(program, func(t *testing.T) {
 			t.Parallel()
 			sdktest.Node(t, program, map[string]string{"BASE_URL": s.URL + "/v1"})

@@ -60,11 +60,12 @@ func (s *Surface) respondLater(x *exchange, q request) error {
 }
 
 // responseJob is the job of a response. One in the background has the priority and the
-// time of any job: that is how it is told from others later.
+// time of any job, which is how it is told from others later; its end is told to webhook
+// endpoints as that of a response.
 func (s *Surface) responseJob(x *exchange, q request) jobs.NewJob {
 	n := q.job(x.caller.Tenant)
 	if q.background {
-		n.Priority = jobs.PriorityNormal
+		n.Priority, n.Response = jobs.PriorityNormal, true
 	} else {
 		n.Timeout = s.cfg.Timeout
 	}
