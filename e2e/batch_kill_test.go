@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // startKilling starts a Penstock whose processes are killed: an API and a worker, or one
@@ -136,6 +138,46 @@ func TestInvariant1KilledWhileABatchRuns(t *testing.T) {
 			r.proves()
 		})
 	}
+}
+
+// Invariant 1 for a batch whose lines are being made jobs: the worker is killed between
+// the jobs and the note of whose they are, and no line is made another job.
+func TestInvariant1KilledWhileLinesBecomeJobs(t *testing.T) {
+	t.Parallel()
+	r := startKilling(t, false, setup{concurrency: 40, faults: slow})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	db, err := pgx.Connect(ctx, r.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(context.WithoutCancel(ctx))
+	made := func(b knownBatch) (jobs, noted int) {
+		t.Helper()
+		const sql = `SELECT (SELECT count(*) FROM jobs WHERE batch_id = $1),
+			(SELECT count(*) FROM batch_lines WHERE batch_id = $1 AND job_id IS NOT NULL)`
+		if err := db.QueryRow(ctx, sql, b.id).Scan(&jobs, &noted); err != nil {
+			t.Fatal(err)
+		}
+		return jobs, noted
+	}
+	const lines = 120
+	draws := rand.New(rand.NewPCG(1, 5))
+	for try, hits := 0, 0; hits < deaths(); try++ {
+		b := r.submits(drawBatch(draws, "fed-"+strconv.Itoa(try), lines))
+		jobs, noted := made(b)
+		for jobs == noted && noted < lines {
+			jobs, noted = made(b)
+		}
+		r.dies("worker", func() { jobs, noted = made(b) })
+		t.Logf("killed with %d jobs, of which %d were known to be lines", jobs, noted)
+		if jobs > noted {
+			hits++
+		} else if try-hits == 5 {
+			t.Fatal("too late again and again to prove anything")
+		}
+	}
+	r.proves()
 }
 
 // Invariant 1 for a client that reads while a batch runs: the API is killed, and the
