@@ -178,12 +178,15 @@ func (c *traffic) insistBatch(ctx context.Context, o order) {
 	}
 }
 
-// request makes one request, and notes it in to.
+// request makes one request, and notes it in to. An answer that is lost is none.
 func (c *traffic) request(
 	ctx context.Context, api *node, to *[]history.Submission, key, tenant, path, body string, header ...string,
 ) (answer, error) {
 	try := history.Submission{Key: key, Tenant: tenant, API: api.name, Sent: time.Now()}
 	a, err := c.f.ask(ctx, api, http.MethodPost, path, body, append(header, "Penstock-Tenant", tenant)...)
+	if c.loses != nil && c.loses(key) {
+		err = errors.New("the answer was lost")
+	}
 	if try.Answered = time.Now(); err == nil {
 		try.Status, try.Code, try.RetryAfter, try.Job = a.status, a.code, a.retryAfter, plain(a.ID)
 	}

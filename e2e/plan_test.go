@@ -79,7 +79,7 @@ func (s strike) String() string {
 // newPlan draws the schedule of a round.
 func newPlan(seed uint64, faults ...string) plan {
 	p := plan{
-		seed: seed, faults: faults, jobs: 2000, batches: 6, lines: 300, concurrency: 40, hurry: 1, patience: 100 * time.Second,
+		seed: seed, faults: faults, jobs: 2000, batches: 4, lines: 200, concurrency: 40, hurry: 1, patience: 150 * time.Second,
 		provider: `{"latency": "600ms", "sigma": 0.8, "per_token": "5ms", "retry_after": "1",
 			"errors": {"rate_limited": 0.02, "server_error": 0.02, "connection": 0.01, "truncated": 0.01, "overloaded": 0.01}}`,
 	}

@@ -32,6 +32,9 @@ type traffic struct {
 	again   map[string]bool // jobs that were retried
 	// batches are the accepted ones.
 	batches []knownBatch
+	// loses reports whether the answer to a request for a batch, or for its file, is lost on
+	// its way; nil: none is.
+	loses func(key string) bool
 	turn    int
 	// errands are what goes on by itself, such as cancelling.
 	errands sync.WaitGroup
