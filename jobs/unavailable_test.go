@@ -1,18 +1,18 @@
 package jobs_test
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/jobs/queue/queuetest"
 	"github.com/penstock-dev/penstock/storage/sqlite"
+	"github.com/penstock-dev/penstock/storage/sqlite/sqlitetest"
 )
 
 // TestAJobWantsWhatItSaysElseWhatItsRouteSays, and a retry of it the same.
 func TestAJobWantsWhatItSaysElseWhatItsRouteSays(t *testing.T) {
 	t.Parallel()
-	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "p.db")})
+	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: sqlitetest.File(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

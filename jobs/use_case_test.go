@@ -4,7 +4,6 @@ import (
 	"errors"
 	"maps"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,13 +11,14 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/jobs/queue/queuetest"
 	"github.com/penstock-dev/penstock/storage/sqlite"
+	"github.com/penstock-dev/penstock/storage/sqlite/sqlitetest"
 )
 
 // TestAJobIsForWhatItSaysElseForWhatItsRouteSays, and a retry of it for the same. What
 // is not configured is refused with what is.
 func TestAJobIsForWhatItSaysElseForWhatItsRouteSays(t *testing.T) {
 	t.Parallel()
-	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "p.db")})
+	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: sqlitetest.File(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

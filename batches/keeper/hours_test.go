@@ -1,6 +1,6 @@
 //go:build !race
 
-// Hours of virtual time, which take minutes with the race detector.
+// Much virtual time, which takes minutes with the race detector.
 
 package keeper_test
 
@@ -17,6 +17,10 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
+
+// aWhile is long beside every clock of the parts that run: what is to happen by itself
+// happens in it.
+const aWhile = 5 * time.Minute
 
 // Every line ends with an answer or a last reason, and a retry runs only those again that
 // have none.
@@ -53,7 +57,7 @@ func TestTransientErrorsAndRetry(t *testing.T) {
 		}
 
 		s.answer = func(string, int) error { return nil }
-		time.Sleep(time.Hour)
+		time.Sleep(aWhile)
 		_, n, err := s.batches.Retry(t.Context(), "acme", b.ID)
 		s.must(err)
 		again := s.ended(b)
@@ -90,7 +94,7 @@ func TestCancel(t *testing.T) {
 		if b.Counts.Succeeded < 20 || b.Counts.Succeeded+b.Counts.Cancelled != 300 {
 			t.Errorf("got %+v", b.Counts)
 		}
-		time.Sleep(time.Hour)
+		time.Sleep(aWhile)
 		s.nothingBegan(at.Add(2*time.Second), time.Now())
 		never := 0
 		for id, a := range s.answers(b) {
@@ -119,7 +123,7 @@ func TestPauseAndResume(t *testing.T) {
 		s.must(err)
 		at := time.Now()
 		b = s.until(b, "at rest", func(b batches.Batch) bool { return b.Counts.Live == 0 })
-		time.Sleep(time.Hour)
+		time.Sleep(aWhile)
 		s.nothingBegan(at.Add(2*time.Second), time.Now())
 		still := s.look(b)
 		if still.Counts != b.Counts || still.Counts.Ended()+still.Counts.Pending != 150 || !still.Paused || !still.ETA(time.Now()).IsZero() {
@@ -190,7 +194,7 @@ func TestAStrayJobIsCancelledWithItsBatch(t *testing.T) {
 		if b.Status != batches.StatusCancelled || b.Counts.Cancelled != 40 {
 			t.Errorf("got %s with %+v", b.Status, b.Counts)
 		}
-		time.Sleep(time.Hour)
+		time.Sleep(aWhile)
 		by, _ := s.called()
 		delete(by, "p0") // that of the other batch
 		if j, err := s.jobs.Job(t.Context(), "acme", busy.Job.ID); err != nil || !j.Status.Terminal() || len(by) != 1 {
@@ -237,7 +241,7 @@ func TestAnInputThatIsAway(t *testing.T) {
 				return s.open(ctx, b)
 			}
 		})
-		never := s.create(lines(3, "m"), func(n *batches.New) { n.Window, n.Metadata = "10m", map[string]string{"file": "never"} })
+		never := s.create(lines(3, "m"), func(n *batches.New) { n.Window, n.Metadata = "3m", map[string]string{"file": "never"} })
 		b := s.ended(s.create(lines(3, "m")))
 		if b.Counts.Succeeded != 3 || b.EndedAt.Sub(back) > time.Minute {
 			t.Errorf("got %+v %v after it was back", b.Counts, b.EndedAt.Sub(back))

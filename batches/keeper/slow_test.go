@@ -74,7 +74,7 @@ func TestACancelInTrouble(t *testing.T) {
 		time.Sleep(55 * time.Second) // its rests are up to 30 s by now
 		s.cancelledAtOnce(b)
 		at := time.Now()
-		time.Sleep(3 * time.Minute)
+		time.Sleep(2 * time.Minute)
 		s.nothingBegan(at, time.Now())
 	})
 }
@@ -129,7 +129,7 @@ func TestAPausedBatchIsHeldByNobody(t *testing.T) {
 		s.took = 3 * time.Second
 		var held atomic.Int64
 		s.keep(func(c *keeper.Config, _ *cut) { c.Observer.Held = func(n int) { held.Store(int64(n)) } })
-		b := s.create(lines(50, "m"), func(n *batches.New) { n.Window = "1h" })
+		b := s.create(lines(50, "m"), func(n *batches.New) { n.Window = "5m" })
 		s.until(b, "under way", func(b batches.Batch) bool { return b.Counts.Ended() >= 20 })
 		_, err := s.batches.Pause(s.t.Context(), "acme", b.ID)
 		s.must(err)

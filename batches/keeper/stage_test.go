@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +24,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs/run"
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/storage/sqlite"
+	"github.com/penstock-dev/penstock/storage/sqlite/sqlitetest"
 )
 
 // stage is a process with all real parts but the queue and the provider, in a bubble; its
@@ -59,7 +59,7 @@ func newStage(t *testing.T, places int) *stage {
 		answer: func(string, int) error { return nil },
 	}
 	var err error
-	s.store, err = sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "p.db"), Relaxed: true})
+	s.store, err = sqlite.Open(t.Context(), sqlite.Config{Path: sqlitetest.File(t), Relaxed: true})
 	s.must(err)
 	target := []jobs.Target{{Provider: "sim", Model: "m"}}
 	catalog := jobs.NewCatalog([]jobs.Route{

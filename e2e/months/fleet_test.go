@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,6 +19,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs/run"
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/storage/sqlite"
+	"github.com/penstock-dev/penstock/storage/sqlite/sqlitetest"
 	"github.com/penstock-dev/penstock/storage/storagetest"
 )
 
@@ -99,7 +99,7 @@ var errCut = jobs.Unavailable(errors.New("cut off"))
 func newFleet(t *testing.T, p plan) *fleet {
 	t.Helper()
 	f := &fleet{
-		t: t, plan: p, begun: time.Now(), path: filepath.Join(t.TempDir(), "p.db"), queue: queuetest.New(),
+		t: t, plan: p, begun: time.Now(), path: sqlitetest.File(t), queue: queuetest.New(),
 		quiet: make(chan struct{}, 1), seen: history.History{Cancels: map[string]bool{}}, hopeless: map[string]bool{},
 	}
 	var err error

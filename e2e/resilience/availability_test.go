@@ -17,7 +17,7 @@ var availability = scenario{
 		t.Helper()
 		months, length := 20, 30*day
 		if short {
-			months, length = 2, 5*day
+			months, length = 1, 5*day
 		}
 		var rows []row
 		for n := 1; n <= len(rates); n++ {

@@ -56,7 +56,7 @@ var degrades = scenario{
 		t.Helper()
 		length := 20 * time.Minute
 		if short {
-			length = 8 * time.Minute
+			length = 6 * time.Minute
 		}
 		s := setting{seed: 1, providers: []provider{usual("a"), usual("b")}, arrivals: halves(arrivals(length, time.Second/2))}
 		calm := quantile(play(t, s, plain).answered("b/m"), 0.999)

@@ -18,7 +18,7 @@ var failover = scenario{
 		t.Helper()
 		outages := 20
 		if short {
-			outages = 9
+			outages = 5
 		}
 		active := failovers(t, outages, penstock, jobs.ActiveActive)
 		passive := failovers(t, outages, penstock, jobs.ActivePassive)

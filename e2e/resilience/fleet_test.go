@@ -2,7 +2,6 @@ package resilience
 
 import (
 	"context"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/penstock-dev/penstock/providers/latency"
 	"github.com/penstock-dev/penstock/providers/tokens"
 	"github.com/penstock-dev/penstock/storage/sqlite"
+	"github.com/penstock-dev/penstock/storage/sqlite/sqlitetest"
 )
 
 // route is the route over all providers, in their order; tenant asks for all.
@@ -67,7 +67,7 @@ func runPenstock(t *testing.T, w *world) {
 func newFleet(t *testing.T, w *world) *fleet {
 	t.Helper()
 	f := &fleet{
-		t: t, w: w, path: filepath.Join(t.TempDir(), "p.db"), queue: queuetest.New(), redis: embedredis.Start(),
+		t: t, w: w, path: sqlitetest.File(t), queue: queuetest.New(), redis: embedredis.Start(),
 		tokens: &estimates{Estimator: tokens.New(), w: w}, latencies: latencies{latency.NewFleet(latency.Config{})},
 	}
 	if w.slowly {

@@ -24,7 +24,7 @@ var hedging = scenario{
 		t.Helper()
 		length := 30 * time.Minute
 		if short {
-			length = 6 * time.Minute
+			length = 5 * time.Minute
 		}
 		a, b := usual("a"), usual("b")
 		for _, p := range []*provider{&a, &b} {

@@ -16,7 +16,7 @@ var outage = scenario{
 		t.Helper()
 		from, to := 2*time.Minute, 86*time.Minute
 		if short {
-			to = 22 * time.Minute
+			to = 17 * time.Minute
 		}
 		a, b := usual("a"), usual("b")
 		a.incidents = []incident{{from: from, to: to, mode: failing}}

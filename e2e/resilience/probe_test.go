@@ -17,7 +17,7 @@ var probes = scenario{
 		t.Helper()
 		length := 40 * time.Minute
 		if short {
-			length = 20 * time.Minute
+			length = 13 * time.Minute
 		}
 		// What was called when it began to hang has given up by then.
 		const from, noticed = 5 * time.Minute, 8 * time.Minute

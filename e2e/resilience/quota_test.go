@@ -16,7 +16,7 @@ var requestQuota = scenario{
 		t.Helper()
 		length := 30 * time.Minute
 		if short {
-			length = 6 * time.Minute
+			length = 4 * time.Minute
 		}
 		const perMinute = 60
 		a := usual("a")

@@ -15,7 +15,7 @@ var firstTries = scenario{
 		t.Helper()
 		length := 90 * time.Minute
 		if short {
-			length = 10 * time.Minute
+			length = 5 * time.Minute
 		}
 		a, b := usual("a"), usual("b")
 		a.errors, b.errors = 0.2, 0.2

@@ -57,7 +57,10 @@ func startParts(t *testing.T, dir string, file File) (p *parts, stop func()) {
 // same of 10,000 lines.
 func TestSimBatch(t *testing.T) {
 	t.Parallel()
-	const n = 500
+	n := 500
+	if testing.Short() {
+		n = 150
+	}
 	faults := writeFile(t, `{
 		"latency": "1s", "sigma": 0.5, "output_tokens": {"min": 2, "max": 4},
 		"errors": {"server_error": 0.1, "truncated": 0.1}

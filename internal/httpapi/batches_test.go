@@ -6,7 +6,6 @@ import (
 	"errors"
 	"iter"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/storage/sqlite"
+	"github.com/penstock-dev/penstock/storage/sqlite/sqlitetest"
 )
 
 // batching are Batches that answer what they have, and remember what they were asked.
@@ -134,7 +134,7 @@ func ended() batches.Batch {
 // spool keeps files in SQLite.
 func spool(t *testing.T) *files.Service {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "files.db"), Relaxed: true})
+	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: sqlitetest.File(t), Relaxed: true})
 	if err != nil {
 		t.Fatal(err)
 	}

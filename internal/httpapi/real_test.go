@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/storage/sqlite"
+	"github.com/penstock-dev/penstock/storage/sqlite/sqlitetest"
 )
 
 // These tests go through the API to the real service and a real store.
@@ -50,7 +50,7 @@ type realHarness struct {
 
 func startReal(t *testing.T) *realHarness {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "jobs.db")})
+	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: sqlitetest.File(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,6 +19,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs/run"
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/storage/sqlite"
+	"github.com/penstock-dev/penstock/storage/sqlite/sqlitetest"
 	"github.com/penstock-dev/penstock/storage/storagetest"
 )
 
@@ -58,7 +58,7 @@ type process struct {
 
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "p.db"), Relaxed: true})
+	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: sqlitetest.File(t), Relaxed: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +21,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs/run"
 	"github.com/penstock-dev/penstock/providers"
 	"github.com/penstock-dev/penstock/storage/sqlite"
+	"github.com/penstock-dev/penstock/storage/sqlite/sqlitetest"
 )
 
 // stage is a process with all real parts but the queue and the provider, whose
@@ -52,7 +52,7 @@ type begun struct {
 // route has a target and a lesser one.
 func newStage(t *testing.T, places int, changes ...func(*dispatch.Config)) *stage {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "p.db"), Relaxed: true})
+	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: sqlitetest.File(t), Relaxed: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/penstock-dev/penstock/jobs/live"
 	"github.com/penstock-dev/penstock/jobs/queue/queuetest"
 	"github.com/penstock-dev/penstock/storage/sqlite"
+	"github.com/penstock-dev/penstock/storage/sqlite/sqlitetest"
 )
 
 // rig is a worker's relay, an API's hub and follower, and a store to run jobs
@@ -37,7 +37,7 @@ func inBubble(t *testing.T, do func(*rig)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		store, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "jobs.db"), Relaxed: true})
+		store, err := sqlite.Open(t.Context(), sqlite.Config{Path: sqlitetest.File(t), Relaxed: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -132,7 +132,10 @@ func TestSimOutputTokensPerMinute(t *testing.T) {
 				var s sent
 				var mu sync.Mutex
 				random := rand.New(rand.NewPCG(3, 4))
-				const d = 20 * time.Minute
+				d := 20 * time.Minute
+				if testing.Short() {
+					d = 10 * time.Minute
+				}
 				g.demand(12, d, func(int) (lane.Ask, lane.Result, time.Duration) {
 					mu.Lock()
 					defer mu.Unlock()
@@ -185,6 +188,9 @@ func TestSimTheThresholdIsTheLanesOwn(t *testing.T) {
 		{"fails 3 %, then always", 0.03, 1, 2000, 6},
 		{"fails 20 %, then 80 %", 0.2, 0.8, 1000, 100},
 	} {
+		if testing.Short() {
+			c.calls /= 2
+		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, lane.Config{}, func(g *rig) {

@@ -12,33 +12,7 @@ import (
 	"github.com/penstock-dev/penstock/batches"
 	"github.com/penstock-dev/penstock/files"
 	"github.com/penstock-dev/penstock/jobs"
-	"github.com/penstock-dev/penstock/storage/storagetest"
-	"github.com/penstock-dev/penstock/storage/tenantkey"
-	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
-
-// A sealed store of batches is one.
-func TestBatches(t *testing.T) {
-	t.Parallel()
-	storagetest.RunBatches(t, func(t *testing.T) storagetest.BatchStore {
-		t.Helper()
-		r := newRig(t, 1)
-		type (
-			sealedJobs  = jobs.Store
-			sealedHooks = delivery.Store
-			sealedLines = batches.Store
-			keys        = tenantkey.Store
-			inputs      = files.Store
-		)
-		return struct {
-			sealedJobs
-			keys
-			inputs
-			sealedHooks
-			sealedLines
-		}{r.store, r.below, r.below, r.store.Webhooks(r.below), r.store.Batches(r.below)}
-	})
-}
 
 // batch keeps a batch of one line each of the jobs, which have ended.
 func (r *rig) batch(list ...jobs.Job) uuid.UUID {

@@ -12,7 +12,6 @@ import (
 	"github.com/penstock-dev/penstock/files"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/storage/sealed"
-	"github.com/penstock-dev/penstock/storage/storagetest"
 )
 
 // sealedFiles is a store of jobs and files, both sealed.
@@ -22,16 +21,6 @@ type sealedFiles struct {
 }
 
 type fileStore = sealed.Files
-
-// A sealed store of files is one.
-func TestFiles(t *testing.T) {
-	t.Parallel()
-	storagetest.RunFiles(t, func(t *testing.T) storagetest.FileStore {
-		t.Helper()
-		r := newRig(t, 1)
-		return sealedFiles{r.store, r.files()}
-	})
-}
 
 // upload keeps a chunk of a new file of acme's.
 func (r *rig) upload(content string) uuid.UUID {

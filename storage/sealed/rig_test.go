@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/penstock-dev/penstock/storage/sealed"
 	"github.com/penstock-dev/penstock/storage/sealed/sealedtest"
 	"github.com/penstock-dev/penstock/storage/sqlite"
+	"github.com/penstock-dev/penstock/storage/sqlite/sqlitetest"
 )
 
 const (
@@ -37,7 +37,7 @@ type rig struct {
 // none: it keeps in plain.
 func newRig(t *testing.T, secrets ...byte) *rig {
 	t.Helper()
-	below, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "p.db"), Relaxed: true})
+	below, err := sqlite.Open(t.Context(), sqlite.Config{Path: sqlitetest.File(t), Relaxed: true})
 	if err != nil {
 		t.Fatal(err)
 	}

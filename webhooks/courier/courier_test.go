@@ -44,30 +44,6 @@ func TestWhatIsDueIsDeliveredAtOnce(t *testing.T) {
 	})
 }
 
-// Retries stop silently (convoy #1667), retries capped by the queue's default (convoy
-// #2696): all of the schedule is done, each at its time.
-func TestEachStepOfTheScheduleIsDoneAtItsTime(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		e := r.store.endpoint(delivery.Endpoint{URL: "http://hooks.example.com/a"})
-		c := r.start(sends(func(context.Context, delivery.Message) delivery.Attempt { return bad }), seldom)
-		id := r.store.tell(e, 1)[0]
-		c.Wake()
-		time.Sleep(6 * 24 * time.Hour)
-		d, attempts := r.store.delivery(id)
-		if d.Status != delivery.StatusFailed || len(attempts) != 12 {
-			t.Fatalf("got %s after %d attempts, want it failed after 12", d.Status, len(attempts))
-		}
-		for i, a := range attempts[1:] {
-			got, want := a.At.Sub(attempts[i].At.Add(attempts[i].Latency)), delivery.DefaultSchedule[i+1]
-			if got < want || got > want+want/5+20*time.Millisecond {
-				t.Errorf("attempt %d began %v after the one before it, want %v and a fifth more at most", i+2, got, want)
-			}
-		}
-	})
-}
-
 // An attempt that was made and an event that was told are no more than one each, however
 // often the answers of the store are lost.
 func TestAStoreWhoseAnswersAreLostCostsAttemptsAndNothingElse(t *testing.T) {

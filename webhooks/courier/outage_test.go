@@ -21,56 +21,6 @@ import (
 	"github.com/penstock-dev/penstock/webhooks/delivery"
 )
 
-// A receiver is down for three days and then back: it gets all that happened, the oldest
-// first, and not all at once. No delivery has used up its schedule meanwhile.
-func TestAReceiverThatWasDownForThreeDaysGetsEverythingInOrder(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r, s := newRig(t), newSightings()
-		e := r.store.endpoint(delivery.Endpoint{URL: url("a"), Concurrency: 1})
-		began := time.Now()
-		down := 72 * time.Hour
-		c := r.start(s.see(0, func(context.Context, delivery.Message) delivery.Attempt {
-			if time.Since(began) < down {
-				return dead
-			}
-			return good
-		}), seldom)
-		var ids []string
-		for time.Since(began) < down+time.Hour {
-			ids = append(ids, r.store.tell(e, 1)[0].String())
-			c.Wake()
-			time.Sleep(3 * time.Minute)
-		}
-		if n := r.store.count(); n[delivery.StatusDelivered] != len(ids) {
-			t.Fatalf("got %v of %d, want all delivered within an hour", n, len(ids))
-		}
-		var got []string
-		var at []time.Time
-		for _, seen := range s.seen() {
-			if seen.at.Sub(began) >= down {
-				got, at = append(got, seen.id), append(at, seen.at)
-			}
-		}
-		// The last attempts before the return have left a few behind that failed.
-		if !slices.Equal(got, ids) {
-			t.Errorf("got %d attempts after the return, want each of %d once, the oldest first", len(got), len(ids))
-		}
-		for i, a := range at[1:] {
-			since := a.Sub(at[0])
-			if gap, want := a.Sub(at[i]), rampFirst>>(at[i].Sub(at[0])/rampStep); since < 30*time.Second && gap < want {
-				t.Fatalf("%v after the return two attempts were %v apart, want %v", since, gap, want)
-			}
-		}
-		if first := len(slices.DeleteFunc(slices.Clone(at), func(a time.Time) bool { return a.Sub(at[0]) >= 10*time.Second })); first < 12 || first > 16 {
-			t.Errorf("%d attempts in the first ten seconds, want some 15", first)
-		}
-		if facts := r.told(); !slices.Equal(facts, []string{"opened", "failing", "closed"}) {
-			t.Errorf("observers were told %v", facts)
-		}
-	})
-}
-
 // An open breaker uses up no step: what is the oldest has been probed with for hours, and
 // still has its schedule before it.
 func TestAnOpenBreakerUsesUpNoStep(t *testing.T) {
@@ -337,35 +287,6 @@ func (p picky) Record(ctx context.Context, records []delivery.Record) error {
 		return p.err
 	}
 	return p.store.Record(ctx, records)
-}
-
-// A body that cannot be written keeps no other from being, and its delivery ends.
-func TestABodyThatCannotBeWrittenHoldsNoOtherUp(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r, s := newRig(t), newSightings()
-		e := r.store.endpoint(delivery.Endpoint{URL: url("a")})
-		ids := r.store.tell(e, 20)
-		r.store.pending[ids[3]].Data = json.RawMessage(`{"lane":`) // no JSON
-		r.store.pending[ids[5]].Data, r.store.pending[ids[5]].Job = nil, uuid.New()
-		r.store.pending[ids[7]].Lost = true
-		c := r.start(s.see(0, func(context.Context, delivery.Message) delivery.Attempt { return good }), seldom)
-		c.Wake()
-		time.Sleep(time.Second)
-		if d, _ := r.store.delivery(ids[7]); d.Status != delivery.StatusFailed {
-			t.Errorf("what can be read by nobody is %s, want it failed", d.Status)
-		}
-		if n := r.store.count(); n[delivery.StatusDelivered] != 17 || n[delivery.StatusPending] != 2 {
-			t.Errorf("got %v, want all delivered that have a body", n)
-		}
-		time.Sleep(6 * 24 * time.Hour)
-		if n := r.store.count(); n[delivery.StatusFailed] != 3 {
-			t.Errorf("got %v, want three failed in the end", n)
-		}
-		if n := len(s.seen()); n != 17 {
-			t.Errorf("%d were sent, want 17", n)
-		}
-	})
 }
 
 // A courier that stops begins nothing, records what was under way, and gives up what it

@@ -164,66 +164,6 @@ func TestLimitsHoldOverTheFleet(t *testing.T) {
 	})
 }
 
-// Poison retry loop (outpost #663): an event that cannot be delivered ends, and good ones
-// do not wait for it.
-func TestAPoisonEventEndsAmidGoodOnes(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r, s := newRig(t), newSightings()
-		e := r.store.endpoint(delivery.Endpoint{URL: url("a")})
-		poison := r.store.tell(e, 1)[0]
-		c := r.start(s.see(0, func(_ context.Context, m delivery.Message) delivery.Attempt {
-			if m.ID == poison.String() {
-				return bad
-			}
-			return good
-		}), seldom)
-		for range 6 * 24 {
-			r.store.tell(e, 1)
-			c.Wake()
-			time.Sleep(time.Hour)
-		}
-		d, attempts := r.store.delivery(poison)
-		if d.Status != delivery.StatusFailed || len(attempts) != 12 {
-			t.Errorf("the poison event is %s after %d attempts, want it failed after 12", d.Status, len(attempts))
-		}
-		if n := r.store.count(); n[delivery.StatusDelivered] != 6*24 {
-			t.Errorf("got %v, want the good ones delivered", n)
-		}
-		if facts := r.told(); len(facts) != 0 {
-			t.Errorf("got %v, want the breaker left alone", facts)
-		}
-	})
-}
-
-// When the endpoint comes back, and the event that has waited longest is one that it
-// cannot take, the others are delivered all the same.
-func TestAPoisonEventDoesNotKeepTheBreakerOpen(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r, s := newRig(t), newSightings()
-		e := r.store.endpoint(delivery.Endpoint{URL: url("a")})
-		began := time.Now()
-		poison := r.store.tell(e, 1)[0]
-		time.Sleep(time.Second)
-		r.store.tell(e, 20)
-		r.start(s.see(0, func(_ context.Context, m delivery.Message) delivery.Attempt {
-			if m.ID == poison.String() || time.Since(began) < 2*time.Hour {
-				return bad
-			}
-			return good
-		}), seldom)
-		time.Sleep(2*time.Hour + 40*time.Minute)
-		if n := r.store.count(); n[delivery.StatusDelivered] != 20 {
-			t.Errorf("got %v, want all but one delivered soon after the endpoint is back", n)
-		}
-		time.Sleep(6 * 24 * time.Hour)
-		if n := r.store.count(); n[delivery.StatusFailed] != 1 || n[delivery.StatusPending] != 0 {
-			t.Errorf("got %v, want the poison event failed in the end", n)
-		}
-	})
-}
-
 // A 3 s Redis outage kills retrying (outpost #881), a Redis restart leaves workers in
 // limbo (svix #1844): no wake-up ever comes, and nothing depends on one.
 func TestLostSignalsCostAPollInterval(t *testing.T) {
