@@ -2,15 +2,22 @@ package openai
 
 import (
 	"encoding/json"
+	"strings"
+	"unicode/utf8"
 )
 
 // live tells the pieces of an answer as they arrive, as far as it is sure what the answer
-// will be like: the text of its first message. They are those of a provider's own
-// Responses, or chunks of the chat completion that the request was translated to.
+// will be like: what is before its first message, and the text that this begins with. They
+// are those of a provider's own Responses, or chunks of the chat completion that the
+// request was translated to. A piece that has no place in the order of events is not
+// told, and none after it: pieces are a preview of the answer.
 type live struct {
 	script *script
-	part   *part
-	item   out
+	// items is how many were told, message the last of them if that is one, and part the
+	// text of it that was begun.
+	items   int
+	message *out
+	part    *part
 	// over says that no more can be told before the whole answer is there.
 	over bool
 }
@@ -26,104 +33,112 @@ type nativePiece struct {
 }
 
 // add takes the next piece.
-func (l *live) add(data json.RawMessage) error {
-	if l.over {
-		return nil
-	}
+func (l *live) add(data json.RawMessage) {
 	var native nativePiece
-	if err := json.Unmarshal(data, &native); err != nil {
-		return err
-	}
-	if native.Type != "" {
-		return l.native(native)
-	}
 	var piece struct {
 		ID string `json:"id"`
 		chunk
 	}
-	if err := json.Unmarshal(data, &piece); err != nil {
-		return err
+	switch {
+	case l.over:
+	case json.Unmarshal(data, &native) != nil:
+		l.over = true
+	case native.Type != "":
+		l.over = !l.native(native)
+	case json.Unmarshal(data, &piece) != nil:
+		l.over = true
+	default:
+		l.over = !l.chunk(piece.ID, piece.chunk)
 	}
-	l.chunk(piece.ID, piece.chunk)
-	return nil
 }
 
-// chunk tells the text of a chunk. Whatever else there is may come in another order in
-// the answer.
-func (l *live) chunk(id string, piece chunk) {
+// chunk tells the text of a chunk, which is what the answer begins with: what there is
+// beside it comes after. ok is false when it cannot be told.
+func (l *live) chunk(id string, piece chunk) (ok bool) {
 	for _, choice := range piece.Choices {
-		if choice.Index != 0 {
-			continue
-		}
-		if len(choice.Delta.ToolCalls) > 0 || choice.Delta.Refusal != "" {
-			l.over = true
-			return
-		}
 		text := textOf(choice.Delta.Content)
-		if text == "" {
+		if choice.Index != 0 || text == "" {
 			continue
+		}
+		if l.part == nil && l.message != nil {
+			return false
 		}
 		if l.part == nil {
-			l.item = l.script.add(0, object{
+			l.begin(object{
 				{"id", quote("msg_" + id)},
 				{"type", quote("message")},
 				{"status", quote(responseInProgress)},
 				{"role", quote("assistant")},
 				{"content", json.RawMessage("[]")},
 			})
-			l.part = l.item.begin(0, object{
+			l.part = l.message.begin(0, object{
 				{"type", quote("output_text")}, {"text", quote("")}, {"annotations", json.RawMessage("[]")}, {"logprobs", json.RawMessage("[]")},
 			})
 		}
-		l.part.say(text)
+		if !l.say(text) {
+			return false
+		}
 	}
+	return true
+}
+
+// begin begins the first message.
+func (l *live) begin(raw object) {
+	l.message = new(l.script.add(l.items, raw))
+	l.items++
+}
+
+// say tells more of the text. Half a character, as some servers cut an answer (RFC 8259,
+// section 7), is not to be told alone.
+func (l *live) say(text string) (ok bool) {
+	if strings.ContainsRune(text, utf8.RuneError) {
+		return false
+	}
+	l.part.say(text)
+	return true
 }
 
 // native tells what a provider's event says. Items that are no messages are told as they
-// are done, and what follows the first message with the whole answer.
-func (l *live) native(e nativePiece) error {
+// are done, and what follows the text of the first message with the whole answer.
+func (l *live) native(e nativePiece) (ok bool) {
 	switch e.Type {
 	case "response.output_item.added", "response.output_item.done":
 		return l.nativeItem(e)
 	case "response.content_part.added":
 		return l.nativePart(e)
 	case "response.output_text.delta":
-		if l.part == nil || l.part.member != "text" || l.item.index != e.OutputIndex || l.part.index != e.ContentIndex {
-			l.over = true
-			return nil
-		}
-		l.part.say(textOf(e.Delta))
+		return l.part != nil && l.message.index == e.OutputIndex && l.part.index == e.ContentIndex && l.say(textOf(e.Delta))
+	default:
+		return true
 	}
-	return nil
 }
 
-func (l *live) nativeItem(e nativePiece) error {
+func (l *live) nativeItem(e nativePiece) (ok bool) {
 	raw, err := readObject(e.Item)
-	if err != nil {
-		return err
+	if err != nil || l.message != nil {
+		return false
 	}
-	switch done := e.Type == "response.output_item.done"; {
-	case kindOf(raw) == "message" && !done:
-		l.item = l.script.add(e.OutputIndex, raw)
-	case kindOf(raw) == "message":
-		l.over = true
-	case kindOf(raw) == "function_call":
-		l.over = true
-	case done:
-		return l.script.item(e.OutputIndex, raw)
+	isMessage, done := kindOf(raw) == "message", e.Type == "response.output_item.done"
+	switch {
+	case !isMessage && !done:
+		return true // it is told once it is done
+	case isMessage && done, e.OutputIndex != l.items:
+		return false
+	case isMessage:
+		l.begin(raw)
+		return true
+	default:
+		l.items++
+		return l.script.item(e.OutputIndex, raw) == nil
 	}
-	return nil
 }
 
-func (l *live) nativePart(e nativePiece) error {
+func (l *live) nativePart(e nativePiece) (ok bool) {
 	raw, err := readObject(e.Part)
-	if err != nil {
-		return err
+	if err != nil || l.message == nil || l.message.index != e.OutputIndex || l.part != nil ||
+		kindOf(raw) != "output_text" || e.ContentIndex != 0 {
+		return false
 	}
-	if l.part != nil || kindOf(raw) != "output_text" || e.ContentIndex != 0 {
-		l.over = true
-		return nil
-	}
-	l.part = l.item.begin(0, raw)
-	return nil
+	l.part = l.message.begin(0, raw)
+	return true
 }

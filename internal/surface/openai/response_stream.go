@@ -99,6 +99,7 @@ func (t *responseStream) one(ctx context.Context, e jobs.StreamEvent) error {
 		if t.script.next > int64(t.headed) {
 			return errRestarted
 		}
+		t.live = live{script: t.script}
 	case jobs.StreamDone:
 		t.asked.job = e.Job
 		return t.done(ctx)
@@ -135,7 +136,8 @@ func (t *responseStream) delta(e jobs.StreamEvent) error {
 	if err := t.underway(e.At.Fence); err != nil {
 		return err
 	}
-	return t.live.add(e.Data)
+	t.live.add(e.Data)
+	return nil
 }
 
 // underway says whose events follow. A client that has some of another run's cannot go
