@@ -11,7 +11,7 @@ import (
 
 // summary is a line on what a round measured.
 func summary(m history.Measures) string {
-	s := fmt.Sprintf("%d jobs %v, %d calls", m.Jobs, m.Ended, m.ProviderCalls)
+	s := fmt.Sprintf("%d jobs %v, %d lines of %d batches, %d calls", m.Jobs, m.Ended, m.Lines, m.Batches, m.ProviderCalls)
 	if m.InFlight > 0 {
 		s += fmt.Sprintf("; %d in flight on silent workers, %d repeated, %d late answers, %d saved",
 			m.InFlight, m.Repeated, m.Late, m.Saved)
@@ -66,6 +66,8 @@ func (y *tally) add(p plan, m history.Measures, failed bool) {
 		y.silent++
 	}
 	y.sum.Jobs += m.Jobs
+	y.sum.Batches += m.Batches
+	y.sum.Lines += m.Lines
 	y.sum.ProviderCalls += m.ProviderCalls
 	y.sum.InFlight += m.InFlight
 	y.sum.Repeated += m.Repeated
@@ -86,6 +88,7 @@ func (y *tally) String() string {
 	lines := []string{
 		fmt.Sprintf("%d rounds, %d broke an invariant", y.rounds, y.failed),
 		fmt.Sprintf("%d jobs, %d provider calls, %d requests unanswered", y.sum.Jobs, y.sum.ProviderCalls, y.sum.Unanswered),
+		fmt.Sprintf("%d batches, %d lines", y.sum.Batches, y.sum.Lines),
 		fmt.Sprintf("%d rounds with a silent worker: %d calls in flight on it, %d of them made again, %d late answers, %d saved",
 			y.silent, y.sum.InFlight, y.sum.Repeated, y.sum.Late, y.sum.Saved),
 		fmt.Sprintf("a worker killed and nothing else: its last job elsewhere after %s, at most %s of %d rounds",

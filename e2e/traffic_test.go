@@ -35,7 +35,7 @@ type traffic struct {
 	// loses reports whether the answer to a request for a batch, or for its file, is lost on
 	// its way; nil: none is.
 	loses func(key string) bool
-	turn    int
+	turn  int
 	// errands are what goes on by itself, such as cancelling.
 	errands sync.WaitGroup
 }

@@ -133,12 +133,12 @@ func (x *index) linesAreKept(b KeptBatch, want Batch) {
 	}
 }
 
-// lineEndedRightly: one that the provider refuses says so, and no other fails but as a job
-// does: see failedForAReason.
+// lineEndedRightly: one that the provider refuses says so, unless three deaths came first,
+// and no other fails but as a job does: see failedForAReason.
 func (x *index) lineEndedRightly(b Batch, l Line, a Answer) {
 	switch {
 	case b.Cancelled && a.Status == cancelled:
-	case l.Wrong && (a.Status != failed || a.Outcome != refused):
+	case l.Wrong && (a.Status != failed || a.Outcome != refused && a.Outcome != poisoned):
 		x.broken(5, "batch %s: line %s is %s %s, want what the provider says of it", b.Name, a.CustomID, a.Status, a.Outcome)
 	case l.Wrong || a.Status == succeeded && a.Job != "":
 	case a.Status != failed || a.Job == "" || a.Outcome == refused:
@@ -146,8 +146,12 @@ func (x *index) lineEndedRightly(b Batch, l Line, a Answer) {
 	}
 }
 
-// refused is the class of a call that the provider will never answer.
-const refused = "bad_request"
+const (
+	// refused is the class of a call that the provider will never answer.
+	refused = "bad_request"
+	// poisoned is the code of what too many processes died of.
+	poisoned = "poisoned"
+)
 
 // countsAreThoseOfLines: what a batch counts is what its results list.
 func (x *index) countsAreThoseOfLines(b KeptBatch) {

@@ -89,6 +89,13 @@ func TestGoodBatch(t *testing.T) {
 	}
 }
 
+func TestMeasureOfBatches(t *testing.T) {
+	t.Parallel()
+	if m := Measure(batched()); m.Batches != 1 || m.Lines != 5 {
+		t.Errorf("%d batches of %d lines, want 1 and 5", m.Batches, m.Lines)
+	}
+}
+
 // Of a submission whose answer was lost, and which nobody repeats, the batch may be there,
 // whole, or not at all.
 func TestABatchThatNobodyWasToldOf(t *testing.T) {
@@ -207,12 +214,30 @@ func TestInvariant4OfBatches(t *testing.T) {
 	})
 }
 
+// A line that is wrong may have been on the way to the provider each time somebody died.
+func TestAWrongLineMayBePoisoned(t *testing.T) {
+	t.Parallel()
+	h := batched()
+	last := len(h.Jobs) - 2
+	h.Kept[0].Results[2].Outcome, h.Jobs[last].Error = poisoned, poisoned
+	for i, e := range h.Executions {
+		if e.ID == "e-wrong" {
+			h.Executions[i].Error = poisoned
+		}
+	}
+	h.Faults = append(h.Faults, Fault{Held: []Task{{"e-wrong", 1}, {"e-wrong", 2}, {"e-wrong", 3}}})
+	for _, v := range Check(h) {
+		t.Errorf("it is objected to: %s", v)
+	}
+}
+
 func TestInvariant5OfBatches(t *testing.T) {
 	t.Parallel()
 	objectsTo(t, batched, 5, []doctored{
 		{"a line that is wrong succeeds", func(h *History) {
 			h.Kept[0].Results[2].Status, h.Kept[0].Results[2].Outcome = succeeded, "said"
 		}, "want what the provider says of it"},
+		{"a line that is wrong fails otherwise", func(h *History) { h.Kept[0].Results[2].Outcome = "server_error" }, "want what the provider says of it"},
 		{"a line that is right is refused", func(h *History) { h.Batches[0].Lines[2].Wrong = false }, "failed bad_request for no reason"},
 		{"a line fails and was never asked for", func(h *History) {
 			h.Kept[0].Results[0] = Answer{CustomID: "one", Status: failed, Outcome: "input_unreadable"}

@@ -12,6 +12,8 @@ type Measures struct {
 	// their status.
 	Jobs, Executions, ProviderCalls int
 	Ended                           map[string]int
+	// Batches and Lines count what ended of those.
+	Batches, Lines int
 	// InFlight counts the calls that were in flight on processes which fell
 	// silent, Repeated those of them that were made again.
 	InFlight, Repeated int
@@ -48,6 +50,9 @@ func Measure(h History) Measures {
 	}
 	for _, j := range h.Jobs {
 		m.Ended[j.Status]++
+	}
+	for _, b := range h.Kept {
+		m.Batches, m.Lines = m.Batches+1, m.Lines+len(b.Results)
 	}
 	for _, s := range h.Submissions {
 		switch {

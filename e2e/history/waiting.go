@@ -129,7 +129,7 @@ func (x *index) failedForAReason() {
 		if e.Status != failed {
 			continue
 		}
-		if e.Error == "poisoned" {
+		if e.Error == poisoned {
 			if deaths[e.ID] < maxCrashes {
 				x.broken(5, "execution %s is poisoned after %d deaths", e.ID, deaths[e.ID])
 			}

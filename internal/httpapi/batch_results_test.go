@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"iter"
 	"net/http"
 	"reflect"
 	"strings"
@@ -51,7 +52,7 @@ func TestBatchResults(t *testing.T) {
 			t.Errorf("%s: %d, asked %+v, want %+v", query, got.status, b.results, want)
 		}
 	}
-	for _, bad := range []string{"order=x", "status=live", "after=-1", "after=x", "follow=true", "follow=1&order=finished", "limit=3"} {
+	for _, bad := range []string{"order=x", "status=live", "after=-1", "after=x", "after=9223372036854775808", "follow=true", "follow=1&order=finished", "limit=3"} {
 		if got := h.do("GET", batchPath+"/results?"+bad, ""); got.status != 400 {
 			t.Errorf("%s: got %d", bad, got.status)
 		}
@@ -59,6 +60,49 @@ func TestBatchResults(t *testing.T) {
 	if got := h.do("HEAD", batchPath+"/results", ""); got.status != 200 || got.body != "" {
 		t.Errorf("HEAD: %d %q", got.status, got.body)
 	}
+}
+
+// gradual are batches whose second answer is not there before the first has arrived.
+type gradual struct {
+	*batching
+
+	arrived chan struct{}
+}
+
+func (b gradual) Answers(ctx context.Context, q batches.AnswerQuery) iter.Seq2[batches.Answer, error] {
+	return func(yield func(batches.Answer, error) bool) {
+		for a, err := range b.batching.Answers(ctx, q) {
+			if a.N == 2 {
+				<-b.arrived
+			}
+			if !yield(a, err) {
+				return
+			}
+		}
+	}
+}
+
+// Results are sent as they are read: few of them are held.
+func TestResultsAreNotHeld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		long := answered(1, 1)
+		long.Result = json.RawMessage(`"` + strings.Repeat("x", lineBuffer) + `"`)
+		b := gradual{&batching{batch: ended(), answers: []batches.Answer{long, answered(2, 2)}}, make(chan struct{})}
+		h := start(t, Config{Batches: b, Files: (*files.Service)(nil)})
+		lines := follow(t, h)
+		if line := <-lines; !strings.Contains(line, `"line":1,`) {
+			t.Errorf("got %.80s", line)
+		}
+		close(b.arrived)
+		if line := <-lines; !strings.Contains(line, `"line":2,`) {
+			t.Errorf("got %.80s", line)
+		}
+		if end := <-lines; end != "" {
+			t.Errorf("got %q", end)
+		}
+		time.Sleep(time.Minute)
+	})
 }
 
 // With follow, lines come as they end, and the answer ends with the batch.
@@ -125,6 +169,7 @@ func follow(t *testing.T, h *harness) <-chan string {
 		defer transport.CloseIdleConnections()
 		defer res.Body.Close()
 		in := bufio.NewScanner(res.Body)
+		in.Buffer(nil, 1<<20)
 		for in.Scan() {
 			lines <- in.Text()
 		}

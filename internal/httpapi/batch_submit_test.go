@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -129,7 +128,8 @@ func TestBatchRefusals(t *testing.T) {
 		`{"user":"u","metadata":{"a":"` + strings.Repeat("u", maxFields-20) + `"}}`: "/metadata",
 		`{"colour":"red"}`: "/colour", `{"priority":"urgent"}`: "/priority", `{"concurrency":0}`: "/concurrency", `{"concurrency":2001}`: "/concurrency",
 		`{"concurrency":1.5}`: "/concurrency", `{"timeout":"0s"}`: "/timeout", `{"timeout":"9999h"}`: "/timeout", `{"timeout":60}`: "/timeout",
-		`{"timeout":"1h","completion_window":"1h"}`: "/timeout", `{"input_file_id":"x"}`: "/input_file_id", `{"input_file_id":7}`: "/input_file_id",
+		`{"timeout":"1h","completion_window":"1h"}`: "/timeout", `{"timeout":"1h","deadline":"2030-01-31T12:00:00Z"}`: "/timeout",
+		`{"input_file_id":"x"}`: "/input_file_id", `{"input_file_id":7}`: "/input_file_id",
 		`{"priority":"urgent","requests":[` + one + strings.Repeat(" ", 10) + `]}`: "/priority",
 		`{"metadata":{"a":"b","a":"c"},"input_file_id":"` + someID + `"}`:          "/metadata/a",
 	} {
@@ -157,26 +157,24 @@ func refusesBatch(t *testing.T, h *harness, b *batching, kept *files.Service, bo
 	}
 }
 
-// A body that is announced as too large is refused before it is sent.
-func TestABatchHasSoManyBytes(t *testing.T) {
+// A body is JSON in UTF-8, and says so.
+func TestContentOfABatch(t *testing.T) {
 	t.Parallel()
-	h, _ := startBatches(t, &batching{})
-	conn, err := h.dial(t.Context(), "tcp", "penstock:80")
-	if err != nil {
-		t.Fatal(err)
+	b := &batching{batch: running()}
+	h, kept := startBatches(t, b)
+	for _, c := range []struct{ kind, encoding, want string }{
+		{"", "", "Content-Type: application/json"},
+		{"application/jsonl", "", "Content-Type: application/json"},
+		{"application/json; charset=iso-8859-1", "", "UTF-8"},
+		{"application/json", "gzip", "Content-Encoding"},
+	} {
+		got := h.do("POST", batchesPath, inline, "Content-Type", c.kind, "Content-Encoding", c.encoding)
+		if got.status != 400 || !strings.Contains(got.problem(t).Detail, c.want) {
+			t.Errorf("%q %q: got %d %s, want %q", c.kind, c.encoding, got.status, got.body, c.want)
+		}
 	}
-	defer conn.Close()
-	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: penstock\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", batchesPath, maxBatchBody+1)
-	if _, err := io.WriteString(conn, head); err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != 413 {
-		t.Errorf("got %s", res.Status)
+	if !reflect.DeepEqual(b.made, batches.New{}) || len(left(t, kept, DefaultTenant)) != 0 {
+		t.Errorf("left %+v, %v", b.made, left(t, kept, DefaultTenant))
 	}
 }
 

@@ -196,6 +196,7 @@ func TestListRefuses(t *testing.T) {
 		"model=a%00b": `"model"`, "model=%FF": `"model"`, "created_after=yesterday": `"created_after"`,
 		"created_before=2030-01-31": `"created_before"`, "created_after=0001-01-01T00:00:00Z": `"created_after"`,
 		"cursor=abc": `"cursor"`, "cursor=": `"cursor"`, "cursor=" + strings.Repeat("A", 23): `"cursor"`,
+		"cursor=" + encodeCursor(uuid.New()) + "AAAA": `"cursor"`,
 		"batch_id=x": `"batch_id"`, "batch_id=": `"batch_id"`, "batch_id=" + uuid.Nil.String(): `"batch_id"`,
 		"batch_id=batch_" + someBatch: `"batch_id"`, "offset=2&page=3": `"offset" is not a known query parameter here; "page"`,
 		"Status=queued": `"Status"`, "metadata=x": `"metadata"`, "metadata[]=x": "metadata", "metadata[a=x": `"metadata[a"`,
