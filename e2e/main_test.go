@@ -42,7 +42,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
-	build := exec.CommandContext(context.Background(), "go", "build", "-o", dir+"/", "../cmd/api", "../cmd/worker", "../cmd/simulator")
+	build := exec.CommandContext(context.Background(), "go", "build", "-ldflags=-w", "-o", dir+"/", "../cmd/api", "../cmd/worker", "../cmd/simulator")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
 		return 1

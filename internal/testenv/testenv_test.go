@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"runtime"
@@ -34,6 +35,31 @@ func TestPostgresDropsTheDatabaseWithConnectionsOpen(t *testing.T) {
 	err := execute(t.Context(), own, "SELECT 1")
 	if err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("connect to a dropped database: got %v, want that it does not exist", err)
+	}
+}
+
+func TestATemplateIsMadeOnceAndCopied(t *testing.T) {
+	t.Parallel()
+	made := 0
+	template := NewTemplate(func(ctx context.Context, url string) error {
+		made++
+		return execute(ctx, url, "CREATE TABLE probe (n int)")
+	})
+	if err := template.Drop(); err != nil {
+		t.Fatalf("drop what was not made: %v", err)
+	}
+	first, second := template.Postgres(t), template.Postgres(t)
+	mustExecute(t, first, "DROP TABLE probe")
+	mustExecute(t, second, "INSERT INTO probe VALUES (1)")
+	mustExecute(t, template.Postgres(t), "DO $$ BEGIN ASSERT (SELECT count(*) = 0 FROM probe); END $$")
+	if made != 1 {
+		t.Errorf("it was made %d times", made)
+	}
+	if err := template.Drop(); err != nil {
+		t.Errorf("drop it: %v", err)
+	}
+	if err := execute(t.Context(), databaseURL(template.server, template.name), "SELECT 1"); err == nil {
+		t.Error("it is there after that")
 	}
 }
 

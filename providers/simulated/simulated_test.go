@@ -14,9 +14,13 @@ import (
 	"github.com/penstock-dev/penstock/providers/simulated"
 )
 
-// start makes a server with faults and a provider that calls it.
+// start makes a server with faults and a provider that calls it. Answers are short,
+// unless the faults say how long.
 func start(t *testing.T, faults simulated.Faults) (*simulated.Server, *openai.Provider) {
 	t.Helper()
+	if faults.OutputTokens == (simulated.Range{}) {
+		faults.OutputTokens = simulated.Range{Min: 5, Max: 20}
+	}
 	server, err := simulated.New(simulated.Config{Seed: 7, Faults: &faults})
 	if err != nil {
 		t.Fatal(err)
@@ -117,6 +121,7 @@ func TestSameSeedSameFate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		faults := simulated.DefaultFaults()
+		faults.OutputTokens = simulated.Range{Min: 5, Max: 50}
 		faults.Errors = map[string]float64{"server_error": 0.3, "truncated": 0.2}
 		run := func() []string {
 			_, provider := start(t, faults)

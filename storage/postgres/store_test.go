@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"runtime"
 	"testing"
 
@@ -13,12 +15,24 @@ import (
 	"github.com/penstock-dev/penstock/storage/storagetest"
 )
 
+// migrated is the schema that tests begin with, but for those of the migrations.
+var migrated = testenv.NewTemplate(Migrate)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := migrated.Drop(); err != nil {
+		fmt.Fprintln(os.Stderr, "drop the template:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
 // openStore opens a store and closes it when the test ends. Without a URL in c
 // it is one in a database of its own.
 func openStore(t testing.TB, c Config) *Store {
 	t.Helper()
 	if c.URL == "" {
-		c.URL = testenv.Postgres(t)
+		c.URL = migrated.Postgres(t)
 	}
 	s, err := Open(t.Context(), c)
 	if err != nil {
@@ -33,7 +47,7 @@ func openStore(t testing.TB, c Config) *Store {
 }
 
 // databases lends databases of one schema to tests, one after the other: making
-// a schema takes far longer than most tests.
+// one takes longer than most tests.
 type databases chan string
 
 // newDatabases makes as many as tests run at once.
@@ -41,11 +55,7 @@ func newDatabases(t *testing.T) databases {
 	t.Helper()
 	d := make(databases, runtime.GOMAXPROCS(0))
 	for range cap(d) {
-		url := testenv.Postgres(t)
-		if err := Migrate(t.Context(), url); err != nil {
-			t.Fatal(err)
-		}
-		d <- url
+		d <- migrated.Postgres(t)
 	}
 	return d
 }
