@@ -83,20 +83,21 @@ func TestCreateRefuses(t *testing.T) {
 		many[fmt.Sprint(i)] = ""
 	}
 	for pointer, change := range map[string]func(*batches.New){
-		"/endpoint":             func(n *batches.New) { n.Endpoint = "/v1/models" },
-		"/input_file_id":        func(n *batches.New) { n.Input = uuid.Nil },
-		"/completion_window":    func(n *batches.New) { n.Window = "1 day" },
-		"/completion_window ":   func(n *batches.New) { n.Window = "-1h" },
-		"/completion_window  ":  func(n *batches.New) { n.Window = "169h" },
-		"/completion_window   ": func(n *batches.New) { n.Window, n.Deadline = "1h", time.Now().Add(time.Hour) },
-		"/deadline":             func(n *batches.New) { n.Deadline = time.Now().Add(-time.Second) },
-		"/deadline ":            func(n *batches.New) { n.Deadline = time.Now().Add(8 * 24 * time.Hour) },
-		"/output_expires_after": func(n *batches.New) { n.OutputTTL = time.Minute },
-		"/concurrency":          func(n *batches.New) { n.Policy.Concurrency = -1 },
-		"/metadata":             func(n *batches.New) { n.Metadata = many },
-		"/cache/max_age":        func(n *batches.New) { n.Policy.MaxAge = -1 },
-		"/user":                 func(n *batches.New) { n.Policy.User = strings.Repeat("x", 300) },
-		"/use_case":             func(n *batches.New) { n.Policy.UseCase = "none such" },
+		"/endpoint":              func(n *batches.New) { n.Endpoint = "/v1/models" },
+		"/input_file_id":         func(n *batches.New) { n.Input = uuid.Nil },
+		"/completion_window":     func(n *batches.New) { n.Window = "1 day" },
+		"/completion_window ":    func(n *batches.New) { n.Window = "-1h" },
+		"/completion_window  ":   func(n *batches.New) { n.Window = "169h" },
+		"/completion_window   ":  func(n *batches.New) { n.Window, n.Deadline = "1h", time.Now().Add(time.Hour) },
+		"/deadline":              func(n *batches.New) { n.Deadline = time.Now().Add(-time.Second) },
+		"/deadline ":             func(n *batches.New) { n.Deadline = time.Now().Add(8 * 24 * time.Hour) },
+		"/output_expires_after":  func(n *batches.New) { n.OutputTTL = time.Minute },
+		"/output_expires_after ": func(n *batches.New) { n.OutputTTL = batches.MostOutputTTL + time.Second },
+		"/concurrency":           func(n *batches.New) { n.Policy.Concurrency = -1 },
+		"/metadata":              func(n *batches.New) { n.Metadata = many },
+		"/cache/max_age":         func(n *batches.New) { n.Policy.MaxAge = -1 },
+		"/user":                  func(n *batches.New) { n.Policy.User = strings.Repeat("x", 300) },
+		"/use_case":              func(n *batches.New) { n.Policy.UseCase = "none such" },
 	} {
 		n := batches.New{Tenant: "acme", Endpoint: providers.ChatCompletions, Input: uuid.New()}
 		change(&n)

@@ -261,6 +261,18 @@ func TestWaitForABatch(t *testing.T) {
 	}
 }
 
+func TestNobodyWaitsLongForABatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, Config{Batches: &batching{batch: running()}, Files: (*files.Service)(nil)})
+		began := time.Now()
+		if got := h.do("GET", batchPath+"?wait=1h", ""); got.status != 200 || time.Since(began) != time.Minute {
+			t.Errorf("got %d after %s, want the batch as it is after a minute", got.status, time.Since(began))
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
 func TestNobodyWaitsForABatchBeyondTheBound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
