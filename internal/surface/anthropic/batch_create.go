@@ -12,6 +12,7 @@ import (
 
 	"github.com/penstock-dev/penstock/batches"
 	"github.com/penstock-dev/penstock/files"
+	"github.com/penstock-dev/penstock/internal/surface"
 	"github.com/penstock-dev/penstock/providers"
 )
 
@@ -70,8 +71,8 @@ const requestsKey = "requests"
 // begun makes the batch, or finds that which an SDK's retry repeats.
 func (s *Surface) begun(x *exchange, input uuid.UUID, count int, sum hash.Hash) (b batches.Batch, replayed bool, err error) {
 	repeat := batches.Repeat{Key: batchKey + hex.EncodeToString(sum.Sum(nil)), Fingerprint: [sha256.Size]byte(sum.Sum(nil))}
-	if x.isRetry() {
-		repeat.Within = shared
+	if surface.IsRetry(x.r) {
+		repeat.Within = surface.Shared
 	}
 	ctx, cancel := x.storeContext()
 	defer cancel()

@@ -3,7 +3,6 @@ package anthropic
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/penstock-dev/penstock/internal/surface"
@@ -65,10 +64,4 @@ func (x *exchange) write(status int, v any) {
 	if err := surface.WriteJSON(x.w, status, v); err != nil {
 		x.Failure, x.Aborted = err, true
 	}
-}
-
-// isRetry reports whether an SDK has sent the request before.
-func (x *exchange) isRetry() bool {
-	n, err := strconv.Atoi(x.r.Header.Get("X-Stainless-Retry-Count"))
-	return err == nil && n > 0
 }

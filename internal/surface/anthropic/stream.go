@@ -22,7 +22,7 @@ func (s *Surface) stream(ctx context.Context, x *exchange, job jobs.Job) error {
 	v := &viewer{x: x, to: surface.NewEvents(x.w, x.WriteTimeout)}
 	err = feed.Run(ctx, jobs.StreamPosition{}, v.tell)
 	if ctx.Err() != nil && !x.left() {
-		err = errStopping
+		err = surface.ErrStopping
 	}
 	err = v.close(err)
 	if v.teller.started && !v.ended {

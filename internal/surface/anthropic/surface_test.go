@@ -254,7 +254,7 @@ func TestRefusals(t *testing.T) {
 		{&jobs.Error{Code: surface.CodeBodyTooLarge, Message: "large"}, 413, "request_too_large", "large", false},
 		{&jobs.Error{Code: surface.CodeForbidden, Message: "no"}, 403, "permission_error", "no", false},
 		{&jobs.Error{Code: surface.CodeMethodNotAllowed, Message: "no"}, 405, "invalid_request_error", "no", false},
-		{errStopping, 503, "api_error", "stop", true},
+		{surface.ErrStopping, 503, "api_error", "stop", true},
 		{errors.New("secret"), 500, "api_error", "the log has it", false},
 	} {
 		w := httptest.NewRecorder()

@@ -3,7 +3,6 @@ package openai
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/penstock-dev/penstock/internal/surface"
 	"github.com/penstock-dev/penstock/jobs"
@@ -24,7 +23,7 @@ func (s *Surface) answer(x *exchange, endpoint string) error {
 	if q.stream {
 		return s.streamChat(ctx, x, q, job)
 	}
-	if job, err = s.await(ctx, x, job); err != nil {
+	if job, err = surface.Await(ctx, x.r, s.cfg.Jobs, job); err != nil {
 		return err
 	}
 	if job.Status != jobs.StatusSucceeded || len(job.Result) == 0 {
@@ -50,33 +49,6 @@ func (s *Surface) begin(x *exchange, endpoint string) (request, jobs.Job, error)
 	q.body = nil // it is kept elsewhere now
 	return q, job, err
 }
-
-// late is how long after its deadline a job has ended at the latest, if the store is
-// there.
-const late = 15 * time.Second
-
-// await returns the job once it has ended. The client may leave meanwhile: the job goes
-// on, for the client's retry.
-func (s *Surface) await(ctx context.Context, x *exchange, job jobs.Job) (jobs.Job, error) {
-	if job.Status.Terminal() {
-		return job, nil
-	}
-	job, err := s.cfg.Jobs.Wait(ctx, job.Tenant, job.ID, time.Until(job.Deadline)+late)
-	switch {
-	case err != nil || job.Status.Terminal():
-		return job, err
-	case ctx.Err() == nil:
-		return job, jobs.Unavailable(context.DeadlineExceeded)
-	case x.left():
-		return job, context.Canceled
-	default:
-		return job, errStopping
-	}
-}
-
-// errStopping is answered by a process that stops: the client's retry finds the job by
-// way of another.
-var errStopping = &jobs.Error{Code: surface.CodeStopping, Message: "this process is about to stop; repeat the request"}
 
 // delivered notes that the caller has been given the answer. If that fails, it is kept
 // as if nobody had been.

@@ -93,8 +93,8 @@ func (s *Surface) createBatch(x *exchange) error {
 		return err
 	}
 	n.Tenant = x.caller.Tenant
-	if isRetry(x) {
-		n.Repeat.Within = shared
+	if surface.IsRetry(x.r) {
+		n.Repeat.Within = surface.Shared
 	}
 	ctx, cancel := s.storeContext(x.r.Context())
 	defer cancel()
@@ -132,7 +132,7 @@ func readBatch(body []byte) (batches.New, error) {
 	}
 	n := batches.New{
 		Endpoint: asked.Endpoint, Window: asked.Window, Metadata: asked.Metadata,
-		Repeat: batches.Repeat{Key: syncKey + hex.EncodeToString(digest[:]), Fingerprint: digest},
+		Repeat: batches.Repeat{Key: surface.SyncKey + hex.EncodeToString(digest[:]), Fingerprint: digest},
 	}
 	if asked.Output != nil {
 		if asked.Output.Anchor != "created_at" {

@@ -67,7 +67,7 @@ func (s *Surface) open(ctx context.Context, job jobs.Job) (jobs.Stream, error) {
 // for it cannot be gone on with: its job is cancelled.
 func (s *Surface) endStream(ctx context.Context, x *exchange, job jobs.Job, events *surface.Events, err error) error {
 	if ctx.Err() != nil && !x.left() {
-		err = errStopping
+		err = surface.ErrStopping
 	}
 	if !events.Begun() {
 		return err

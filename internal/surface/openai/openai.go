@@ -6,7 +6,6 @@ package openai
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -148,7 +147,7 @@ func (s *Surface) handler(handle func(*exchange) error) http.HandlerFunc {
 }
 
 // left reports whether the client has closed its connection.
-func (x *exchange) left() bool { return errors.Is(x.r.Context().Err(), context.Canceled) }
+func (x *exchange) left() bool { return surface.Left(x.r) }
 
 // storeContext bounds one use of the service.
 func (s *Surface) storeContext(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -2,12 +2,10 @@ package openai
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"strconv"
-	"time"
 
+	"github.com/penstock-dev/penstock/internal/surface"
 	"github.com/penstock-dev/penstock/jobs"
 	"github.com/penstock-dev/penstock/jobs/canonical"
 	"github.com/penstock-dev/penstock/providers"
@@ -93,50 +91,18 @@ func digestOf(body []byte) ([sha256.Size]byte, error) {
 	return sha256.Sum256(doc), err
 }
 
-// shared is how old the submission may be that the retry of an SDK repeats.
-const shared = 10 * time.Minute
-
-// syncKey begins the idempotency keys of requests that SDKs may repeat by themselves. A
-// caller's own key has no space.
-const syncKey = "penstock sync "
-
-// job is what is submitted for q. It shares no execution with equal requests: who asks
-// twice wants two answers. Only an SDK's own retry wants the answer that its first try
-// was to have.
+// job is what is submitted for q.
 func (q request) job(tenant string) jobs.NewJob {
 	return jobs.NewJob{
-		Tenant: tenant, Endpoint: q.endpoint, Request: q.body, Priority: jobs.PriorityHigh, NoDedupe: true,
+		Tenant: tenant, Endpoint: q.endpoint, Request: q.body, Priority: jobs.PriorityHigh,
 		Ephemeral: q.dropped, Metadata: q.metadata, User: q.user,
-		IdempotencyKey: syncKey + q.endpoint + " " + hex.EncodeToString(q.digest[:]), Fingerprint: q.digest, Within: shared,
+		Fingerprint: q.digest,
 	}
 }
 
-// submit makes the job that q asks for, or finds that which it repeats. The latest
-// submission is the one that a retry repeats.
+// submit makes the job of a request, or finds the one that it repeats.
 func (s *Surface) submit(x *exchange, n jobs.NewJob) (jobs.Job, error) {
 	ctx, cancel := s.storeContext(x.r.Context())
 	defer cancel()
-	n.Renew = !isRetry(x)
-	done, err := s.cfg.Jobs.Submit(ctx, n)
-	if err == nil && done.Replayed && !serves(done.Job) {
-		n.Renew = true
-		done, err = s.cfg.Jobs.Submit(ctx, n)
-	}
-	if err != nil {
-		return jobs.Job{}, err
-	}
-	x.caller.Job = done.Job.ID
-	x.w.Header().Set("Penstock-Job", done.Job.ID.String())
-	return done.Job, nil
-}
-
-// serves reports whether a retry can have the answer of the job.
-func serves(job jobs.Job) bool {
-	return !job.Status.Terminal() || job.Status == jobs.StatusSucceeded && len(job.Result) > 0
-}
-
-// isRetry reports whether an SDK has sent the request before.
-func isRetry(x *exchange) bool {
-	n, err := strconv.Atoi(x.r.Header.Get("X-Stainless-Retry-Count"))
-	return err == nil && n > 0
+	return surface.Submit(ctx, x.w, x.r, s.cfg.Jobs, n)
 }

@@ -41,7 +41,7 @@ func (s *Surface) respond(x *exchange) error {
 	if q.stream {
 		return s.streamResponse(ctx, x, asked{job: job, request: q.body}, nothingTold)
 	}
-	if job, err = s.await(ctx, x, job); err != nil {
+	if job, err = surface.Await(ctx, x.r, s.cfg.Jobs, job); err != nil {
 		return err
 	}
 	if job.Status != jobs.StatusSucceeded || len(job.Result) == 0 {

@@ -47,7 +47,7 @@ func (s *Surface) streamResponse(ctx context.Context, x *exchange, a asked, afte
 // and can be asked for again.
 func (t *responseStream) broken(ctx context.Context, x *exchange, err error) error {
 	if ctx.Err() != nil && !x.left() {
-		err = errStopping
+		err = surface.ErrStopping
 	}
 	if !t.events.Begun() {
 		return err
