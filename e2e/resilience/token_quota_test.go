@@ -16,7 +16,7 @@ var tokenQuota = scenario{
 		t.Helper()
 		length := 30 * time.Minute
 		if short {
-			length = 7 * time.Minute
+			length = 9 * time.Minute
 		}
 		const perMinute = 6_000
 		all := arrivals(length, time.Second)

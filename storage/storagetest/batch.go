@@ -128,6 +128,17 @@ func (f *batchFixture) holds() {
 	f.leaseBatches(f.holder)
 }
 
+// held has the fixture's holder go on holding a batch, however slow the machine is: leases
+// are of real time.
+func (f *batchFixture) held(b batches.Batch) {
+	f.t.Helper()
+	renewed, err := f.batches.RenewBatches(f.t.Context(), f.holder, []uuid.UUID{b.ID})
+	f.must(err, "renew a batch")
+	if len(renewed) == 0 {
+		f.holds()
+	}
+}
+
 // line returns the nth line of a batch.
 func line(n int) batches.Line {
 	return batches.Line{
@@ -139,6 +150,7 @@ func line(n int) batches.Line {
 // appendTo keeps the next n lines of a batch.
 func (f *batchFixture) appendTo(b batches.Batch, n int) {
 	f.t.Helper()
+	f.held(b)
 	from := f.batchNow(b).Read
 	to := batches.Cursor{Lines: from.Lines + n, Bytes: int64(from.Lines+n) * 100}
 	f.must(f.batches.AppendLines(f.t.Context(), f.holder, b.ID, from, to, linesBetween(from.Lines, to.Lines)), "append lines")
@@ -164,6 +176,7 @@ func (f *batchFixture) begun(n int, edits ...batchEdit) batches.Batch {
 
 func (f *batchFixture) begin(b batches.Batch) batches.Batch {
 	f.t.Helper()
+	f.held(b)
 	got, err := f.batches.BeginBatch(f.t.Context(), f.holder, b.ID, f.at(time.Second))
 	f.must(err, "begin a batch")
 	return got
@@ -187,6 +200,7 @@ func (f *batchFixture) start(b batches.Batch, ns ...int) []jobs.Job {
 
 func (f *batchFixture) startAs(b batches.Batch, ns []int, list ...jobs.Job) {
 	f.t.Helper()
+	f.held(b)
 	started := make([]batches.Started, len(ns))
 	for i, n := range ns {
 		started[i] = batches.Started{N: n, Job: list[i].ID}
@@ -227,6 +241,7 @@ func (f *batchFixture) endedAs(status jobs.Status, name string, after time.Durat
 // collect collects what has ended of a batch, and fails the test unless it is that many.
 func (f *batchFixture) collect(b batches.Batch, want int) batches.Batch {
 	f.t.Helper()
+	f.held(b)
 	got, n, err := f.batches.CollectLines(f.t.Context(), f.holder, b.ID, 0, 1000)
 	f.must(err, "collect lines")
 	equal(f.fixture, n, want, "collected")
@@ -237,6 +252,7 @@ func (f *batchFixture) collect(b batches.Batch, want int) batches.Batch {
 // endLines ends the pending lines of a batch, and fails the test unless they are so many.
 func (f *batchFixture) endLines(b batches.Batch, as batches.State, code string, want int) {
 	f.t.Helper()
+	f.held(b)
 	n, err := f.batches.EndLines(f.t.Context(), f.holder, b.ID, as, code, nil, 10_000)
 	f.must(err, "end lines")
 	equal(f.fixture, n, want, "lines ended")
@@ -244,6 +260,7 @@ func (f *batchFixture) endLines(b batches.Batch, as batches.State, code string, 
 
 func (f *batchFixture) endBatch(b batches.Batch, as batches.Status) batches.Batch {
 	f.t.Helper()
+	f.held(b)
 	f.must(f.batches.EndBatch(f.t.Context(), f.holder, b.ID, as, f.at(time.Hour), nil), "end a batch")
 	return f.batchNow(b)
 }
