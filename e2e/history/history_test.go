@@ -96,6 +96,16 @@ func TestABrokenOffCallMayStayOpen(t *testing.T) {
 	}
 }
 
+// TestASilentWorkerMayAskLate: it had what another ran meanwhile, and had not asked yet.
+func TestASilentWorkerMayAskLate(t *testing.T) {
+	t.Parallel()
+	h := good()
+	h.Provider[3].Start, h.Provider[3].End = at(11), at(13)
+	for _, v := range Check(h) {
+		t.Errorf("it is objected to: %s", v)
+	}
+}
+
 // doctored is a history with one thing wrong, and what must be said of it.
 type doctored struct {
 	what   string
@@ -255,6 +265,9 @@ func TestInvariant5(t *testing.T) {
 	objects(t, 5, []doctored{
 		{"a call is repeated without a death", func(h *History) { h.Faults[0].Held = nil }, "nor been in flight on a worker that died"},
 		{"a success is repeated", func(h *History) { h.Calls[1].Status = "success" }, "was called again"},
+		{"a worker asks late that was not silent", func(h *History) {
+			h.Faults[0].Held, h.Provider[3].Start, h.Provider[3].End = nil, at(11), at(13)
+		}, "was called again under fence 1"},
 		{"one fence, two calls", func(h *History) { h.Provider[2].Fence, h.Calls[1].Status = 1, "success" }, "asked twice"},
 		{"a death uses up a try", func(h *History) { h.Executions[2].Tries, h.Jobs[3].Tries = 1, 1 }, "used up 1 tries"},
 		{"a failure is not counted", func(h *History) { h.Executions[1].Tries, h.Jobs[2].Tries = 0, 0 }, "used up 0 tries"},

@@ -21,11 +21,15 @@ func (x *index) waitingIsNotFailing() {
 
 // repeatedForAReason: under each fence the provider is asked once. It is asked
 // again, under the next, after a failure; or after the silence of a worker, but
-// only for what was in flight on it.
+// only for what was in flight on it. A worker that fell silent between taking it and
+// asking may ask when it wakes up, under a fence that is over by then.
 func (x *index) repeatedForAReason() {
 	before := map[string]ProviderCall{}
 	for _, c := range x.started {
 		last, again := before[c.Execution]
+		if again && c.Fence < last.Fence && x.held[c.Task] {
+			continue
+		}
 		before[c.Execution] = c
 		switch {
 		case !again:
