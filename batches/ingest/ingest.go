@@ -19,7 +19,7 @@ const (
 	share = 8
 )
 
-// Config says what is read, and how it is checked. All but Panicked is required.
+// Config says what is read, and how it is checked. Batch, Input and Check are required.
 type Config struct {
 	Batch batches.Batch
 	// Input is the file from Batch.Read on.
@@ -27,6 +27,9 @@ type Config struct {
 	// Check says what is wrong with the request of a line, and returns its hash: that is
 	// [jobs.Service.Check].
 	Check func(jobs.NewJob) ([32]byte, error)
+	// Enter waits until lines may be checked, which takes a processor, and returns what is
+	// called when they have been. Nothing is read meanwhile. nil: they may be at any time.
+	Enter func() (leave func(), err error)
 	// Panicked is told of a panic in Check. It is a [batches.Problem] of the line.
 	Panicked func(value any, stack []byte)
 }
@@ -35,6 +38,7 @@ type Config struct {
 type Ingest struct {
 	reader  *reader
 	checker checker
+	enter   func() (leave func(), err error)
 	// ids is on which line a custom id is, by part of its SHA-256; hashes are those of
 	// the requests so far.
 	ids    map[[16]byte]int
@@ -63,9 +67,13 @@ func New(cfg Config) *Ingest {
 	if cfg.Panicked == nil {
 		cfg.Panicked = func(any, []byte) {}
 	}
+	if cfg.Enter == nil {
+		cfg.Enter = func() (func(), error) { return func() {}, nil }
+	}
 	return &Ingest{
 		reader:  newReader(cfg.Input, cfg.Batch.Read),
 		checker: checker{batch: cfg.Batch, request: cfg.Check, panicked: cfg.Panicked},
+		enter:   cfg.Enter,
 		ids:     make(map[[16]byte]int), hashes: make(map[[32]byte]struct{}),
 	}
 }
@@ -83,7 +91,7 @@ func (i *Ingest) Keep(lines []batches.Line) {
 func (i *Ingest) Problems() ([]batches.Problem, int) { return i.problems, i.count }
 
 // Next reads and checks the next lines, and returns [io.EOF] when there are no more. Any
-// other error is one of reading.
+// other error is one of reading, or that of Config.Enter, after which there is no more.
 func (i *Ingest) Next() (Page, error) {
 	page := Page{From: i.reader.at}
 	if i.over == nil {
@@ -93,7 +101,11 @@ func (i *Ingest) Next() (Page, error) {
 		return Page{}, i.end()
 	}
 	page.To = i.reader.at
-	results := i.check()
+	results, err := i.check()
+	if err != nil {
+		i.over, i.lines = err, nil
+		return Page{}, err
+	}
 	i.forget()
 	for n := range results {
 		i.judge(&results[n])
@@ -155,7 +167,12 @@ type result struct {
 
 // check checks the lines and returns what came of it, in their order. It takes one
 // processor and yields it often: others are for those who wait for an answer.
-func (i *Ingest) check() []result {
+func (i *Ingest) check() ([]result, error) {
+	leave, err := i.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	results := make([]result, len(i.lines))
 	for n, l := range i.lines {
 		results[n].line, results[n].problem = i.checker.check(l)
@@ -163,7 +180,7 @@ func (i *Ingest) check() []result {
 			runtime.Gosched()
 		}
 	}
-	return results
+	return results, nil
 }
 
 // judge compares a line with those before it, and takes note of it.

@@ -61,14 +61,17 @@ func (t *turn) read(ctx context.Context) error {
 		}}, 1)
 	}
 	from := t.batch.Read.Bytes
+	reading, cancel := context.WithCancel(ctx)
+	defer cancel()
 	in := ingest.New(ingest.Config{
 		Batch: t.batch, Input: io.NewSectionReader(input, from, size-from), Check: t.k.cfg.Jobs.Check,
+		Enter:    func() (func(), error) { return t.k.pages.leave, t.k.pages.enter(reading) },
 		Panicked: func(value any, stack []byte) { t.k.cfg.Observer.panicked(t.id, value, stack) },
 	})
 	if err := t.keptBefore(ctx, in); err != nil {
 		return err
 	}
-	stopped, err := t.keep(ctx, in)
+	stopped, err := t.keep(reading, cancel, in)
 	if err != nil {
 		return err
 	}
@@ -112,9 +115,8 @@ type page struct {
 }
 
 // keep keeps page after page, and checks the next one meanwhile. It reports whether it
-// stopped for a change.
-func (t *turn) keep(ctx context.Context, in *ingest.Ingest) (stopped bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
+// stopped for a change. cancel is that of ctx.
+func (t *turn) keep(ctx context.Context, cancel func(), in *ingest.Ingest) (stopped bool, err error) {
 	pages, over := make(chan page), make(chan struct{})
 	go func() {
 		defer close(over)
@@ -155,11 +157,7 @@ func (t *turn) isStopped(ctx context.Context) (bool, error) {
 func (t *turn) pages(ctx context.Context, in *ingest.Ingest, to chan<- page) {
 	for {
 		var p page
-		err := t.guarded(ctx, func(ctx context.Context) error {
-			if err := t.k.pages.enter(ctx); err != nil {
-				return err
-			}
-			defer t.k.pages.leave()
+		err := t.guarded(ctx, func(context.Context) error {
 			p.Page, p.err = in.Next()
 			return nil
 		})

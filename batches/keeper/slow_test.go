@@ -56,6 +56,37 @@ func (s *stage) cancelledAtOnce(b batches.Batch) {
 	}
 }
 
+// Inputs that are slow to read keep no other batch from being read, or cancelled.
+func TestSlowInputsHoldNoOtherUp(t *testing.T) {
+	bubble(t, 10, func(s *stage) {
+		var slow atomic.Bool
+		slow.Store(true)
+		s.keep(func(c *keeper.Config, _ *cut) {
+			c.Open = func(ctx context.Context, b batches.Batch) (io.ReaderAt, int64, error) {
+				input, size, err := s.open(ctx, b)
+				if b.Metadata["input"] == "slow" {
+					input = slowly{input, ctx, &slow}
+				}
+				return input, size, err
+			}
+		})
+		var held []batches.Batch
+		for range 3 {
+			held = append(held, s.create(lines(3, "m"), func(n *batches.New) { n.Metadata = map[string]string{"input": "slow"} }))
+		}
+		time.Sleep(time.Second)
+		at := time.Now()
+		b := s.ended(s.create(lines(3, "m")))
+		if late := b.StartedAt.Sub(at); late > 2*time.Second || b.Counts.Succeeded != 3 {
+			t.Errorf("it began after %v, with %+v", late, b.Counts)
+		}
+		slow.Store(false)
+		for _, b := range held {
+			s.ended(b)
+		}
+	})
+}
+
 // A batch whose input cannot be read is cancelled at once, however long it has not been.
 func TestACancelInTrouble(t *testing.T) {
 	bubble(t, 10, func(s *stage) {
