@@ -268,6 +268,9 @@ func TestInvariant5(t *testing.T) {
 		{"a worker asks late that was not silent", func(h *History) {
 			h.Faults[0].Held, h.Provider[3].Start, h.Provider[3].End = nil, at(11), at(13)
 		}, "was called again under fence 1"},
+		{"a silent worker asks again when it wakes up", func(h *History) {
+			h.Provider = append(h.Provider, ProviderCall{Task: Task{"e-died", 1}, Start: at(11), End: at(13), Outcome: "ok"})
+		}, "was called again under fence 1"},
 		{"one fence, two calls", func(h *History) { h.Provider[2].Fence, h.Calls[1].Status = 1, "success" }, "asked twice"},
 		{"a death uses up a try", func(h *History) { h.Executions[2].Tries, h.Jobs[3].Tries = 1, 1 }, "used up 1 tries"},
 		{"a failure is not counted", func(h *History) { h.Executions[1].Tries, h.Jobs[2].Tries = 0, 0 }, "used up 0 tries"},

@@ -24,10 +24,12 @@ func (x *index) waitingIsNotFailing() {
 // only for what was in flight on it. A worker that fell silent between taking it and
 // asking may ask when it wakes up, under a fence that is over by then.
 func (x *index) repeatedForAReason() {
-	before := map[string]ProviderCall{}
+	before, asked := map[string]ProviderCall{}, map[Task]bool{}
 	for _, c := range x.started {
 		last, again := before[c.Execution]
-		if again && c.Fence < last.Fence && x.held[c.Task] {
+		first := !asked[c.Task]
+		asked[c.Task] = true
+		if again && first && c.Fence < last.Fence && x.held[c.Task] {
 			continue
 		}
 		before[c.Execution] = c
