@@ -52,19 +52,22 @@ func (x *index) repeatedForAReason() {
 	}
 }
 
+// noting is the most that passes between the provider's last byte and the note of it.
+const noting = time.Second
+
 // abandonedByTheDead reports whether a process fell silent as it was about to break
-// off a call that nobody waited for any more: the store had forgotten by then whose
-// it was.
+// off a call that nobody waited for any more, or to note its answer: the store had
+// forgotten whose it was when it was asked what the process held.
 func (x *index) abandonedByTheDead(t Task) bool {
 	if !x.executions[t.Execution].Finished.IsZero() {
 		return false
 	}
 	for _, c := range x.started {
-		if c.Task != t || c.Outcome != "left" {
+		if c.Task != t {
 			continue
 		}
 		for _, f := range x.Faults {
-			if len(f.Held) > 0 && c.Start.Before(f.From) && c.End.After(f.From) {
+			if len(f.Held) > 0 && c.Start.Before(f.From) && c.End.Add(noting).After(f.From) {
 				return true
 			}
 		}
