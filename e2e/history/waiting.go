@@ -53,7 +53,7 @@ func (x *index) repeatedForAReason() {
 }
 
 // noting is the most that passes between the provider's last byte and the note of it.
-const noting = time.Second
+const noting = 200 * time.Millisecond
 
 // abandonedByTheDead reports whether a process fell silent as it was about to break
 // off a call that nobody waited for any more, or to note its answer: the store had
